@@ -1,0 +1,134 @@
+//! Names on the bus: the NATS subjects, streams and buckets that the operator creates and the gateways use.
+//!
+//! Every name carries a version, so that a later layout can live beside this one during an upgrade.
+
+use std::fmt::Write;
+
+/// The JetStream stream that holds channel events between the muds of one provider.
+pub const CHANNEL_STREAM: &str = "i3-v1-channels";
+
+/// What [`CHANNEL_STREAM`] captures: the channel events of every network.
+pub const CHANNEL_STREAM_SUBJECTS: &str = "i3.v1.*.channel.>";
+
+/// The key-value bucket that holds each mud's router state, its password above all.
+pub const STATE_BUCKET: &str = "i3-v1-state";
+
+/// The key-value bucket in which gateways report the state of their router session to the operator.
+pub const REPORT_BUCKET: &str = "i3-v1-reports";
+
+/// The subject of one mud's events on one channel of one network.
+pub fn channel_subject(network: &str, channel: &str, mud: &str) -> String {
+    format!(
+        "i3.v1.{}.channel.{}.{}",
+        token(network),
+        token(channel),
+        token(mud)
+    )
+}
+
+/// The filter for all channel events of one network.
+pub fn channel_filter(network: &str) -> String {
+    format!("i3.v1.{}.channel.>", token(network))
+}
+
+/// The key in [`STATE_BUCKET`] of one field of one mud's state.
+pub fn state_key(network: &str, mud: &str, field: &str) -> String {
+    format!("{}.{}.{}", token(network), token(mud), token(field))
+}
+
+/// The key in [`REPORT_BUCKET`] of the gateway made for one `MudGateway`.
+pub fn report_key(namespace: &str, name: &str) -> String {
+    format!("{}.{}", token(namespace), token(name))
+}
+
+/// The namespace and name of the `MudGateway` that a key in [`REPORT_BUCKET`] stands for; none if it is not a
+/// key that [`report_key`] makes.
+pub fn parse_report_key(key: &str) -> Option<(String, String)> {
+    let (namespace, name) = key.split_once('.')?;
+    let parsed = (decode(namespace)?, decode(name)?);
+    (report_key(&parsed.0, &parsed.1) == key).then_some(parsed)
+}
+
+/// Encodes any name as one subject token and key part: letters, digits, `-` and `_` stay, every other byte
+/// becomes `=XX`. Distinct names give distinct tokens.
+pub fn token(name: &str) -> String {
+    if name.is_empty() {
+        return "=".to_owned();
+    }
+    let mut token = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            token.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(token, "={byte:02X}");
+        }
+    }
+    token
+}
+
+/// The name that [`token`] made this of.
+fn decode(token: &str) -> Option<String> {
+    if token == "=" {
+        return Some(String::new());
+    }
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'=' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_becomes_one_safe_token() {
+        let cases = [
+            ("imud_gossip", "imud_gossip"),
+            ("*i4", "=2Ai4"),
+            ("a.b > *", "a=2Eb=20=3E=20=2A"),
+            ("=2A", "=3D2A"),
+            ("", "="),
+            ("Émud", "=C3=89mud"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(token(name), expected);
+        }
+    }
+
+    #[test]
+    fn subjects_and_keys_keep_their_number_of_tokens_for_any_name() {
+        assert_eq!(
+            channel_subject("*i4", "a.b", "My Mud"),
+            "i3.v1.=2Ai4.channel.a=2Eb.My=20Mud"
+        );
+        assert_eq!(channel_filter("*i4"), "i3.v1.=2Ai4.channel.>");
+        assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
+        assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
+    }
+
+    #[test]
+    fn a_report_key_gives_its_names_back() {
+        for (namespace, name) in [("tenant-a", "dawn"), ("a.b", "c=d"), ("É", "*"), ("", "x")] {
+            let expected = (namespace.to_owned(), name.to_owned());
+            assert_eq!(parse_report_key(&report_key(namespace, name)), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_no_report_key_is_refused() {
+        for key in ["", "a", "a.b.c", "a.=G0", "a.=2", "a.=61", "=FF.b", "a. "] {
+            assert_eq!(parse_report_key(key), None, "{key:?}");
+        }
+    }
+}

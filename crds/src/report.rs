@@ -1,0 +1,88 @@
+//! What a gateway tells the operator about its router session, over the bus.
+
+use serde::{Deserialize, Serialize};
+
+/// How long a report holds. A gateway renews its report three times within this.
+pub const REPORT_TTL_SECONDS: u64 = 30;
+
+/// One gateway's account of its router session: the value under [`crate::bus::report_key`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayReport {
+    /// The pod (or host) that reports.
+    pub holder: String,
+    /// The state of the router session.
+    pub reason: SessionReason,
+    /// The same for a person: what happened and what the likely causes are.
+    pub message: String,
+    /// The router that is meant: the one connected to, or the one tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<String>,
+    /// Since when the session is established, as an RFC 3339 timestamp; none while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_since: Option<String>,
+}
+
+impl GatewayReport {
+    /// Whether the mud is on the network now.
+    pub fn is_connected(&self) -> bool {
+        self.reason == SessionReason::SessionEstablished
+    }
+}
+
+/// Why the router session is as it is. The one vocabulary for conditions, events, metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SessionReason {
+    /// No attempt has ended yet.
+    Connecting,
+    /// The router accepted the mud.
+    SessionEstablished,
+    /// No TCP connection to the router could be made.
+    RouterUnreachable,
+    /// The router took the connection but never answered the registration, which is how routers refuse.
+    RouterRefused,
+    /// The router closed the session.
+    SessionLost,
+    /// The session was open, but the router no longer answered.
+    RouterSilent,
+    /// The router sent something that cannot be a mudmode frame.
+    ProtocolError,
+    /// The router password cannot be read or kept, so the mud must not register.
+    StateUnavailable,
+    /// The gateway is shutting down.
+    ShuttingDown,
+}
+
+impl SessionReason {
+    /// The reason as it stands in conditions, events, metric labels and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting",
+            Self::SessionEstablished => "SessionEstablished",
+            Self::RouterUnreachable => "RouterUnreachable",
+            Self::RouterRefused => "RouterRefused",
+            Self::SessionLost => "SessionLost",
+            Self::RouterSilent => "RouterSilent",
+            Self::ProtocolError => "ProtocolError",
+            Self::StateUnavailable => "StateUnavailable",
+            Self::ShuttingDown => "ShuttingDown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_on_the_bus_is_the_reason_everywhere_else() {
+        for reason in [
+            SessionReason::Connecting,
+            SessionReason::RouterRefused,
+            SessionReason::SessionEstablished,
+        ] {
+            let json = serde_json::to_value(reason).unwrap();
+            assert_eq!(json, reason.as_str());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The status of a `MudGateway`: what the operator saw, in one bounded vocabulary.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::SessionReason;
+
+/// What the operator saw of a MudGateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MudGatewayStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Accepted: the spec can be carried out. Programmed: the objects exist and the pod runs. Connected: the mud
+    /// is on the network. Ready: all of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Where the mud connects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+    /// The Secret whose entry "token" is the API key that the operator made; none while spec.api.keys names keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_secret: Option<String>,
+    /// The router that the mud is connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<RouterSession>,
+    /// The pod that holds, or tries to get, the router session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+}
+
+/// Where the mud connects to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// The address of the JSON-RPC API over WebSocket.
+    pub websocket: String,
+    /// Host and port of the JSON-RPC API over TCP.
+    pub tcp: String,
+}
+
+/// An established router session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouterSession {
+    /// The name of the router.
+    pub name: String,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_since: Option<Time>,
+}
+
+/// The types of condition a MudGateway has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConditionType {
+    /// The spec can be carried out and the mud's name is free.
+    Accepted,
+    /// The gateway's objects exist and its pod runs.
+    Programmed,
+    /// The mud is on the network.
+    Connected,
+    /// All of the above.
+    Ready,
+}
+
+impl ConditionType {
+    /// The type as it stands in conditions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Programmed => "Programmed",
+            Self::Connected => "Connected",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+/// Why a condition is as it is. The one vocabulary for conditions, events, metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Accepted: the spec can be carried out.
+    Accepted,
+    /// Accepted: the spec cannot be carried out, or the operator cannot read it.
+    InvalidSpec,
+    /// Accepted: a Secret that the spec names, or its entry, does not exist.
+    SecretNotFound,
+    /// Accepted: an older MudGateway claims the mud's name on this network.
+    NameConflict,
+    /// Programmed: an object of a name the gateway needs exists and belongs to someone else.
+    ObjectExists,
+    /// Programmed: the API server refused an object of the gateway.
+    ApplyFailed,
+    /// Programmed: the pod is available.
+    MinimumReplicasAvailable,
+    /// Programmed: the pod is not available yet.
+    Progressing,
+    /// Programmed: the pod did not become available in time.
+    ProgressDeadlineExceeded,
+    /// Programmed, Connected: no pod is wanted.
+    ScaledToZero,
+    /// Connected: the gateway has not reported lately.
+    WaitingForGateway,
+    /// Connected: the bus that carries the gateway's reports is away.
+    BusUnavailable,
+    /// Connected: what the gateway says of its router session.
+    Session(SessionReason),
+}
+
+impl Reason {
+    /// The reason as it stands in conditions, events, metric labels and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::NameConflict => "NameConflict",
+            Self::ObjectExists => "ObjectExists",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",
+            Self::Progressing => "Progressing",
+            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::WaitingForGateway => "WaitingForGateway",
+            Self::BusUnavailable => "BusUnavailable",
+            Self::Session(reason) => reason.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl MudGatewayStatus {
+    /// The condition of the given type, once the operator has seen the object.
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.type_ == type_.as_str())
+    }
+}

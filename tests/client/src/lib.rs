@@ -1,0 +1,1 @@
+//! A client of the mudgateway API for tests and for trying things by hand.
