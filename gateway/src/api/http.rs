@@ -1,0 +1,165 @@
+//! The HTTP side: health, metrics, and the upgrade to WebSocket.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{Api, ws};
+use crate::hub::{Session, Transport};
+
+/// Serves clients: WebSocket and health.
+///
+/// # Errors
+/// Those of the listener.
+pub async fn serve_clients(api: Api, listener: TcpListener) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/", get(websocket))
+        .route("/ws", get(websocket))
+        .route("/api/info", get(info))
+        .merge(health());
+    serve(api, listener, router).await
+}
+
+/// Serves those who watch us: metrics and health.
+///
+/// # Errors
+/// Those of the listener.
+pub async fn serve_metrics(api: Api, listener: TcpListener) -> std::io::Result<()> {
+    serve(api, listener, Router::new().route("/metrics", get(metrics)).merge(health())).await
+}
+
+async fn serve(api: Api, listener: TcpListener, router: Router<Api>) -> std::io::Result<()> {
+    let shutdown = api.shutdown.clone();
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = crate::net::tune_client(stream) {
+            tracing::debug!(%error, "cannot set options of a client socket");
+        }
+    });
+    axum::serve(listener, router.with_state(api))
+        .with_graceful_shutdown(async move { shutdown.cancelled().await })
+        .await
+}
+
+fn health() -> Router<Api> {
+    Router::new()
+        .route("/health", get(overview))
+        .route("/health/live", get(|| async { Json(json!({"status": "alive"})) }))
+        .route("/health/ready", get(ready))
+}
+
+async fn overview(State(api): State<Api>) -> Json<Value> {
+    let websocket = api.services.hub.count(Transport::WebSocket);
+    let link = api.services.router_status();
+    Json(json!({
+        "status": if api.services.is_ready() { "healthy" } else { "degraded" },
+        "service": "i3-gateway-api",
+        "websocket_connections": websocket,
+        "active_sessions": websocket + api.services.hub.count(Transport::Tcp),
+        "router": {"name": link.router, "state": link.reason.as_str(), "message": link.message},
+        "bus": api.services.bus_state(),
+    }))
+}
+
+/// Ready: clients are served usefully, because the router or the bus is there.
+async fn ready(State(api): State<Api>) -> Response {
+    if api.services.is_ready() && !api.shutdown.is_cancelled() {
+        return Json(json!({"status": "ready"})).into_response();
+    }
+    let link = api.services.router_status();
+    let body = json!({"status": "not_ready", "reason": link.reason.as_str(), "message": link.message});
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+}
+
+async fn info() -> Json<Value> {
+    Json(json!({
+        "version": "1.0.0",
+        "protocol": "JSON-RPC 2.0",
+        "transports": ["websocket", "tcp"],
+        "authentication": "api_key",
+    }))
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    match api.metrics.encode(&api.services) {
+        Ok(text) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Upgrades to WebSocket. A key in `X-API-Key` is checked first; without one the client authenticates later.
+async fn websocket(State(api): State<Api>, mut request: Request) -> Response {
+    let accept = match accept_key(&request) {
+        Ok(accept) => accept,
+        Err(message) => {
+            return refuse(StatusCode::UPGRADE_REQUIRED, message);
+        }
+    };
+    let key = request.headers().get("x-api-key");
+    let authenticated = key.is_some();
+    if key.is_some_and(|key| !key.to_str().is_ok_and(|key| api.keyring.accepts(key))) {
+        tracing::warn!("a client showed a wrong API key");
+        return refuse(StatusCode::UNAUTHORIZED, "Invalid API key");
+    }
+    let Some(slot) = api.slot() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later");
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let connections = api.connections.clone();
+    connections.spawn(async move {
+        match upgrade.await {
+            Ok(stream) => {
+                let session = Session::new(Transport::WebSocket);
+                if authenticated {
+                    api.services.hub.admit(&session);
+                }
+                ws::serve(api, session, TokioIo::new(stream)).await;
+            }
+            Err(error) => tracing::debug!(%error, "a WebSocket upgrade failed"),
+        }
+        drop(slot);
+    });
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+/// The answer to a WebSocket handshake (RFC 6455 section 4.2), or what is missing in it.
+fn accept_key(request: &Request) -> Result<HeaderValue, &'static str> {
+    let headers = request.headers();
+    if request.method() != Method::GET
+        || !has_token(headers, header::CONNECTION, "upgrade")
+        || !has_token(headers, header::UPGRADE, "websocket")
+    {
+        return Err("This is a WebSocket endpoint: connect with ws://");
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err("Sec-WebSocket-Version must be 13");
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or("Sec-WebSocket-Key is missing")?;
+    HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| "Sec-WebSocket-Key is not valid")
+}
+
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    (status, [(header::UPGRADE, "websocket")], Json(json!({"error": message}))).into_response()
+}

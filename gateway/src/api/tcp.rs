@@ -1,0 +1,208 @@
+//! TCP clients: one JSON-RPC message a line.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::codec::{Decoder, FramedRead};
+
+use super::rpc::IdScanner;
+use super::{AUTHENTICATION_TIMEOUT, Api, MESSAGE_BYTES, WRITE_TIMEOUT};
+use crate::hub::{CloseReason, Line, Session, Transport};
+
+/// Accepts clients until the gateway ends.
+pub async fn serve(api: Api, listener: TcpListener) {
+    loop {
+        let stream = tokio::select! {
+            () = api.shutdown.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: give others time to close theirs.
+                    tracing::warn!(%error, "cannot accept a TCP client");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let Some(slot) = api.slot() else {
+            tracing::warn!("refused a TCP client: too many connections");
+            continue;
+        };
+        let (api, connections) = (api.clone(), api.connections.clone());
+        connections.spawn(async move {
+            let session = Session::new(Transport::Tcp);
+            if let Err(error) = converse(&api, &session, stream).await {
+                tracing::debug!(session = %session.id, %error, "a TCP client is gone");
+            }
+            api.finish(&session);
+            drop(slot);
+        });
+    }
+}
+
+/// Reads and writes until the queue is closed or the connection is gone.
+async fn converse(api: &Api, session: &Arc<Session>, stream: TcpStream) -> io::Result<()> {
+    crate::net::tune_client(&stream)?;
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = FramedRead::with_capacity(reader, LineDecoder::default(), 4096);
+    session.queue.push(welcome());
+    let unauthenticated = sleep(AUTHENTICATION_TIMEOUT);
+    tokio::pin!(unauthenticated);
+    loop {
+        write(session, &mut writer).await?;
+        if session.queue.closed().is_some() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = session.queue.changed() => {}
+            line = lines.next() => match line {
+                Some(Ok(Incoming::Line(line))) => api.handle(session, &line).await,
+                Some(Ok(Incoming::TooLong(scanner))) => api.refuse_oversized(session, scanner),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(()),
+            },
+            () = &mut unauthenticated, if !session.is_authenticated() => {
+                session.queue.close(CloseReason::NotAuthenticated);
+            }
+            () = api.shutdown.cancelled() => session.queue.close(CloseReason::ShuttingDown),
+        }
+    }
+}
+
+/// Writes all that waits, in one send. A write that stalls closes the queue.
+async fn write(session: &Session, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+    let bytes = match session.queue.take().as_slice() {
+        [] => return Ok(()),
+        [line] => line.bytes().clone(),
+        lines => lines
+            .iter()
+            .fold(BytesMut::new(), |mut all, line| {
+                all.extend_from_slice(line.bytes());
+                all
+            })
+            .freeze(),
+    };
+    match timeout(WRITE_TIMEOUT, writer.write_all(&bytes)).await {
+        Ok(result) => result,
+        Err(_) => {
+            session.queue.close(CloseReason::SlowConsumer);
+            Ok(())
+        }
+    }
+}
+
+/// What the server says first.
+fn welcome() -> Line {
+    Line::new(&json!({
+        "jsonrpc": "2.0",
+        "method": "welcome",
+        "params": {
+            "service": "i3-gateway",
+            "version": "1.0.0",
+            "protocol": "JSON-RPC 2.0",
+            "authentication": "required",
+        },
+    }))
+}
+
+/// A line from a client.
+#[derive(Debug)]
+enum Incoming {
+    /// The line, without its end.
+    Line(Bytes),
+    /// A line over the limit; all that is kept of it is its id.
+    TooLong(IdScanner),
+}
+
+/// Splits the stream into lines and never keeps more of one than the limit.
+#[derive(Debug, Default)]
+struct LineDecoder {
+    searched: usize,
+    too_long: Option<IdScanner>,
+}
+
+impl Decoder for LineDecoder {
+    type Item = Incoming;
+    type Error = io::Error;
+
+    fn decode(&mut self, source: &mut BytesMut) -> io::Result<Option<Incoming>> {
+        loop {
+            let Some(end) = source[self.searched..].iter().position(|byte| *byte == b'\n') else {
+                self.keep_searching(source);
+                return Ok(None);
+            };
+            let line = source.split_to(self.searched + end + 1).freeze();
+            self.searched = 0;
+            if self.too_long.is_some() || line.len() > MESSAGE_BYTES {
+                let mut scanner = self.too_long.take().unwrap_or_default();
+                scanner.feed(&line);
+                return Ok(Some(Incoming::TooLong(scanner)));
+            }
+            let start = line.iter().position(|byte| !byte.is_ascii_whitespace());
+            let Some(start) = start else { continue };
+            let end =
+                line.iter().rposition(|byte| !byte.is_ascii_whitespace()).map_or(start, |last| last + 1);
+            return Ok(Some(Incoming::Line(line.slice(start..end))));
+        }
+    }
+}
+
+impl LineDecoder {
+    fn keep_searching(&mut self, source: &mut BytesMut) {
+        self.searched = source.len();
+        if self.too_long.is_some() || source.len() > MESSAGE_BYTES {
+            self.too_long.get_or_insert_default().feed(source);
+            source.clear();
+            self.searched = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn decode(pieces: &[&[u8]]) -> Vec<Result<String, Option<Value>>> {
+        let mut decoder = LineDecoder::default();
+        let mut buffer = BytesMut::new();
+        let mut lines = Vec::new();
+        for piece in pieces {
+            buffer.extend_from_slice(piece);
+            while let Some(line) = decoder.decode(&mut buffer).unwrap() {
+                lines.push(match line {
+                    Incoming::Line(line) => Ok(String::from_utf8_lossy(&line).into_owned()),
+                    Incoming::TooLong(scanner) => Err(scanner.id()),
+                });
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_are_stripped_blank_ones_skipped_and_splits_do_not_matter() {
+        let text = "  {\"a\":\"é\"}\r\n\n \r\n{}\n".as_bytes();
+        let expected = vec![Ok("{\"a\":\"é\"}".to_owned()), Ok("{}".to_owned())];
+        assert_eq!(decode(&[text]), expected);
+        let single: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(decode(&single), expected);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_reported_with_its_id_and_the_next_one_is_read() {
+        let long = format!("{{\"x\":\"{}\",\"id\":7}}\n{{}}\n", "y".repeat(MESSAGE_BYTES * 3));
+        for size in [1000, MESSAGE_BYTES, long.len()] {
+            let pieces: Vec<&[u8]> = long.as_bytes().chunks(size).collect();
+            let expected = [Err(Some(json!(7))), Ok("{}".to_owned())];
+            assert!(decode(&pieces) == expected, "pieces of {size}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The bus: channel events between gateways over NATS, and what is kept there.
+
+mod echo;
+mod event;
+pub mod report;
+mod state;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, stream::Stream};
+use futures::StreamExt;
+use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use echo::{EchoFilter, Path};
+pub use event::{ChannelEvent, ChannelKind, ChannelMessage};
+pub use state::{StateError, StateStore};
+
+/// How many events may wait to be published.
+const QUEUE: usize = 1024;
+
+/// Channel talk older than this is not worth telling any more: neither published nor delivered.
+const EVENT_TTL: Duration = Duration::from_secs(60);
+
+/// How long one request to NATS may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The connection to NATS, which looks after itself: it is there at once and reconnects for ever.
+#[derive(Clone)]
+pub struct Bus {
+    context: jetstream::Context,
+    network: String,
+    connected: watch::Receiver<bool>,
+}
+
+/// Why the bus cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The address is no address, or credentials are broken.
+    #[error("the NATS address in nats.url cannot be used: {0}")]
+    Address(#[from] async_nats::ConnectError),
+}
+
+impl Bus {
+    /// Connects in the background.
+    ///
+    /// # Errors
+    /// [`BusError`] when it can never work. A server that is away is not an error.
+    pub async fn connect(url: &str, network: &str, name: &str) -> Result<Self, BusError> {
+        let (sender, connected) = watch::channel(false);
+        let client = async_nats::ConnectOptions::new()
+            .name(name)
+            .retry_on_initial_connect()
+            .ping_interval(Duration::from_secs(5))
+            .event_callback(move |event| {
+                match event {
+                    async_nats::Event::Connected => {
+                        sender.send_replace(true);
+                    }
+                    async_nats::Event::Disconnected | async_nats::Event::Closed => {
+                        sender.send_replace(false);
+                    }
+                    _ => {}
+                }
+                tracing::info!(%event, "bus");
+                async {}
+            })
+            .connect(url)
+            .await?;
+        let context =
+            ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client);
+        Ok(Self { context, network: network.to_owned(), connected })
+    }
+
+    /// JetStream, for state and reports.
+    pub fn context(&self) -> &jetstream::Context {
+        &self.context
+    }
+
+    /// Whether the connection is there, to be watched.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.clone()
+    }
+
+    /// Starts publishing: what is put into the queue goes to the stream, in order, each event once.
+    pub fn start_publisher(&self, shutdown: CancellationToken) -> Publisher {
+        let (queue, events) = mpsc::channel(QUEUE);
+        let bus = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = bus.publish_all(events) => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+        Publisher { queue }
+    }
+
+    /// Starts listening: every channel event of the network goes to `handler`, in the stream's order.
+    pub fn start_subscriber(
+        &self,
+        shutdown: CancellationToken,
+        handler: impl Fn(ChannelEvent) + Send + Sync + 'static,
+    ) {
+        let bus = self.clone();
+        tokio::spawn(async move {
+            let mut position = None;
+            loop {
+                let follow = bus.follow(&mut position, &handler);
+                let result = tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    result = follow => result,
+                };
+                if let Err(error) = result {
+                    tracing::warn!(%error, "cannot follow the bus; trying again");
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
+    async fn publish_all(&self, mut events: mpsc::Receiver<(Instant, ChannelEvent)>) {
+        while let Some((accepted, event)) = events.recv().await {
+            let mut delay = Duration::from_millis(50);
+            while let Err(error) = self.publish(&event).await {
+                if accepted.elapsed() > EVENT_TTL {
+                    tracing::warn!(%error, channel = event.message.channel, "gave up publishing a channel message");
+                    break;
+                }
+                tokio::time::sleep(delay).await;
+                delay = (delay * 2).min(Duration::from_secs(2));
+            }
+        }
+    }
+
+    /// Publishes one event. The message id makes a repeated attempt harmless.
+    async fn publish(&self, event: &ChannelEvent) -> Result<(), async_nats::Error> {
+        let message = &event.message;
+        let subject = channel_subject(&self.network, &message.channel, &message.mud);
+        let payload = serde_json::to_vec(event)?;
+        let publish = PublishMessage::build().payload(payload.into()).message_id(&event.id);
+        let publish = publish.expected_stream(CHANNEL_STREAM);
+        self.context.send_publish(subject, publish).await?.await?;
+        Ok(())
+    }
+
+    /// Follows the stream from `position` on, or from now on, until an error.
+    async fn follow(
+        &self,
+        position: &mut Option<u64>,
+        handler: &(impl Fn(ChannelEvent) + Send),
+    ) -> Result<(), async_nats::Error> {
+        let stream = self.context.get_stream(CHANNEL_STREAM).await?;
+        let config = OrderedConfig {
+            filter_subject: channel_filter(&self.network),
+            deliver_policy: resume_at(&stream, *position),
+            ..OrderedConfig::default()
+        };
+        let mut messages = stream.create_consumer(config).await?.messages().await?;
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let info = message.info()?;
+            *position = Some(info.stream_sequence);
+            let age = SystemTime::now().duration_since(info.published.into()).unwrap_or_default();
+            if age > EVENT_TTL {
+                continue;
+            }
+            match serde_json::from_slice::<ChannelEvent>(&message.payload) {
+                Ok(event) => handler(event),
+                Err(error) => {
+                    tracing::warn!(%error, subject = %message.subject, "a channel event cannot be read")
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where to go on. A stream that was made anew counts from one again, and then an old position means nothing.
+fn resume_at(stream: &Stream, position: Option<u64>) -> DeliverPolicy {
+    match position {
+        Some(sequence) if sequence <= stream.cached_info().state.last_sequence => {
+            DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 }
+        }
+        _ => DeliverPolicy::New,
+    }
+}
+
+/// The way to the publisher.
+#[derive(Clone)]
+pub struct Publisher {
+    queue: mpsc::Sender<(Instant, ChannelEvent)>,
+}
+
+impl Publisher {
+    /// Queues an event; false when the queue is full.
+    pub fn publish(&self, event: ChannelEvent) -> bool {
+        self.queue.try_send((Instant::now(), event)).is_ok()
+    }
+}

@@ -1,0 +1,61 @@
+//! Tells the operator, over the bus, how the router session is.
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use mudgateway_crds::bus::{REPORT_BUCKET, report_key};
+use mudgateway_crds::report::{GatewayReport, REPORT_TTL_SECONDS};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ResourceName;
+use crate::router::SessionStatus;
+
+/// Reports at each change and often enough that the report never expires, until the end.
+pub async fn run(
+    context: jetstream::Context,
+    resource: ResourceName,
+    holder: String,
+    mut status: watch::Receiver<SessionStatus>,
+    shutdown: CancellationToken,
+) {
+    let key = report_key(&resource.namespace, &resource.name);
+    let renewal = Duration::from_secs(REPORT_TTL_SECONDS / 3);
+    loop {
+        let report = report(&holder, &status.borrow_and_update());
+        let delivered = match put(&context, &key, &report).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "cannot report to the operator");
+                false
+            }
+        };
+        let wait = if delivered { renewal } else { Duration::from_secs(1) };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = status.changed(), if delivered => if changed.is_err() { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+fn report(holder: &str, status: &SessionStatus) -> GatewayReport {
+    GatewayReport {
+        holder: holder.to_owned(),
+        reason: status.reason,
+        message: status.message.clone(),
+        router: status.router.clone(),
+        connected_since: status.since.map(|since| since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+    }
+}
+
+async fn put(
+    context: &jetstream::Context,
+    key: &str,
+    report: &GatewayReport,
+) -> Result<(), async_nats::Error> {
+    let value = serde_json::to_vec(report)?;
+    let bucket = context.get_key_value(REPORT_BUCKET).await?;
+    bucket.put(key, value.into()).await?;
+    Ok(())
+}

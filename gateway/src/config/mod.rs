@@ -1,0 +1,261 @@
+//! Configuration: flags, then environment, then a YAML file, and one error that lists all that is wrong.
+
+mod layers;
+mod settings;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+pub use layers::{Layers, Problem};
+pub use settings::{SETTINGS, Setting};
+
+/// The whole configuration, checked.
+///
+/// It holds secrets and so has no `Debug`.
+pub struct Config {
+    /// Who we are on the network.
+    pub mud: Mud,
+    /// The network's name on the bus: muds of one network hear each other.
+    pub network: String,
+    /// The routers, in order of preference; never empty.
+    pub routers: Vec<RouterAddress>,
+    /// A router password to start with, for a mud that is known to the router already.
+    pub router_password: Option<i64>,
+    /// Channels listened to from the start.
+    pub channels: Vec<String>,
+    /// The client API.
+    pub api: Api,
+    /// Where `/metrics` and health are served, if at all.
+    pub metrics: Option<SocketAddr>,
+    /// The bus; none in standalone mode.
+    pub nats_url: Option<String>,
+    /// The `MudGateway` this process works for, if any.
+    pub kubernetes: Option<ResourceName>,
+    /// This process' name in reports.
+    pub holder: String,
+    /// Where state is kept in standalone mode.
+    pub state_directory: PathBuf,
+    /// How to log.
+    pub log: Log,
+    /// Settings of a Python gateway's file that have no meaning here.
+    pub ignored: Vec<String>,
+}
+
+/// The identity of a mud, as it stands in the mudlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mud {
+    /// Its unique name.
+    pub name: String,
+    /// The port players connect to.
+    pub port: u16,
+    /// The administrator's mail address.
+    pub admin_email: String,
+    /// The mudlib.
+    pub mudlib: String,
+    /// The mudlib it is based on.
+    pub base_mudlib: String,
+    /// The driver.
+    pub driver: String,
+    /// The type, such as LP or Diku.
+    pub mud_type: String,
+    /// Who may play, in words.
+    pub open_status: String,
+}
+
+/// One router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterAddress {
+    /// Its exact name, which a registration must carry.
+    pub name: String,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for RouterAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}:{}", self.name, self.host, self.port)
+    }
+}
+
+/// The client API's listeners and keys.
+pub struct Api {
+    /// HTTP and WebSocket.
+    pub websocket: SocketAddr,
+    /// TCP lines.
+    pub tcp: SocketAddr,
+    /// Keys given as they are.
+    pub keys: Vec<String>,
+    /// Files that hold one key each.
+    pub key_files: Vec<PathBuf>,
+}
+
+/// Namespace and name of a Kubernetes object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+/// How to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: tracing::Level,
+    /// One JSON object a line, or text for people.
+    pub json: bool,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        writeln!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        for problem in &self.problems {
+            writeln!(f, "  {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Resolves and checks all settings.
+    ///
+    /// # Errors
+    /// One [`ConfigError`] with everything that is missing or wrong in any layer.
+    pub fn resolve(mut layers: Layers<'_>, hostname: &str) -> Result<Self, ConfigError> {
+        let routers = routers(&mut layers);
+        let host: IpAddr = layers.parsed("api.host", "an IP address").unwrap_or([0, 0, 0, 0].into());
+        let tcp_host = layers.parsed("api.tcp.host", "an IP address").unwrap_or(host);
+        let metrics_host = layers.parsed("metrics.host", "an IP address").unwrap_or(host);
+        let metrics_port = layers.port("metrics.port").unwrap_or(9090);
+        let metrics_on = layers.boolean("metrics.enabled").unwrap_or(true);
+        let config = Self {
+            mud: mud(&mut layers),
+            network: layers.text("network").unwrap_or_else(|| first_name(&routers)),
+            router_password: layers.parsed("router.primary.password", "a whole number"),
+            channels: layers.list("channels.default_channels", "name"),
+            api: Api {
+                websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
+                tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
+                keys: keys(&mut layers),
+                key_files: layers.list("api.auth.key_files", "").into_iter().map(PathBuf::from).collect(),
+            },
+            metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
+            nats_url: layers.text("nats.url"),
+            kubernetes: resource_name(&mut layers),
+            holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
+            state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
+            log: log(&mut layers),
+            ignored: layers.unknown_entries(),
+            routers,
+        };
+        if config.api.keys.is_empty() && config.api.key_files.is_empty() {
+            layers.problem(
+                "gateway.auth.secret",
+                "no API key is given: set I3_GATEWAY_SECRET, or name a file in api.auth.key_files",
+            );
+        }
+        layers.finish(config)
+    }
+}
+
+fn mud(layers: &mut Layers<'_>) -> Mud {
+    let mut text = |path, default: &str| layers.text(path).unwrap_or_else(|| default.to_owned());
+    let mut mud = Mud {
+        name: text("mud.name", ""),
+        port: 4000,
+        admin_email: text("mud.admin_email", ""),
+        mudlib: text("mud.mudlib", "Custom"),
+        base_mudlib: text("mud.base_mudlib", "Custom"),
+        driver: text("mud.driver", "Custom"),
+        mud_type: text("mud.mud_type", "LP"),
+        open_status: text("mud.open_status", "open"),
+    };
+    if let Some(port) = layers.port("mud.port") {
+        mud.port = port;
+    }
+    if mud.name.is_empty() {
+        layers.missing("mud.name");
+    } else if mud.name.chars().any(char::is_control) || mud.name.chars().count() > 64 {
+        layers.problem("mud.name", "must be 1 to 64 printable characters");
+    }
+    mud
+}
+
+fn routers(layers: &mut Layers<'_>) -> Vec<RouterAddress> {
+    let primary = RouterAddress {
+        name: layers.text("router.primary.name").unwrap_or_default(),
+        host: layers.text("router.primary.host").unwrap_or_default(),
+        port: layers.port("router.primary.port").unwrap_or(8080),
+    };
+    if primary.host.is_empty() {
+        layers.missing("router.primary.host");
+    }
+    if primary.name.is_empty() {
+        layers.missing("router.primary.name");
+    } else {
+        check_router_name(layers, "router.primary.name", &primary.name);
+    }
+    let mut routers = vec![primary];
+    routers.extend(layers.fallback_routers());
+    for router in &routers[1..] {
+        check_router_name(layers, "router.fallback", &router.name);
+    }
+    routers
+}
+
+fn check_router_name(layers: &mut Layers<'_>, path: &'static str, name: &str) {
+    if !name.starts_with('*') || name.len() < 2 {
+        layers.problem(path, format!("{name:?} is not a router's name: these start with a star, as in *i4"));
+    }
+}
+
+fn first_name(routers: &[RouterAddress]) -> String {
+    routers.first().map(|router| router.name.clone()).unwrap_or_default()
+}
+
+fn keys(layers: &mut Layers<'_>) -> Vec<String> {
+    let mut keys: Vec<String> = layers.text("gateway.auth.secret").into_iter().collect();
+    keys.extend(layers.list("api.auth.api_keys", "key"));
+    keys
+}
+
+fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {
+    match (layers.text("kubernetes.namespace"), layers.text("kubernetes.name")) {
+        (Some(namespace), Some(name)) => Some(ResourceName { namespace, name }),
+        (None, None) => None,
+        (_, None) => {
+            layers.problem("kubernetes.name", "must be given together with kubernetes.namespace");
+            None
+        }
+        (None, _) => {
+            layers.problem("kubernetes.namespace", "must be given together with kubernetes.name");
+            None
+        }
+    }
+}
+
+fn log(layers: &mut Layers<'_>) -> Log {
+    let level: Option<tracing::Level> = layers.parsed("logging.level", "error, warn, info, debug or trace");
+    let debug = layers.boolean("development.debug").unwrap_or(false);
+    let level = level.unwrap_or(tracing::Level::INFO);
+    let format = layers.text("logging.format").unwrap_or_else(|| "json".to_owned());
+    if !matches!(format.as_str(), "json" | "text") {
+        layers.problem("logging.format", format!("{format:?} is not json or text"));
+    }
+    Log { level: if debug { level.max(tracing::Level::DEBUG) } else { level }, json: format != "text" }
+}
+
+#[cfg(test)]
+mod tests;

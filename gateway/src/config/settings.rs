@@ -1,0 +1,126 @@
+//! The one table of settings: each has a flag, an environment variable and a place in the YAML file.
+
+/// A scalar setting and where it can come from.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its place in the YAML file, dots between the levels. It also names the setting in error messages.
+    pub path: &'static str,
+    /// The command line flag, without the dashes.
+    pub flag: &'static str,
+    /// The environment variable.
+    pub env: &'static str,
+    /// What it is, with its default.
+    pub help: &'static str,
+}
+
+const fn setting(path: &'static str, flag: &'static str, env: &'static str, help: &'static str) -> Setting {
+    Setting { path, flag, env, help }
+}
+
+/// Every scalar setting. Names of variables and paths are the Python gateway's where it had them.
+pub const SETTINGS: &[Setting] = &[
+    setting("mud.name", "mud-name", "MUD_NAME", "The MUD's name on the network (required)"),
+    setting("mud.port", "mud-port", "MUD_PORT", "The port players connect to [default: 4000]"),
+    setting("mud.admin_email", "mud-admin-email", "MUD_ADMIN_EMAIL", "The administrator's address"),
+    setting("mud.mudlib", "mudlib", "MUD_MUDLIB", "The MUD library [default: Custom]"),
+    setting(
+        "mud.base_mudlib",
+        "base-mudlib",
+        "MUD_BASE_MUDLIB",
+        "The library it is based on [default: Custom]",
+    ),
+    setting("mud.driver", "mud-driver", "MUD_DRIVER", "The driver [default: Custom]"),
+    setting("mud.mud_type", "mud-type", "MUD_TYPE", "The type, such as LP or Diku [default: LP]"),
+    setting("mud.open_status", "mud-status", "MUD_STATUS", "Who may play [default: open]"),
+    setting(
+        "router.primary.name",
+        "router-name",
+        "I3_ROUTER_NAME",
+        "The router's exact name, such as *i4 (required)",
+    ),
+    setting("router.primary.host", "router-host", "I3_ROUTER_HOST", "The router's host (required)"),
+    setting("router.primary.port", "router-port", "I3_ROUTER_PORT", "The router's port [default: 8080]"),
+    setting(
+        "router.primary.password",
+        "router-password",
+        "I3_ROUTER_PASSWORD",
+        "The password the router gave this MUD before, a number; a stored one wins",
+    ),
+    setting(
+        "network",
+        "network",
+        "I3_NETWORK",
+        "The network's name on the bus [default: the first router's name]",
+    ),
+    setting("api.host", "ws-host", "API_WS_HOST", "Where HTTP and WebSocket listen [default: 0.0.0.0]"),
+    setting("api.port", "ws-port", "API_WS_PORT", "The HTTP and WebSocket port [default: 8080]"),
+    setting("api.tcp.host", "tcp-host", "API_TCP_HOST", "Where TCP lines listen [default: api.host]"),
+    setting("api.tcp.port", "tcp-port", "API_TCP_PORT", "The TCP port [default: 8081]"),
+    setting(
+        "gateway.auth.secret",
+        "secret",
+        "I3_GATEWAY_SECRET",
+        "An API key that clients authenticate with",
+    ),
+    setting("nats.url", "nats-url", "NATS_URL", "The NATS server; none: standalone, state in local files"),
+    setting(
+        "kubernetes.namespace",
+        "kubernetes-namespace",
+        "MUDGATEWAY_NAMESPACE",
+        "The MudGateway's namespace",
+    ),
+    setting("kubernetes.name", "kubernetes-name", "MUDGATEWAY_NAME", "The MudGateway's name"),
+    setting("holder", "holder", "POD_NAME", "This process' name in reports [default: the host's name]"),
+    setting("state.directory", "state-dir", "STATE_DIR", "Where state is kept without NATS [default: state]"),
+    setting(
+        "metrics.enabled",
+        "enable-metrics",
+        "ENABLE_METRICS",
+        "Serve /metrics and health [default: true]",
+    ),
+    setting("metrics.host", "metrics-host", "METRICS_HOST", "Where metrics listen [default: api.host]"),
+    setting(
+        "metrics.port",
+        "metrics-port",
+        "METRICS_PORT",
+        "The port of /metrics and health [default: 9090]",
+    ),
+    setting("logging.level", "log-level", "LOG_LEVEL", "error, warn, info, debug or trace [default: info]"),
+    setting("logging.format", "log-format", "LOG_FORMAT", "json or text [default: json]"),
+    setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
+];
+
+/// Lists, which only the file can hold.
+pub const LISTS: &[&str] =
+    &["router.fallback", "channels.default_channels", "api.auth.api_keys", "api.auth.key_files"];
+
+/// What a Python gateway's file may hold besides and we have no use for: accepted with a warning, so that
+/// its files work as they are.
+pub const IGNORED: &[&str] = &[
+    "mud.services",
+    "mud.oob_services",
+    "router.connection",
+    "gateway",
+    "api.enabled",
+    "api.websocket",
+    "api.tcp.enabled",
+    "api.tcp.max_connections",
+    "api.tcp.buffer_size",
+    "api.auth.enabled",
+    "api.auth.require_tls",
+    "api.rate_limits",
+    "api.session",
+    "api.metrics",
+    "channels.history_size",
+    "channels.max_message_length",
+    "state.save_interval",
+    "state.backup_enabled",
+    "state.backup_count",
+    "metrics.path",
+    "logging.file",
+    "logging.max_size",
+    "logging.backup_count",
+    "logging.components",
+    "development.reload",
+    "development.profile",
+];

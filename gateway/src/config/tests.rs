@@ -1,0 +1,143 @@
+use super::*;
+use std::collections::BTreeMap;
+
+fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, ConfigError> {
+    let flags: BTreeMap<_, _> = flags.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
+    let environment =
+        |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
+    let file = Layers::parse_file("config.yaml", file)?;
+    Config::resolve(Layers::new(flags, &environment, file), "host-1")
+}
+
+const MINIMAL: &[(&str, &str)] = &[
+    ("MUD_NAME", "Dawn"),
+    ("I3_ROUTER_NAME", "*test"),
+    ("I3_ROUTER_HOST", "127.0.0.1"),
+    ("I3_GATEWAY_SECRET", "key"),
+];
+
+#[test]
+fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
+    let config = resolve(&[], MINIMAL, "").unwrap();
+    assert_eq!(config.mud.name, "Dawn");
+    assert_eq!(config.mud.port, 4000);
+    assert_eq!(config.network, "*test");
+    assert_eq!(
+        config.routers,
+        [RouterAddress { name: "*test".into(), host: "127.0.0.1".into(), port: 8080 }]
+    );
+    assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.api.tcp.to_string(), "0.0.0.0:8081");
+    assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090");
+    assert_eq!(config.api.keys, ["key"]);
+    assert_eq!(config.holder, "host-1");
+    assert_eq!(config.log, Log { level: tracing::Level::INFO, json: true });
+    assert!(config.nats_url.is_none() && config.kubernetes.is_none());
+}
+
+#[test]
+fn flags_beat_the_environment_which_beats_the_file() {
+    let file = "mud: {name: FromFile, port: 1, driver: FromFile}";
+    let env = [MINIMAL, &[("MUD_PORT", "2")]].concat();
+    let config = resolve(&[("mud.name", "FromFlag")], &env, file).unwrap();
+    assert_eq!(
+        (config.mud.name.as_str(), config.mud.port, config.mud.driver.as_str()),
+        ("FromFlag", 2, "FromFile")
+    );
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let env = [MINIMAL, &[("MUD_PORT", ""), ("NATS_URL", "")]].concat();
+    let config = resolve(&[], &env, "mud: {port: 4100}").unwrap();
+    assert_eq!(config.mud.port, 4100);
+    assert!(config.nats_url.is_none());
+}
+
+#[test]
+fn the_operators_file_is_understood() {
+    let file = r#"
+mud: {name: Dawn, port: 4000, admin_email: a@b.example, mudlib: L, base_mudlib: B, driver: D, mud_type: LP, open_status: open}
+router: {primary: {name: "*demo", host: router.demo.svc, port: 8787}, fallback: [{name: "*b", host: b, port: 9000}]}
+channels: {default_channels: [{name: imud_gossip}, {name: imud_code}]}
+api: {host: 0.0.0.0, port: 8080, tcp: {port: 8081}, auth: {key_files: [/etc/mudgateway/keys/0/token]}}
+metrics: {enabled: true, host: 0.0.0.0, port: 9090}
+nats: {url: "nats://nats:4222"}
+kubernetes: {namespace: tenant-a, name: dawn}
+logging: {level: info, format: json}
+"#;
+    let config = resolve(&[], &[("POD_NAME", "dawn-1")], file).unwrap();
+    assert_eq!(config.routers.len(), 2);
+    assert_eq!(config.channels, ["imud_gossip", "imud_code"]);
+    assert_eq!(config.api.key_files, [PathBuf::from("/etc/mudgateway/keys/0/token")]);
+    assert_eq!(config.kubernetes, Some(ResourceName { namespace: "tenant-a".into(), name: "dawn".into() }));
+    assert_eq!(config.holder, "dawn-1");
+}
+
+#[test]
+fn a_python_gateways_file_is_accepted_and_says_what_it_ignores() {
+    let file = "
+mud: {name: Dawn, port: 4000, admin_email: a@b.example, services: {tell: 1}}
+router: {primary: {name: '*test', host: h, port: 8080, password: 0}, fallback: [{host: '', port: 8080}]}
+gateway: {port: 4001, auth: {enabled: true, secret: s}}
+api: {websocket: {ping_interval: 30}, auth: {api_keys: [{key: k, mud_name: Dawn, permissions: ['*']}]}}
+";
+    let config = resolve(&[], &[], file).unwrap();
+    assert_eq!(config.routers.len(), 1);
+    assert_eq!(config.api.keys, ["s", "k"]);
+    assert_eq!(
+        config.ignored,
+        ["api.websocket.ping_interval", "gateway.auth.enabled", "gateway.port", "mud.services.tell"]
+    );
+}
+
+#[test]
+fn one_error_lists_everything_that_is_wrong() {
+    let env =
+        [("MUD_PORT", "abc"), ("I3_ROUTER_NAME", "i4"), ("ENABLE_METRICS", "perhaps"), ("LOG_FORMAT", "xml")];
+    let file = "mud: {nmae: Dawn}\nchannels: {default_channels: [{}]}\nkubernetes: {name: x}";
+    let error = resolve(&[("api.port", "70000")], &env, file).err().unwrap();
+    let text = error.to_string();
+    for expected in [
+        "the configuration has 11 problems:",
+        "mud.name: is required: use --mud-name, MUD_NAME or mud.name in the file",
+        "router.primary.host: is required",
+        "router.primary.name: \"i4\" is not a router's name",
+        "mud.port: \"abc\" (environment variable MUD_PORT) is not a port",
+        "api.port: \"70000\" (flag --ws-port) is not a port",
+        "metrics.enabled: \"perhaps\" (environment variable ENABLE_METRICS) is not true or false",
+        "logging.format: \"xml\" is not json or text",
+        "channels.default_channels: entry 1 must be a text or have a name",
+        "mud.nmae: is not a setting",
+        "kubernetes.namespace: must be given together",
+        "no API key is given",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_shape_is_not_repeated() {
+    let env = [MINIMAL, &[("I3_ROUTER_PASSWORD", "hunter2")]].concat();
+    let text = resolve(&[], &env, "").err().unwrap().to_string();
+    assert!(text.contains("router.primary.password") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_mapping_is_refused() {
+    for (file, expected) in [("- a", "must hold a mapping"), ("a: [", "is not valid YAML")] {
+        let text = resolve(&[], MINIMAL, file).err().unwrap().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn debug_raises_the_level_but_never_lowers_it() {
+    let level = |level, debug| {
+        let env = [MINIMAL, &[("LOG_LEVEL", level), ("DEBUG", debug)]].concat();
+        resolve(&[], &env, "").unwrap().log.level
+    };
+    assert_eq!(level("warn", "true"), tracing::Level::DEBUG);
+    assert_eq!(level("trace", "1"), tracing::Level::TRACE);
+    assert_eq!(level("warn", "false"), tracing::Level::WARN);
+}

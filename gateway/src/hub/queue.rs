@@ -1,0 +1,179 @@
+//! What waits to be written to one client: bounded in bytes, closed when the client does not keep up.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::lock;
+
+/// How much may wait for one client before it counts as too slow.
+pub const QUEUE_BYTES: usize = 1024 * 1024;
+
+/// One JSON-RPC message, encoded once and shared by all who get it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The JSON with a newline behind it, as TCP wants it.
+    bytes: Bytes,
+    /// The same memory without the newline, as WebSocket wants it.
+    text: Utf8Bytes,
+}
+
+impl Line {
+    /// Encodes a message.
+    pub fn new(message: &Value) -> Self {
+        let mut json = message.to_string();
+        json.push('\n');
+        let bytes = Bytes::from(json);
+        // JSON text is UTF-8, so the conversion cannot fail; the default is an empty text.
+        let text = Utf8Bytes::try_from(bytes.slice(..bytes.len() - 1)).unwrap_or_default();
+        Self { bytes, text }
+    }
+
+    /// The JSON text.
+    pub fn text(&self) -> &Utf8Bytes {
+        &self.text
+    }
+
+    /// The JSON text and a newline.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// Why a connection is closed by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The gateway ends.
+    ShuttingDown,
+    /// The client does not read fast enough.
+    SlowConsumer,
+    /// No valid key within the time for it.
+    NotAuthenticated,
+    /// A message over the hard limit.
+    TooBig,
+    /// Nothing was heard of the client, not even an answer to a ping.
+    Unresponsive,
+}
+
+impl CloseReason {
+    /// The WebSocket close code (RFC 6455 section 7.4; 40xx asks to reconnect).
+    pub fn code(self) -> u16 {
+        match self {
+            Self::ShuttingDown | Self::Unresponsive => 1001,
+            Self::SlowConsumer => 4008,
+            Self::NotAuthenticated => 1008,
+            Self::TooBig => 1009,
+        }
+    }
+
+    /// The reason in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "Server shutting down",
+            Self::SlowConsumer => "slow consumer",
+            Self::NotAuthenticated => "authentication timeout",
+            Self::TooBig => "message too big",
+            Self::Unresponsive => "no answer to ping",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    lines: Vec<Line>,
+    bytes: usize,
+    closed: Option<CloseReason>,
+}
+
+/// The queue of one client.
+#[derive(Debug)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+    limit: usize,
+}
+
+impl Queue {
+    /// A queue that closes itself once more than `limit` bytes wait.
+    pub fn new(limit: usize) -> Self {
+        Self { inner: Mutex::default(), changed: Notify::new(), limit }
+    }
+
+    /// Adds a message, unless the queue is closed.
+    pub fn push(&self, line: Line) {
+        let mut inner = lock(&self.inner);
+        if inner.closed.is_some() {
+            return;
+        }
+        inner.bytes += line.bytes.len();
+        inner.lines.push(line);
+        if inner.bytes > self.limit {
+            inner.closed = Some(CloseReason::SlowConsumer);
+            inner.lines.clear();
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Closes the queue; what waits is still written. The first reason stays.
+    pub fn close(&self, reason: CloseReason) {
+        lock(&self.inner).closed.get_or_insert(reason);
+        self.changed.notify_one();
+    }
+
+    /// Takes all that waits.
+    pub fn take(&self) -> Vec<Line> {
+        let mut inner = lock(&self.inner);
+        inner.bytes = 0;
+        std::mem::take(&mut inner.lines)
+    }
+
+    /// Why it was closed, once it is.
+    pub fn closed(&self) -> Option<CloseReason> {
+        lock(&self.inner).closed
+    }
+
+    /// Waits until something was added or the queue was closed. Only one task may wait.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn both_transports_share_one_encoding() {
+        let line = Line::new(&json!({"a": "é\n"}));
+        assert_eq!(line.text().as_str(), "{\"a\":\"é\\n\"}");
+        assert_eq!(line.bytes().as_ref(), "{\"a\":\"é\\n\"}\n".as_bytes());
+    }
+
+    #[tokio::test]
+    async fn what_was_added_before_waiting_is_noticed() {
+        let queue = Queue::new(1000);
+        queue.push(Line::new(&json!(1)));
+        queue.changed().await;
+        assert_eq!(queue.take().len(), 1);
+        assert!(queue.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_over_its_bytes_is_closed_and_its_memory_freed() {
+        let queue = Queue::new(20);
+        for _ in 0..11 {
+            queue.push(Line::new(&json!(1)));
+        }
+        assert_eq!(queue.closed(), Some(CloseReason::SlowConsumer));
+        assert!(queue.take().is_empty());
+        queue.push(Line::new(&json!(1)));
+        assert!(queue.take().is_empty(), "a closed queue takes nothing");
+        queue.close(CloseReason::ShuttingDown);
+        assert_eq!(queue.closed(), Some(CloseReason::SlowConsumer), "the first reason stays");
+    }
+}

@@ -1,0 +1,208 @@
+//! What is counted, and its text form. No label holds anything a remote mud or user can choose.
+
+use std::fmt;
+
+use intermud3::Packet;
+use intermud3::packet::Body;
+use mudgateway_crds::report::SessionReason;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::hub::{CloseReason, Transport};
+use crate::services::Services;
+
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the router.
+    In,
+    /// To the router.
+    Out,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a result.
+    Ok,
+    /// With an error the client can avoid.
+    ClientError,
+    /// With an error of ours.
+    ServerError,
+}
+
+impl Outcome {
+    /// The outcome a JSON-RPC error code stands for.
+    pub fn of(code: i64) -> Self {
+        if code == -32004 { Self::ServerError } else { Self::ClientError }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PacketLabels {
+    direction: &'static str,
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabels {
+    transport: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransportLabels {
+    transport: &'static str,
+}
+
+/// All metrics of the gateway.
+pub struct Metrics {
+    registry: Registry,
+    packets: Family<PacketLabels, Counter>,
+    undecodable: Counter,
+    sessions_ended: Family<ReasonLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    closed: Family<CloseLabels, Counter>,
+    router_connected: Gauge,
+    bus_connected: Gauge,
+    waiting: Gauge,
+    sessions: Family<TransportLabels, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            packets: Family::default(),
+            undecodable: Counter::default(),
+            sessions_ended: Family::default(),
+            requests: Family::default(),
+            closed: Family::default(),
+            router_connected: Gauge::default(),
+            bus_connected: Gauge::default(),
+            waiting: Gauge::default(),
+            sessions: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("mudgateway_build", "The version of the gateway", build);
+        registry.register("i3_packets", "Packets from and to the router", self.packets.clone());
+        registry.register(
+            "i3_packets_undecodable",
+            "Packets from the router that could not be read",
+            self.undecodable.clone(),
+        );
+        registry.register(
+            "i3_router_sessions_ended",
+            "Router sessions, and attempts at one, that ended, by reason",
+            self.sessions_ended.clone(),
+        );
+        registry.register(
+            "api_requests",
+            "Requests of clients, by method and outcome",
+            self.requests.clone(),
+        );
+        registry.register("api_connections_closed", "Client connections that we closed", self.closed.clone());
+        registry.register(
+            "i3_router_connected",
+            "1 while the router session is established",
+            self.router_connected.clone(),
+        );
+        registry.register("bus_connected", "1 while the bus is there", self.bus_connected.clone());
+        registry.register("i3_packet_queue_size", "Packets that wait for the router", self.waiting.clone());
+        registry.register("api_sessions", "Authenticated client sessions", self.sessions.clone());
+    }
+
+    /// Counts a packet.
+    pub fn packet(&self, direction: Direction, packet: &Packet) {
+        let direction = match direction {
+            Direction::In => "in",
+            Direction::Out => "out",
+        };
+        self.packets.get_or_create(&PacketLabels { direction, r#type: packet_type(packet) }).inc();
+    }
+
+    /// Counts a packet that could not be read.
+    pub fn undecodable(&self) {
+        self.undecodable.inc();
+    }
+
+    /// Counts the end of a router session.
+    pub fn session_ended(&self, reason: SessionReason) {
+        self.sessions_ended.get_or_create(&ReasonLabels { reason: reason.as_str() }).inc();
+    }
+
+    /// Counts a request.
+    pub fn request(&self, method: &'static str, outcome: Outcome) {
+        self.requests.get_or_create(&RequestLabels { method, outcome: outcome.as_str() }).inc();
+    }
+
+    /// Counts a client connection that we closed.
+    pub fn closed(&self, transport: Transport, reason: CloseReason) {
+        let labels = CloseLabels { transport: transport.as_str(), reason: reason.as_str() };
+        self.closed.get_or_create(&labels).inc();
+    }
+
+    /// The text form, with the gauges as they are now.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a text does not fail.
+    pub fn encode(&self, services: &Services) -> Result<String, fmt::Error> {
+        self.router_connected.set(i64::from(services.router_status().is_connected()));
+        self.bus_connected.set(i64::from(services.bus_connected() == Some(true)));
+        self.waiting.set(i64::try_from(services.waiting()).unwrap_or(i64::MAX));
+        for transport in [Transport::WebSocket, Transport::Tcp] {
+            let count = i64::try_from(services.hub.count(transport)).unwrap_or(i64::MAX);
+            self.sessions.get_or_create(&TransportLabels { transport: transport.as_str() }).set(count);
+        }
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.registry)?;
+        Ok(encoded)
+    }
+}
+
+/// The packet's type as a label: a type we have no structure for is "other".
+fn packet_type(packet: &Packet) -> &'static str {
+    match &packet.body {
+        Body::StartupReq3(_) => "startup-req-3",
+        Body::StartupReply(_) => "startup-reply",
+        Body::Mudlist(_) => "mudlist",
+        Body::ChanlistReply(_) => "chanlist-reply",
+        Body::ChannelListen(_) => "channel-listen",
+        Body::ChannelMessage(_) => "channel-m",
+        Body::Tell(_) => "tell",
+        Body::Error(_) => "error",
+        Body::Unknown(_) => "other",
+    }
+}

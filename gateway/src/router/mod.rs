@@ -1,0 +1,166 @@
+//! The link to the I3 router: connect, register, keep alive, pace, come back.
+
+mod backoff;
+mod link;
+mod outbox;
+mod session;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use intermud3::Packet;
+use jiff::Timestamp;
+use mudgateway_crds::report::SessionReason;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+pub use link::Link;
+pub use outbox::{Class, Full};
+pub(crate) use outbox::{Next, Outbox};
+
+/// How many packets may wait for the router.
+const OUTBOX_PACKETS: usize = 1000;
+
+/// How long a request waits to learn that the link took its packet. Then it answers "queued".
+const SENT_WITHIN: Duration = Duration::from_millis(100);
+
+/// How the router session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// The state, from one vocabulary.
+    pub reason: SessionReason,
+    /// For a person: what happened, and the likely causes.
+    pub message: String,
+    /// The router that is meant.
+    pub router: Option<String>,
+    /// Since when the session is established.
+    pub since: Option<Timestamp>,
+}
+
+impl SessionStatus {
+    /// Before the first attempt has ended.
+    fn connecting() -> Self {
+        Self {
+            reason: SessionReason::Connecting,
+            message: "connecting".to_owned(),
+            router: None,
+            since: None,
+        }
+    }
+
+    /// Whether the mud is on the network.
+    pub fn is_connected(&self) -> bool {
+        self.reason == SessionReason::SessionEstablished
+    }
+}
+
+/// What became of a packet that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// The router link took it.
+    Sent,
+    /// It waits for the router.
+    Queued,
+}
+
+impl Accepted {
+    /// The status as clients get it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Queued => "queued",
+        }
+    }
+}
+
+/// What the link tells the services.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// The router accepted us.
+    Established,
+    /// A packet for us.
+    Packet(Packet),
+    /// A packet that was accepted could not be sent in time.
+    Expired(Packet),
+}
+
+/// The link as the rest of the gateway sees it.
+#[derive(Clone)]
+pub struct RouterHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    outbox: Mutex<Outbox>,
+    wake: Notify,
+    status: watch::Sender<SessionStatus>,
+}
+
+impl Default for RouterHandle {
+    fn default() -> Self {
+        let shared = Shared {
+            outbox: Mutex::new(Outbox::new(OUTBOX_PACKETS)),
+            wake: Notify::new(),
+            status: watch::Sender::new(SessionStatus::connecting()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl RouterHandle {
+    /// Sends a packet, or lets it wait for the router.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits; the packet was not accepted then.
+    pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, Full> {
+        let taken = self.outbox().push(Instant::now(), packet, class)?;
+        self.shared.wake.notify_one();
+        if !self.status().is_connected() {
+            return Ok(Accepted::Queued);
+        }
+        match timeout(SENT_WITHIN, taken).await {
+            Ok(Ok(())) => Ok(Accepted::Sent),
+            _ => Ok(Accepted::Queued),
+        }
+    }
+
+    /// Sends a packet nobody waits for, such as an answer; dropped when too much waits.
+    pub fn post(&self, packet: Packet, class: Class) {
+        if self.outbox().push(Instant::now(), packet, class).is_ok() {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// How the session is now.
+    pub fn status(&self) -> SessionStatus {
+        self.shared.status.borrow().clone()
+    }
+
+    /// How the session is, to be watched.
+    pub fn watch(&self) -> watch::Receiver<SessionStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// How many packets wait.
+    pub fn waiting(&self) -> usize {
+        self.outbox().len()
+    }
+
+    /// Takes out the packets that waited too long.
+    pub fn expire(&self) -> Vec<Packet> {
+        self.outbox().expired(Instant::now()).into_iter().map(|entry| entry.packet).collect()
+    }
+
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // No holder can leave it broken, so one that panicked does not matter.
+        self.shared.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_status(&self, status: SessionStatus) {
+        self.shared.status.send_if_modified(|current| {
+            let changed = *current != status;
+            *current = status;
+            changed
+        });
+    }
+}

@@ -1,0 +1,176 @@
+//! Puts the parts together and takes them down in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Api, KeyError, Keyring, http, tcp};
+use crate::bus::{Bus, BusError, StateStore, report};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::router::{Link, LinkEvent, RouterHandle};
+use crate::services::{BusLink, Services};
+
+/// How long clients may take to go when the gateway ends.
+const CLIENTS_GO: Duration = Duration::from_secs(3);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What it is for.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+/// Runs the gateway until `stop` resolves.
+///
+/// # Errors
+/// [`StartError`] when it cannot start. Once it runs, only `stop` ends it.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    let keyring = Keyring::load(&config.api.keys, &config.api.key_files)?;
+    let websocket = listen(config.api.websocket, "WebSocket and health").await?;
+    let lines = listen(config.api.tcp, "TCP lines").await?;
+    let observers = match config.metrics {
+        Some(address) => Some(listen(address, "metrics").await?),
+        None => None,
+    };
+    let metrics = Arc::new(Metrics::default());
+    let router = RouterHandle::default();
+    let bus = match &config.nats_url {
+        Some(url) => Some(Bus::connect(url, &config.network, &config.holder).await?),
+        None => None,
+    };
+
+    // The clients and the router link end first, so that what they still send reaches the bus.
+    let clients_stop = CancellationToken::new();
+    let bus_stop = CancellationToken::new();
+    let services = Arc::new(Services::new(
+        &config.mud.name,
+        &config.channels,
+        router.clone(),
+        bus.as_ref().map(|bus| BusLink {
+            publisher: bus.start_publisher(bus_stop.clone()),
+            connected: bus.connected(),
+        }),
+    ));
+    if let Some(bus) = &bus {
+        start_bus(bus, &config, &services, &router, &bus_stop);
+    }
+    let api = Api::new(Arc::clone(&services), keyring, Arc::clone(&metrics), clients_stop.clone());
+    tokio::spawn(serve_http(http::serve_clients(api.clone(), websocket)));
+    tokio::spawn(tcp::serve(api.clone(), lines));
+    if let Some(listener) = observers {
+        tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
+    }
+    tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
+    let link = tokio::spawn(link(&config, bus.as_ref(), router, metrics, services, &clients_stop).run());
+
+    stop.await;
+    tracing::info!("shutting down");
+    clients_stop.cancel();
+    api.connections.close();
+    if timeout(CLIENTS_GO, api.connections.wait()).await.is_err() {
+        tracing::warn!("some clients did not go in time");
+    }
+    // The link ends by itself within its own drain time.
+    if let Err(error) = link.await {
+        tracing::error!(%error, "the router link failed");
+    }
+    bus_stop.cancel();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, StartError> {
+    let fail = |source| StartError::Listen { address, what, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    tracing::info!(address = %bound, what, "listening");
+    Ok(listener)
+}
+
+async fn serve_http(serve: impl Future<Output = std::io::Result<()>>) {
+    if let Err(error) = serve.await {
+        tracing::error!(%error, "an HTTP listener failed");
+    }
+}
+
+fn start_bus(
+    bus: &Bus,
+    config: &Config,
+    services: &Arc<Services>,
+    router: &RouterHandle,
+    stop: &CancellationToken,
+) {
+    let listener = Arc::clone(services);
+    bus.start_subscriber(stop.clone(), move |event| listener.on_bus(event));
+    if let Some(resource) = &config.kubernetes {
+        tokio::spawn(report::run(
+            bus.context().clone(),
+            resource.clone(),
+            config.holder.clone(),
+            router.watch(),
+            stop.clone(),
+        ));
+    }
+}
+
+fn link(
+    config: &Config,
+    bus: Option<&Bus>,
+    router: RouterHandle,
+    metrics: Arc<Metrics>,
+    services: Arc<Services>,
+    stop: &CancellationToken,
+) -> Link {
+    let state = match bus {
+        Some(bus) => StateStore::Bus {
+            context: bus.context().clone(),
+            network: config.network.clone(),
+            mud: config.mud.name.clone(),
+        },
+        None => StateStore::Files(config.state_directory.clone()),
+    };
+    Link {
+        mud: config.mud.clone(),
+        routers: config.routers.clone(),
+        initial_password: config.router_password,
+        state,
+        handle: router,
+        metrics,
+        listener: Box::new(move |event| services.on_link(event)),
+        shutdown: stop.clone(),
+    }
+}
+
+/// Takes packets that waited too long out of the outbox, each second.
+async fn expire(router: RouterHandle, services: Arc<Services>, stop: CancellationToken) {
+    let mut second = interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        for packet in router.expire() {
+            services.on_link(LinkEvent::Expired(packet));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The muds and channels of the network, as the router told them piece by piece.
+
+use std::collections::BTreeMap;
+
+use intermud3::packet::{ChanlistReply, MudEntry, Mudlist};
+
+/// The most muds and channels remembered. The largest networks have a few hundred of each.
+const CAPACITY: usize = 10_000;
+
+/// A mud and what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MudInfo {
+    /// Its name.
+    pub name: String,
+    /// Its entry in the mudlist.
+    pub entry: MudEntry,
+}
+
+impl MudInfo {
+    /// Up or down as clients know it.
+    pub fn status(&self) -> &'static str {
+        match self.entry.state {
+            -1 => "up",
+            0 => "down",
+            1.. => "reboot",
+            _ => "unknown",
+        }
+    }
+}
+
+/// A channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// The mud that owns it.
+    pub owner: String,
+    /// 0 open except to the banned, 1 open to the admitted, 2 filtered.
+    pub kind: i64,
+}
+
+/// Merged lists. Routers send them in pieces and then only what changed, so a list never replaces what is known.
+#[derive(Debug, Default)]
+pub struct Directory {
+    muds: BTreeMap<String, MudEntry>,
+    channels: BTreeMap<String, Channel>,
+}
+
+impl Directory {
+    /// Takes a piece of the mudlist.
+    pub fn merge_muds(&mut self, list: Mudlist) {
+        for (name, entry) in list.muds {
+            match entry {
+                Some(entry) if self.muds.len() < CAPACITY || self.muds.contains_key(&name) => {
+                    self.muds.insert(name, entry);
+                }
+                Some(_) => {}
+                None => {
+                    self.muds.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// Takes a piece of the channel list.
+    pub fn merge_channels(&mut self, list: ChanlistReply) {
+        for (name, entry) in list.channels {
+            match entry {
+                Some(entry) if self.channels.len() < CAPACITY || self.channels.contains_key(&name) => {
+                    let channel = Channel { name: name.clone(), owner: entry.host, kind: entry.kind };
+                    self.channels.insert(name, channel);
+                }
+                Some(_) => {}
+                None => {
+                    self.channels.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// The muds, sorted by name.
+    pub fn muds(&self) -> Vec<MudInfo> {
+        self.muds.iter().map(|(name, entry)| MudInfo { name: name.clone(), entry: entry.clone() }).collect()
+    }
+
+    /// The channels, sorted by name.
+    pub fn channels(&self) -> Vec<Channel> {
+        self.channels.values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use intermud3::Packet;
+    use intermud3::packet::Body;
+
+    fn mudlist(entries: &str) -> Mudlist {
+        let text = format!("({{\"mudlist\",5,\"*test\",0,0,0,1,([{entries}]),}})");
+        match Packet::decode(text.as_bytes()).unwrap().body {
+            Body::Mudlist(list) => list,
+            other => panic!("not a mudlist: {other:?}"),
+        }
+    }
+
+    fn chanlist(entries: &str) -> ChanlistReply {
+        let text = format!("({{\"chanlist-reply\",5,\"*test\",0,\"Dawn\",0,1,([{entries}]),}})");
+        match Packet::decode(text.as_bytes()).unwrap().body {
+            Body::ChanlistReply(list) => list,
+            other => panic!("not a chanlist: {other:?}"),
+        }
+    }
+
+    fn mud(name: &str, state: i64) -> String {
+        format!(
+            "\"{name}\":({{{state},\"127.0.0.1\",4000,0,0,\"L\",\"B\",\"D\",\"LP\",\"open\",\"a@b.c\",([\"tell\":1,]),([]),}}),"
+        )
+    }
+
+    #[test]
+    fn pieces_are_merged_and_a_deleted_mud_goes() {
+        let mut directory = Directory::default();
+        directory.merge_muds(mudlist(&(mud("B", -1) + &mud("A", 0))));
+        directory.merge_muds(mudlist(&mud("C", 300)));
+        let names = |directory: &Directory| -> Vec<_> {
+            directory.muds().into_iter().map(|mud| (mud.name.clone(), mud.status())).collect()
+        };
+        assert_eq!(names(&directory), [("A".into(), "down"), ("B".into(), "up"), ("C".into(), "reboot")]);
+        directory.merge_muds(mudlist(&(mud("A", -1) + "\"B\":0,")));
+        assert_eq!(names(&directory), [("A".into(), "up"), ("C".into(), "reboot")]);
+    }
+
+    #[test]
+    fn a_channel_whose_type_is_an_array_counts_as_open() {
+        let mut directory = Directory::default();
+        directory.merge_channels(chanlist("\"a\":({\"Mud\",({}),}),\"b\":({\"Mud\",2,}),"));
+        let kinds: Vec<_> = directory.channels().into_iter().map(|channel| channel.kind).collect();
+        assert_eq!(kinds, [0, 2]);
+        directory.merge_channels(chanlist("\"a\":0,"));
+        assert_eq!(directory.channels().len(), 1);
+    }
+}

@@ -1,0 +1,282 @@
+//! What the gateway does: channels, tells, and the lists of muds and channels.
+
+mod directory;
+pub mod packets;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use intermud3::Packet;
+use intermud3::packet::{Body, ErrorPacket};
+use tokio::sync::watch;
+
+pub use directory::{Channel, Directory, MudInfo};
+
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
+use crate::hub::{Event, Hub};
+use crate::router::{Accepted, Class, Full, LinkEvent, RouterHandle, SessionStatus};
+
+/// The bus as the services see it.
+pub struct BusLink {
+    /// The way to other gateways.
+    pub publisher: Publisher,
+    /// Whether the bus is there.
+    pub connected: watch::Receiver<bool>,
+}
+
+/// Everything between the router, the bus and the clients.
+pub struct Services {
+    /// The clients.
+    pub hub: Hub,
+    mud: String,
+    configured: HashSet<String>,
+    router: RouterHandle,
+    bus: Option<BusLink>,
+    directory: Mutex<Directory>,
+    echoes: Mutex<EchoFilter>,
+    /// Channels we have told the router to switch off, since it last accepted us.
+    switched_off: Mutex<HashSet<String>>,
+}
+
+/// The most channels remembered as switched off.
+const SWITCHED_OFF: usize = 1000;
+
+impl Services {
+    /// The services of one mud.
+    pub fn new(mud: &str, channels: &[String], router: RouterHandle, bus: Option<BusLink>) -> Self {
+        Self {
+            hub: Hub::default(),
+            mud: mud.to_owned(),
+            configured: channels.iter().cloned().collect(),
+            router,
+            bus,
+            directory: Mutex::default(),
+            echoes: Mutex::default(),
+            switched_off: Mutex::default(),
+        }
+    }
+
+    /// Our mud's name.
+    pub fn mud(&self) -> &str {
+        &self.mud
+    }
+
+    /// How the router session is.
+    pub fn router_status(&self) -> SessionStatus {
+        self.router.status()
+    }
+
+    /// How many packets wait for the router.
+    pub fn waiting(&self) -> usize {
+        self.router.waiting()
+    }
+
+    /// Whether clients are served usefully: the router is there, or other hosted muds can be reached by the bus.
+    pub fn is_ready(&self) -> bool {
+        self.router.status().is_connected() || self.bus_connected() == Some(true)
+    }
+
+    /// Whether the bus is there; none in standalone mode.
+    pub fn bus_connected(&self) -> Option<bool> {
+        self.bus.as_ref().map(|bus| *bus.connected.borrow())
+    }
+
+    /// The bus in a word, for health.
+    pub fn bus_state(&self) -> &'static str {
+        match self.bus_connected() {
+            None => "none",
+            Some(true) => "connected",
+            Some(false) => "disconnected",
+        }
+    }
+
+    /// The known muds, sorted by name.
+    pub fn muds(&self) -> Vec<MudInfo> {
+        lock(&self.directory).muds()
+    }
+
+    /// The known channels, sorted by name.
+    pub fn channels(&self) -> Vec<Channel> {
+        lock(&self.directory).channels()
+    }
+
+    /// Says something on a channel: to the router, and at the same time to the provider's other muds by the bus.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router; nothing was said then.
+    pub async fn say(
+        &self,
+        channel: &str,
+        user: &str,
+        visname: &str,
+        message: &str,
+    ) -> Result<Accepted, Full> {
+        let packet = packets::channel_message(&self.mud, user, channel, visname, message);
+        let accepted = self.router.send(packet, Class::Channel).await?;
+        if let Some(bus) = &self.bus {
+            let message = ChannelMessage {
+                mud: self.mud.clone(),
+                user: user.to_owned(),
+                channel: channel.to_owned(),
+                kind: ChannelKind::Message,
+                visname: visname.to_owned(),
+                message: message.to_owned(),
+            };
+            if !bus.publisher.publish(ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message }) {
+                tracing::warn!(channel, "the bus cannot keep up: a message goes by the router alone");
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Tells a user of another mud something.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router.
+    pub async fn tell(
+        &self,
+        user: &str,
+        target_mud: &str,
+        target_user: &str,
+        message: &str,
+    ) -> Result<Accepted, Full> {
+        let packet = packets::tell(&self.mud, user, target_mud, target_user, user, message);
+        self.router.send(packet, Class::Direct).await
+    }
+
+    /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
+    pub fn listen(&self, channel: &str) {
+        lock(&self.switched_off).remove(channel);
+        self.switch(channel, true);
+    }
+
+    /// Switches a channel off at the router when no client is on it any more and it is not configured.
+    pub fn unlisten_if_unused(&self, channel: &str) {
+        if !self.is_wanted(channel) {
+            self.switch(channel, false);
+        }
+    }
+
+    /// Handles what the router link reports.
+    pub fn on_link(&self, event: LinkEvent) {
+        match event {
+            LinkEvent::Established => self.on_established(),
+            LinkEvent::Packet(packet) => self.on_packet(packet),
+            LinkEvent::Expired(packet) => self.on_expired(&packet),
+        }
+    }
+
+    /// Handles a channel event of another hosted mud, or the copy of one of our own.
+    pub fn on_bus(&self, event: ChannelEvent) {
+        self.deliver(Path::Bus, event.message);
+    }
+
+    fn on_established(&self) {
+        lock(&self.switched_off).clear();
+        let mut wanted: Vec<_> = self.hub.channels().union(&self.configured).cloned().collect();
+        wanted.sort();
+        for channel in wanted {
+            self.switch(&channel, true);
+        }
+        self.hub.publish(&Event::GatewayReconnected);
+    }
+
+    fn on_packet(&self, packet: Packet) {
+        let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
+        let header = packet.header.clone();
+        match packet.body {
+            Body::ChannelMessage(said) => {
+                let message = ChannelMessage {
+                    mud: header.origin_mud,
+                    user: header.origin_user.unwrap_or_default(),
+                    channel: said.channel,
+                    kind: ChannelKind::Message,
+                    visname: said.visname,
+                    message: said.message,
+                };
+                self.switch_off_unwanted(&message.channel);
+                self.deliver(Path::Router, message);
+            }
+            Body::Tell(told) => self.hub.publish(&Event::TellReceived {
+                from_mud: header.origin_mud,
+                from_user: header.origin_user.unwrap_or_default(),
+                to_mud: self.mud.clone(),
+                to_user: header.target_user.unwrap_or_default(),
+                message: told.message,
+                visname: told.visname,
+            }),
+            Body::Mudlist(list) => lock(&self.directory).merge_muds(list),
+            Body::ChanlistReply(list) => lock(&self.directory).merge_channels(list),
+            Body::Error(error) => self.hub.publish(&error_event(&self.mud, &header, *error)),
+            // Broadcasts such as ucache-update need no answer.
+            _ if for_us => self.router.post(packets::unknown_type(&self.mud, &packet), Class::Direct),
+            _ => {}
+        }
+    }
+
+    /// Delivers one copy of a channel message, unless its twin was delivered before.
+    fn deliver(&self, path: Path, message: ChannelMessage) {
+        if !lock(&self.echoes).admit(Instant::now(), path, &message) {
+            return;
+        }
+        self.hub.publish(&Event::ChannelMessage {
+            channel: message.channel,
+            from_mud: message.mud,
+            from_user: message.user,
+            message: message.message,
+            visname: message.visname,
+        });
+    }
+
+    fn on_expired(&self, packet: &Packet) {
+        self.hub.publish(&Event::ErrorOccurred {
+            error_code: "not-sent".to_owned(),
+            error_message: format!("the router was away too long, so a {} was not sent", packet.kind()),
+            from_mud: self.mud.clone(),
+            to_mud: self.mud.clone(),
+            to_user: packet.header.origin_user.clone().unwrap_or_default(),
+        });
+    }
+
+    /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
+    /// switched off, once.
+    fn switch_off_unwanted(&self, channel: &str) {
+        if self.is_wanted(channel) {
+            return;
+        }
+        let mut switched_off = lock(&self.switched_off);
+        if switched_off.len() < SWITCHED_OFF && switched_off.insert(channel.to_owned()) {
+            self.switch(channel, false);
+        }
+    }
+
+    fn is_wanted(&self, channel: &str) -> bool {
+        self.configured.contains(channel) || self.hub.anyone_on(channel)
+    }
+
+    fn switch(&self, channel: &str, on: bool) {
+        let status = self.router.status();
+        if let (true, Some(router)) = (status.is_connected(), status.router) {
+            self.router.post(packets::channel_listen(&self.mud, &router, channel, on), Class::Control);
+        }
+    }
+}
+
+fn error_event(mud: &str, header: &intermud3::packet::Header, error: ErrorPacket) -> Event {
+    Event::ErrorOccurred {
+        error_code: error.code,
+        error_message: error.message,
+        from_mud: header.origin_mud.clone(),
+        to_mud: mud.to_owned(),
+        to_user: header.target_user.clone().unwrap_or_default(),
+    }
+}
+
+/// Locks a mutex. No holder can leave the data broken, so one that panicked does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use std::sync::Arc;
+
+use mudgateway_crds::report::SessionReason;
+use serde_json::Value;
+
+use super::*;
+use crate::hub::{Session, Transport};
+use crate::router::Next;
+
+const CHANNEL: &str = "imud_gossip";
+
+/// Services that are connected to a router, and a client that is on the channel.
+fn connected() -> (Services, RouterHandle, Arc<Session>) {
+    let router = RouterHandle::default();
+    router.set_status(SessionStatus {
+        reason: SessionReason::SessionEstablished,
+        message: String::new(),
+        router: Some("*test".to_owned()),
+        since: None,
+    });
+    let services = Services::new("Dawn", &[], router.clone(), None);
+    let session = Session::new(Transport::Tcp);
+    services.hub.admit(&session);
+    session.join(CHANNEL);
+    (services, router, session)
+}
+
+fn packet(text: &str) -> Packet {
+    Packet::decode(text.as_bytes()).unwrap()
+}
+
+fn from_router(services: &Services, text: &str) {
+    services.on_link(LinkEvent::Packet(packet(text)));
+}
+
+fn events(session: &Session) -> Vec<Value> {
+    session.queue.take().iter().map(|line| serde_json::from_str(line.text()).unwrap()).collect()
+}
+
+/// The packets that wait for the router, as text.
+fn sent(router: &RouterHandle) -> Vec<String> {
+    let mut packets = Vec::new();
+    while let Next::Send(entry) = router.outbox().next(Instant::now()) {
+        packets.push(String::from_utf8(entry.packet.encode().unwrap().to_vec()).unwrap());
+    }
+    packets
+}
+
+const CHAT: &str = r#"({"channel-m",5,"Dusk","bob",0,0,"imud_gossip","Bob","hi",})"#;
+
+fn by_bus() -> ChannelEvent {
+    let message = ChannelMessage {
+        mud: "Dusk".into(),
+        user: "bob".into(),
+        channel: CHANNEL.into(),
+        kind: ChannelKind::Message,
+        visname: "Bob".into(),
+        message: "hi".into(),
+    };
+    ChannelEvent { id: "1".into(), message }
+}
+
+#[test]
+fn a_message_that_comes_by_both_ways_is_heard_once() {
+    let (services, _, session) = connected();
+    services.on_bus(by_bus());
+    from_router(&services, CHAT);
+    let heard = events(&session);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(heard[0]["params"]["from_mud"], "Dusk");
+    assert_eq!(heard[0]["params"]["message"], "hi");
+}
+
+#[test]
+fn a_message_said_twice_is_heard_twice() {
+    let (services, _, session) = connected();
+    for _ in 0..2 {
+        from_router(&services, CHAT);
+        services.on_bus(by_bus());
+    }
+    assert_eq!(events(&session).len(), 2);
+}
+
+#[test]
+fn a_tell_reaches_the_clients() {
+    let (services, _, session) = connected();
+    from_router(&services, r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","pst",})"#);
+    let event = events(&session).remove(0);
+    assert_eq!(event["method"], "tell_received");
+    assert_eq!(event["params"]["to_user"], "ann");
+    assert_eq!(event["params"]["visname"], "Bob");
+}
+
+#[test]
+fn an_error_becomes_an_event_and_is_never_answered() {
+    let (services, router, session) = connected();
+    from_router(&services, r#"({"error",5,"*test",0,"Dawn","ann","unk-dst","destination unknown",0,})"#);
+    let event = events(&session).remove(0);
+    assert_eq!(event["method"], "error_occurred");
+    assert_eq!(event["params"]["error_code"], "unk-dst");
+    assert_eq!(event["params"]["to_user"], "ann");
+    assert!(sent(&router).is_empty());
+}
+
+#[test]
+fn a_request_we_do_not_serve_is_answered_and_a_broadcast_is_not() {
+    let (services, router, _) = connected();
+    from_router(&services, r#"({"ucache-update",5,"Dusk",0,0,0,"bob","Bob",0,})"#);
+    assert!(sent(&router).is_empty());
+    from_router(&services, r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#);
+    assert_eq!(
+        sent(&router),
+        [
+            r#"({"error",5,"Dawn",0,"Dusk","bob","unk-type","who-req is not served here",({"who-req",5,"Dusk","bob","Dawn",0,}),})"#
+        ]
+    );
+}
+
+#[test]
+fn a_channel_nobody_wants_is_switched_off_once_for_each_registration() {
+    let (services, router, _) = connected();
+    let unwanted = r#"({"channel-m",5,"Dusk","bob",0,0,"old_chat","Bob","hi",})"#;
+    let off = r#"({"channel-listen",5,"Dawn",0,"*test",0,"old_chat",0,})"#;
+    from_router(&services, unwanted);
+    from_router(&services, unwanted);
+    from_router(&services, CHAT);
+    assert_eq!(sent(&router), [off]);
+    services.on_link(LinkEvent::Established);
+    let on = r#"({"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",1,})"#;
+    assert_eq!(sent(&router), [on]);
+    from_router(&services, unwanted);
+    assert_eq!(sent(&router), [off]);
+}
+
+#[test]
+fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured() {
+    let (services, router, session) = connected();
+    let other = Session::new(Transport::Tcp);
+    services.hub.admit(&other);
+    other.join(CHANNEL);
+    session.leave(CHANNEL);
+    services.unlisten_if_unused(CHANNEL);
+    assert!(sent(&router).is_empty());
+    other.leave(CHANNEL);
+    services.unlisten_if_unused(CHANNEL);
+    assert_eq!(sent(&router), [r#"({"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",0,})"#]);
+
+    let configured = Services::new("Dawn", &[CHANNEL.to_owned()], router.clone(), None);
+    configured.unlisten_if_unused(CHANNEL);
+    assert!(sent(&router).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_said_while_the_router_is_away_is_queued_and_its_loss_is_told() {
+    let router = RouterHandle::default();
+    let services = Services::new("Dawn", &[], router.clone(), None);
+    let session = Session::new(Transport::Tcp);
+    services.hub.admit(&session);
+    assert_eq!(services.tell("ann", "Dusk", "Bob", "pst").await, Ok(Accepted::Queued));
+    let Next::Send(entry) = router.outbox().next(Instant::now()) else { panic!("a tell waits") };
+    services.on_link(LinkEvent::Expired(entry.packet));
+    let event = events(&session).remove(0);
+    assert_eq!(event["params"]["error_code"], "not-sent");
+    assert_eq!(event["params"]["to_user"], "ann");
+}
