@@ -109,11 +109,13 @@ impl Bus {
         let bus = self.clone();
         tokio::spawn(async move {
             let mut position = None;
+            let mut connected = bus.connected();
             loop {
-                let follow = bus.follow(&mut position, &handler);
                 let result = tokio::select! {
                     () = shutdown.cancelled() => return,
-                    result = follow => result,
+                    // The library would notice a lost consumer too, but only after half a minute.
+                    () = reconnected(&mut connected) => continue,
+                    result = bus.follow(&mut position, &handler) => result,
                 };
                 if let Err(error) = result {
                     tracing::warn!(%error, "cannot follow the bus; trying again");
@@ -178,6 +180,13 @@ impl Bus {
         }
         Ok(())
     }
+}
+
+/// Waits until the connection was lost and is there again.
+async fn reconnected(connected: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the connection, and that as long as we do.
+    let _ = connected.wait_for(|connected| !connected).await;
+    let _ = connected.wait_for(|connected| *connected).await;
 }
 
 /// Where to go on. A stream that was made anew counts from one again, and then an old position means nothing.

@@ -314,9 +314,9 @@ impl Link {
     fn set_status(&self, reason: SessionReason, message: String, router: &RouterAddress) {
         let established = reason == SessionReason::SessionEstablished;
         if established || reason == SessionReason::ShuttingDown {
-            tracing::info!(reason = reason.as_str(), message, "router session");
+            tracing::info!(reason = reason.as_str(), detail = message, "router session");
         } else {
-            tracing::warn!(reason = reason.as_str(), message, "router session");
+            tracing::warn!(reason = reason.as_str(), detail = message, "router session");
         }
         let before = self.handle.status();
         let since = established.then(|| before.since.unwrap_or_else(Timestamp::now));

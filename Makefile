@@ -1,0 +1,80 @@
+# Everything a developer does. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+CLUSTER := tests/cluster/cluster
+
+.PHONY: help setup demo demo-down run dev test test-unit test-integration test-e2e test-coverage bench lint format \
+	format-check check generate generate-check security image clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: packages, the Kubernetes binaries, cargo-deny
+	@scripts/setup
+
+demo: ## Show the main job: two MUDs on a real Kubernetes talk by the router, and by NATS when it is cut
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/e2e/run demo
+
+demo-down: ## Remove all that the demo made
+	@$(CLUSTER) down
+
+run: ## Run one gateway against the bundled router on loopback: no Kubernetes, no NATS
+	@scripts/run
+
+dev: ## The same with debug logs as text
+	@LOG_LEVEL=debug LOG_FORMAT=text scripts/run
+
+test: ## All tests: units, integration, end to end
+	@$(MAKE) --no-print-directory test-unit test-integration test-e2e
+
+test-unit: ## Tests that need nothing but the code
+	$(CARGO) test --workspace --lib --bins --quiet
+	$(CARGO) test --workspace --doc --quiet
+	$(CARGO) test -p intermud3 -p i3-router -p mudclient -p mudgateway-crds --tests --quiet
+
+test-integration: ## The gateway against a real nats-server, the operator against a real kube-apiserver
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/integration
+
+test-e2e: ## The demo's story and its faults, as tests on the cluster
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/e2e/run test
+
+test-coverage: ## Line coverage of the tests that need no cluster
+	@scripts/coverage
+
+bench: ## Benchmarks
+	$(CARGO) bench -p intermud3
+
+lint: ## clippy and shellcheck, warnings are errors
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	@shellcheck -x $$(git ls-files | xargs grep -lE '^#!.*(bash|/sh)$$')
+
+format: ## Format the code
+	$(CARGO) fmt --all
+
+format-check:
+	$(CARGO) fmt --all --check
+
+check: format-check lint generate-check security test ## All that must pass before a commit
+
+generate: ## Write the generated files anew: the CRD
+	@scripts/generate
+
+generate-check:
+	@scripts/generate --check
+
+security: ## Licences, sources and duplicates of dependencies; known vulnerabilities where the database can be had
+	@scripts/security
+
+image: ## Build the container images, with docker or buildah
+	@scripts/image
+
+clean: ## Remove what was built here; the tool cache outside stays
+	$(CARGO) clean

@@ -1,0 +1,157 @@
+//! Two gateways of one provider, a router, and a real nats-server between them.
+
+use std::time::Duration;
+
+use i3_router::RunningRouter;
+use mudgateway_crds::bus::{REPORT_BUCKET, STATE_BUCKET, report_key, state_key};
+use mudgateway_crds::report::{GatewayReport, SessionReason};
+use serde_json::json;
+
+use super::support::{Gateway, Nats, hear, is, registered, registered_since, router, say};
+
+/// A gateway on the bus, registered with the router.
+async fn on_bus(mud: &str, router: &RunningRouter, nats: &Nats, more: &[(&str, &str)]) -> Gateway {
+    let mark = router.mark();
+    let url = nats.url();
+    let environment = [&[("NATS_URL", url.as_str())], more].concat();
+    let gateway = Gateway::start(mud, router, &environment).await;
+    registered_since(router, mark, mud).await;
+    gateway.logged("SessionEstablished").await;
+    gateway
+}
+
+#[tokio::test]
+async fn each_message_is_heard_once_by_the_bus_the_router_or_both() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let (ann, bob) = (dawn.listener().await, dusk.listener().await);
+
+    let both = ["hi", "hi", "both ways"];
+    say(&ann, &both).await;
+    hear(&bob, &both).await;
+    hear(&ann, &both).await;
+
+    router.cut("Dusk").await;
+    dusk.logged("SessionLost").await;
+    let by_bus = ["hi", "hi", "by the bus alone"];
+    say(&ann, &by_bus).await;
+    hear(&bob, &by_bus).await;
+    hear(&ann, &by_bus).await;
+    assert_eq!(dusk.get("metrics", "/health/ready").await.0, 200, "the bus is there");
+
+    // What Dusk says now goes by the bus at once, and by the router late, when nobody must hear it again.
+    say(&bob, &["cut off"]).await;
+    hear(&ann, &["cut off"]).await;
+    hear(&bob, &["cut off"]).await;
+    let mark = router.mark();
+    router.restore("Dusk").await;
+    registered_since(&router, mark, "Dusk").await;
+    super::support::received(&router, mark, "cut off").await;
+    say(&ann, &["welcome back"]).await;
+    hear(&bob, &["welcome back"]).await;
+    hear(&ann, &["welcome back"]).await;
+}
+
+#[tokio::test]
+async fn without_the_bus_the_router_carries_on_and_with_it_again_nothing_is_doubled() {
+    let (router, mut nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let (ann, bob) = (dawn.listener().await, dusk.listener().await);
+    say(&ann, &["first"]).await;
+    hear(&bob, &["first"]).await;
+
+    nats.stop().await;
+    dusk.logged("disconnected").await;
+    let by_router = ["hi", "hi", "by the router alone"];
+    say(&ann, &by_router).await;
+    hear(&bob, &by_router).await;
+    assert_eq!(dusk.get("metrics", "/health/ready").await.0, 200, "the router is there");
+
+    // Dawn publishes what it could not before; Dusk had it from the router.
+    nats.restart().await;
+    let both = ["hi", "after the outage"];
+    say(&ann, &both).await;
+    hear(&bob, &both).await;
+    router.cut("Dusk").await;
+    dusk.logged("SessionLost").await;
+    say(&ann, &["by the bus alone"]).await;
+    hear(&bob, &["by the bus alone"]).await;
+}
+
+#[tokio::test]
+async fn the_password_is_kept_on_the_bus_and_a_gateway_elsewhere_finds_it() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let bucket = nats.context().await.get_key_value(STATE_BUCKET).await.unwrap();
+    let key = state_key(router.name(), "Dawn", "password");
+    let password = bucket.get(&key).await.unwrap().expect("it is stored");
+    let state = dawn.killed().await;
+    assert!(!state.path().join("router-password").exists(), "no copy in a file");
+    let _dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    assert_eq!(bucket.get(&key).await.unwrap().as_deref(), Some(&*password));
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_read_its_password_does_not_register() {
+    let (router, mut nats) = (router().await, Nats::start().await);
+    nats.stop().await;
+    let url = nats.url();
+    let gateway = Gateway::start("Dawn", &router, &[("NATS_URL", &url)]).await;
+    gateway.logged("StateUnavailable").await;
+    assert!(router.muds().await.is_empty());
+    nats.restart().await;
+    registered(&router, "Dawn").await;
+    gateway.logged("SessionEstablished").await;
+}
+
+#[tokio::test]
+async fn the_operator_is_told_how_the_session_is() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let identity =
+        [("MUDGATEWAY_NAMESPACE", "tenant-a"), ("MUDGATEWAY_NAME", "dawn"), ("POD_NAME", "dawn-1")];
+    let dawn = on_bus("Dawn", &router, &nats, &identity).await;
+    let bucket = nats.context().await.get_key_value(REPORT_BUCKET).await.unwrap();
+    let key = report_key("tenant-a", "dawn");
+    let mut reports = bucket.watch_with_history(&key).await.unwrap();
+    let mut next = async |reason: SessionReason| -> GatewayReport {
+        use futures::StreamExt;
+        let find = async {
+            loop {
+                let entry = reports.next().await.unwrap().unwrap();
+                let report: GatewayReport = serde_json::from_slice(&entry.value).unwrap();
+                if report.reason == reason {
+                    return report;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), find).await.expect("the report comes")
+    };
+    let report = next(SessionReason::SessionEstablished).await;
+    assert_eq!(report.holder, "dawn-1");
+    assert_eq!(report.router.as_deref(), Some("*test"));
+    assert!(report.connected_since.unwrap().ends_with('Z'));
+    router.cut("Dawn").await;
+    let report = next(SessionReason::SessionLost).await;
+    assert!(report.connected_since.is_none() && report.message.contains("closed the connection"));
+    drop(dawn);
+}
+
+#[tokio::test]
+async fn muds_of_another_network_hear_nothing() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let other = on_bus("Other", &router, &nats, &[("I3_NETWORK", "another")]).await;
+    let (ann, eve) = (dawn.listener().await, other.listener().await);
+    router.cut("Other").await;
+    other.logged("SessionLost").await;
+    say(&ann, &["for our own ears"]).await;
+    hear(&ann, &["for our own ears"]).await;
+    // Eve's own words come by her network's bus: had Ann's come, they would be first.
+    say(&eve, &["anybody?"]).await;
+    hear(&eve, &["anybody?"]).await;
+    let late = eve.wait_event(is("channel_message"), Duration::from_millis(300)).await;
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(ann.call("status", json!({})).await.unwrap()["connected"], true);
+}

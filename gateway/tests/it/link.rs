@@ -1,0 +1,97 @@
+//! The link to the router.
+
+use serde_json::json;
+
+use super::support::{
+    CHANNEL, Gateway, WITHIN, hear, is, received, registered, registered_since, router, say,
+};
+
+#[tokio::test]
+async fn the_password_outlives_the_process() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    registered(&router, "Dawn").await;
+    gateway.logged("SessionEstablished").await;
+    let state = gateway.killed().await;
+    let password = std::fs::read_to_string(state.path().join("router-password")).unwrap();
+    let mark = router.mark();
+    let gateway = Gateway::start_in(state, "Dawn", &router, &[]).await;
+    registered_since(&router, mark, "Dawn").await;
+    gateway.logged("SessionEstablished").await;
+    let state = gateway.killed().await;
+    assert_eq!(std::fs::read_to_string(state.path().join("router-password")).unwrap(), password);
+}
+
+#[tokio::test]
+async fn a_cut_link_is_told_clients_stay_and_what_was_accepted_is_sent_when_it_is_back() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.listener().await;
+    say(&client, &["before"]).await;
+    hear(&client, &["before"]).await;
+
+    router.cut("Dawn").await;
+    gateway.logged("SessionLost").await;
+    assert_eq!(client.call("status", json!({})).await.unwrap()["connected"], false);
+    assert_eq!(gateway.get("WebSocket and health", "/health/ready").await.0, 503);
+    let params = json!({"target_mud": "Dawn", "target_user": "Ann", "message": "kept"});
+    assert_eq!(client.call("tell", params).await.unwrap()["status"], "queued");
+    say(&client, &["kept too"]).await;
+
+    let mark = router.mark();
+    router.restore("Dawn").await;
+    registered_since(&router, mark, "Dawn").await;
+    received(&router, mark, &format!("{CHANNEL} on")).await;
+    let event = client.wait_event(is("gateway_reconnected"), WITHIN).await.unwrap();
+    assert_eq!(event["params"]["status"], "connected");
+    let tell = client.wait_event(is("tell_received"), WITHIN).await.unwrap();
+    assert_eq!((&tell["params"]["message"], &tell["params"]["to_user"]), (&json!("kept"), &json!("ann")));
+    hear(&client, &["kept too"]).await;
+    assert_eq!(gateway.get("WebSocket and health", "/health/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_refusal_is_explained() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[("I3_ROUTER_NAME", "*other")]).await;
+    let line = gateway.logged("RouterRefused").await;
+    let message = line["detail"].as_str().unwrap();
+    assert!(message.contains("Likely causes") && message.contains("\"*other\""), "{message}");
+    let (status, body) = gateway.get("metrics", "/health/ready").await;
+    assert_eq!(status, 503);
+    assert!(body.contains("RouterRefused"), "{body}");
+    assert_eq!(
+        gateway.get("metrics", "/health/live").await.0,
+        200,
+        "a refused mud is no reason for a restart"
+    );
+}
+
+#[tokio::test]
+async fn a_router_that_is_away_is_said_to_be() {
+    let router = router().await;
+    let port = router.addr().port().to_string();
+    let name = router.name().to_owned();
+    let gateway = {
+        let gateway_router = super::support::router().await;
+        let environment = [("I3_ROUTER_PORT", port.as_str()), ("I3_ROUTER_NAME", name.as_str())];
+        router.stop().await;
+        Gateway::start("Dawn", &gateway_router, &environment).await
+    };
+    let line = gateway.logged("RouterUnreachable").await;
+    assert!(line["detail"].as_str().unwrap().contains("cannot connect to *test at 127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn errors_of_the_router_reach_the_clients() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.client().await;
+    let params = json!({"target_mud": "Nowhere", "target_user": "x", "message": "hi", "from_user": "ann"});
+    client.call("tell", params).await.unwrap();
+    let event = client.wait_event(is("error_occurred"), WITHIN).await.unwrap();
+    assert_eq!(event["params"]["error_code"], "unk-dst");
+    assert_eq!(event["params"]["to_user"], "ann");
+}

@@ -1,0 +1,7 @@
+//! The gateway as a process, with a real nats-server and a router. `make test-integration` runs it.
+
+mod api;
+mod bus;
+mod lifecycle;
+mod link;
+mod support;

@@ -1,0 +1,292 @@
+//! Starts the gateway and a nats-server as processes, and talks to them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::jetstream;
+use i3_router::{Config, Event, RunningRouter};
+use mudclient::Client;
+use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+pub const KEY: &str = "a key that must never be logged";
+pub const CHANNEL: &str = "imud_gossip";
+pub const WITHIN: Duration = Duration::from_secs(10);
+
+/// A gateway process. It is killed when dropped.
+pub struct Gateway {
+    child: Child,
+    log: Arc<Log>,
+    state: TempDir,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    changed: Notify,
+}
+
+impl Gateway {
+    /// Starts a gateway for a mud and waits until it listens.
+    pub async fn start(mud: &str, router: &RunningRouter, environment: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), mud, router, environment).await
+    }
+
+    /// The same, with the state another gateway left.
+    pub async fn start_in(
+        state: TempDir,
+        mud: &str,
+        router: &RunningRouter,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let address = router.addr();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mudgateway"))
+            .env_clear()
+            .env("MUD_NAME", mud)
+            .env("I3_ROUTER_NAME", router.name())
+            .env("I3_ROUTER_HOST", address.ip().to_string())
+            .env("I3_ROUTER_PORT", address.port().to_string())
+            .env("I3_GATEWAY_SECRET", KEY)
+            .env("API_WS_HOST", "127.0.0.1")
+            .env("API_WS_PORT", "0")
+            .env("API_TCP_PORT", "0")
+            .env("METRICS_PORT", "0")
+            .env("STATE_DIR", state.path())
+            .env("LOG_LEVEL", "trace")
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let writer = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                writer.lines.lock().unwrap().push(line);
+                writer.changed.notify_waiters();
+            }
+        });
+        let gateway = Self { child, log, state };
+        gateway.logged("\"what\":\"metrics\"").await;
+        gateway
+    }
+
+    /// Waits for a log line that holds a text, and returns it.
+    pub async fn logged(&self, text: &str) -> Value {
+        let find = async {
+            loop {
+                let changed = self.log.changed.notified();
+                let found = self.log.lines.lock().unwrap().iter().find(|line| line.contains(text)).cloned();
+                match found {
+                    Some(line) => return line,
+                    None => changed.await,
+                }
+            }
+        };
+        let line = timeout(Duration::from_secs(30), find).await;
+        let line = line.unwrap_or_else(|_| panic!("{text:?} was not logged:\n{}", self.whole_log()));
+        serde_json::from_str(&line).unwrap_or_else(|_| json!({"text": line}))
+    }
+
+    /// All that was logged so far.
+    pub fn whole_log(&self) -> String {
+        self.log.lines.lock().unwrap().join("\n")
+    }
+
+    /// Where it listens for something.
+    pub async fn address(&self, what: &str) -> SocketAddr {
+        let line = self.logged(&format!("\"what\":\"{what}\"")).await;
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub async fn websocket(&self) -> String {
+        format!("ws://{}/ws", self.address("WebSocket and health").await)
+    }
+
+    pub async fn tcp(&self) -> String {
+        format!("tcp://{}", self.address("TCP lines").await)
+    }
+
+    /// A client that is authenticated, by WebSocket.
+    pub async fn client(&self) -> Client {
+        let client = Client::connect(&self.websocket().await).await.unwrap();
+        client.authenticate(KEY).await.unwrap();
+        client
+    }
+
+    /// A client that is authenticated and on the channel.
+    pub async fn listener(&self) -> Client {
+        let client = self.client().await;
+        client.call("channel_join", json!({"channel": CHANNEL})).await.unwrap();
+        client
+    }
+
+    /// Status and body of a GET.
+    pub async fn get(&self, what: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address(what).await).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Sends SIGTERM.
+    pub async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    /// Waits for the end; returns how it ended and the state it leaves.
+    pub async fn ended(mut self) -> (ExitStatus, TempDir) {
+        let status = timeout(Duration::from_secs(15), self.child.wait()).await;
+        (status.expect("it ends in time").unwrap(), self.state)
+    }
+
+    /// Kills it, as a crash would.
+    pub async fn killed(mut self) -> TempDir {
+        self.child.kill().await.unwrap();
+        self.state
+    }
+}
+
+/// A router on loopback.
+pub async fn router() -> RunningRouter {
+    i3_router::Router::start(Config::default()).await.unwrap()
+}
+
+/// Waits until a mud has registered, from the start of the router on.
+pub async fn registered(router: &RunningRouter, mud: &str) {
+    registered_since(router, i3_router::Mark::START, mud).await;
+}
+
+/// Waits until a mud has registered since a mark.
+pub async fn registered_since(router: &RunningRouter, mark: i3_router::Mark, mud: &str) {
+    let wanted = |event: &Event| event.registered() == Some(mud);
+    assert!(router.wait_for(mark, wanted, Duration::from_secs(30)).await.is_some(), "{mud} did not register");
+}
+
+/// Waits until the router got a packet that is printed like this since a mark.
+pub async fn received(router: &RunningRouter, mark: i3_router::Mark, text: &str) {
+    let wanted = |event: &Event| event.packet().is_some_and(|packet| packet.to_string().contains(text));
+    assert!(router.wait_for(mark, wanted, WITHIN).await.is_some(), "the router did not get {text:?}");
+}
+
+/// Says texts on the channel.
+pub async fn say(client: &Client, texts: &[&str]) {
+    for text in texts {
+        let params = json!({"channel": CHANNEL, "message": text, "from_user": "ann"});
+        client.call("channel_send", params).await.unwrap();
+    }
+}
+
+/// Hears exactly these texts on the channel, in order.
+pub async fn hear(client: &Client, texts: &[&str]) {
+    for text in texts {
+        let event = client.wait_event(is("channel_message"), WITHIN).await;
+        let event = event.unwrap_or_else(|error| panic!("did not hear {text:?}: {error}"));
+        assert_eq!(event["params"]["message"], *text);
+    }
+}
+
+/// Whether a message is an event of a kind.
+pub fn is(kind: &str) -> impl Fn(&Value) -> bool {
+    move |event| event["method"] == kind
+}
+
+/// A nats-server process with what the operator makes on it. It is killed when dropped.
+pub struct Nats {
+    child: Child,
+    data: TempDir,
+    port: u16,
+}
+
+impl Nats {
+    /// Starts a server on a free port.
+    pub async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (child, port) = Self::spawn(&data, None).await;
+        let nats = Self { child, data, port };
+        nats.prepare().await;
+        nats
+    }
+
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the server.
+    pub async fn stop(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again, with its data and on its port.
+    pub async fn restart(&mut self) {
+        (self.child, _) = Self::spawn(&self.data, Some(self.port)).await;
+    }
+
+    pub async fn context(&self) -> jetstream::Context {
+        jetstream::new(async_nats::connect(self.url()).await.unwrap())
+    }
+
+    async fn spawn(data: &TempDir, port: Option<u16>) -> (Child, u16) {
+        let program = std::env::var_os("NATS_SERVER").map_or_else(|| "nats-server".into(), PathBuf::from);
+        let mut child = Command::new(program)
+            .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
+            .arg(port.map_or_else(|| "-1".to_owned(), |port| port.to_string()))
+            .arg("--store_dir")
+            .arg(data.path())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("cannot start nats-server ({error}): use `make test-integration`")
+            });
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready = async {
+            let mut port = None;
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if let Some((_, address)) = line.split_once("Listening for client connections on ") {
+                    port = address.rsplit(':').next().unwrap().parse().ok();
+                }
+                if line.contains("Server is ready") {
+                    break;
+                }
+            }
+            port.expect("it says where it listens")
+        };
+        let port = timeout(WITHIN, ready).await.expect("nats-server gets ready");
+        // Read on, or the server would stall on a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        (child, port)
+    }
+
+    /// Makes what the operator makes.
+    async fn prepare(&self) {
+        let context = self.context().await;
+        context
+            .create_stream(jetstream::stream::Config {
+                name: CHANNEL_STREAM.to_owned(),
+                subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
+                max_age: Duration::from_secs(600),
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        for bucket in [STATE_BUCKET, REPORT_BUCKET] {
+            let config =
+                jetstream::kv::Config { bucket: bucket.to_owned(), history: 1, ..Default::default() };
+            context.create_key_value(config).await.unwrap();
+        }
+    }
+}
