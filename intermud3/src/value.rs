@@ -181,3 +181,13 @@ impl<'m> IntoIterator for &'m Mapping {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_as_small_as_the_documented_limits_assume() {
+        assert_eq!(size_of::<Value>(), 32);
+    }
+}

@@ -52,7 +52,6 @@ pub(crate) trait Sink {
 
 /// Finished values, those of every open container one behind the other, so that a container is allocated
 /// once and at its exact size: when it closes.
-#[derive(Default)]
 pub(crate) struct Builder {
     values: Vec<Value>,
     open: Vec<Open>,
@@ -64,6 +63,11 @@ struct Open {
 }
 
 impl Builder {
+    pub(crate) fn new() -> Self {
+        // Enough for most packets.
+        Self { values: Vec::with_capacity(16), open: Vec::with_capacity(4) }
+    }
+
     pub(super) fn depth(&self) -> usize {
         self.open.len()
     }

@@ -17,7 +17,7 @@ pub(super) fn read(text: &[u8], limits: &Limits) -> Result<Value, DecodeError> {
     if text.len() > limits.input_bytes {
         return Err(DecodeError::TooLong { len: text.len(), limit: limits.input_bytes });
     }
-    let mut reader = Reader { text, at: 0, limits, count: 0, built: Builder::default() };
+    let mut reader = Reader { text, at: 0, limits, count: 0, built: Builder::new() };
     loop {
         if reader.value()? && reader.built.depth() == 0 {
             return reader.finish();

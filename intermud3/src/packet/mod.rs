@@ -143,7 +143,7 @@ impl Packet {
 
     /// The packet as an array.
     pub fn to_value(&self) -> Value {
-        let mut builder = Builder::default();
+        let mut builder = Builder::new();
         self.write(&mut builder);
         builder.finish()
     }
