@@ -1,12 +1,13 @@
 //! The mudgateway gateway: one MUD's link to an Intermud-3 router, served as JSON-RPC.
 //!
 //! From the rim inwards: [`api`] speaks with clients and [`router`] with the router; [`services`] decide what
-//! happens to messages; [`hub`] holds the clients' sessions; [`bus`] connects the gateways of one provider.
+//! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider.
 
 pub mod api;
 pub mod bus;
 pub mod config;
 pub mod hub;
+pub mod keys;
 pub mod metrics;
 mod net;
 pub mod router;

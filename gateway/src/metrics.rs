@@ -1,6 +1,7 @@
 //! What is counted, and its text form. No label holds anything a remote mud or user can choose.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use intermud3::Packet;
 use intermud3::packet::Body;
@@ -23,6 +24,17 @@ pub enum Direction {
     In,
     /// To the router.
     Out,
+}
+
+/// Packets over the router link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Sent to the router.
+    pub sent: u64,
+    /// Received and read.
+    pub received: u64,
+    /// Received and not to be read.
+    pub undecodable: u64,
 }
 
 /// How a request ended.
@@ -83,6 +95,7 @@ struct TransportLabels {
 pub struct Metrics {
     registry: Registry,
     packets: Family<PacketLabels, Counter>,
+    totals: [AtomicU64; 2],
     undecodable: Counter,
     sessions_ended: Family<ReasonLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
@@ -98,6 +111,7 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             packets: Family::default(),
+            totals: Default::default(),
             undecodable: Counter::default(),
             sessions_ended: Family::default(),
             requests: Family::default(),
@@ -146,6 +160,7 @@ impl Metrics {
 
     /// Counts a packet.
     pub fn packet(&self, direction: Direction, packet: &Packet) {
+        self.totals[direction as usize].fetch_add(1, Ordering::Relaxed);
         let direction = match direction {
             Direction::In => "in",
             Direction::Out => "out",
@@ -156,6 +171,15 @@ impl Metrics {
     /// Counts a packet that could not be read.
     pub fn undecodable(&self) {
         self.undecodable.inc();
+    }
+
+    /// What went over the router link so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            sent: self.totals[Direction::Out as usize].load(Ordering::Relaxed),
+            received: self.totals[Direction::In as usize].load(Ordering::Relaxed),
+            undecodable: self.undecodable.get(),
+        }
     }
 
     /// Counts the end of a router session.

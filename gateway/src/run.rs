@@ -5,19 +5,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, KeyError, Keyring, http, tcp};
+use crate::api::{Api, http, tcp};
 use crate::bus::{Bus, BusError, StateStore, report};
 use crate::config::Config;
+use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::router::{Link, LinkEvent, RouterHandle};
 use crate::services::{BusLink, Services};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
+
+/// How often key files are looked at: a new key works, and an old one ends, within this.
+const KEY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,8 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when it cannot start. Once it runs, only `stop` ends it.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-    let keyring = Keyring::load(&config.api.keys, &config.api.key_files)?;
+    let now = Timestamp::now();
+    let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let websocket = listen(config.api.websocket, "WebSocket and health").await?;
     let lines = listen(config.api.tcp, "TCP lines").await?;
     let observers = match config.metrics {
@@ -64,6 +70,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let bus_stop = CancellationToken::new();
     let services = Arc::new(Services::new(
         &config.mud.name,
+        epoch(now),
         &config.channels,
         router.clone(),
         bus.as_ref().map(|bus| BusLink {
@@ -74,12 +81,19 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     if let Some(bus) = &bus {
         start_bus(bus, &config, &services, &router, &bus_stop);
     }
-    let api = Api::new(Arc::clone(&services), keyring, Arc::clone(&metrics), clients_stop.clone());
+    let api = Api::new(
+        Arc::clone(&services),
+        Arc::clone(&keyring),
+        Arc::clone(&metrics),
+        config.api.limits,
+        clients_stop.clone(),
+    );
     tokio::spawn(serve_http(http::serve_clients(api.clone(), websocket)));
     tokio::spawn(tcp::serve(api.clone(), lines));
     if let Some(listener) = observers {
         tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
     }
+    tokio::spawn(reload_keys(keyring, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let link = tokio::spawn(link(&config, bus.as_ref(), router, metrics, services, &clients_stop).run());
 
@@ -158,6 +172,37 @@ fn link(
         metrics,
         listener: Box::new(move |event| services.on_link(event)),
         shutdown: stop.clone(),
+    }
+}
+
+/// Numbers of events start over when the process does, under an epoch that is never used again.
+fn epoch(now: Timestamp) -> u64 {
+    now.as_millisecond().unsigned_abs()
+}
+
+/// Looks for changed key files now and then. What a key's end takes with it are the sessions that use it.
+async fn reload_keys(keyring: Arc<Keyring>, services: Arc<Services>, stop: CancellationToken) {
+    let mut look = interval(KEY_INTERVAL);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
+        }
+        match keyring.reload(Timestamp::now()) {
+            Ok(changed) => {
+                if changed {
+                    tracing::info!("the API keys have changed");
+                    services.hub.close_revoked(|key| keyring.holds(key));
+                }
+                failing = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "keeping the API keys as they were");
+                }
+            }
+        }
     }
 }
 

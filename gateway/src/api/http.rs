@@ -1,6 +1,8 @@
 //! The HTTP side: health, metrics, and the upgrade to WebSocket.
 
-use axum::extract::{Request, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Api, ws};
+use super::{Api, authenticate, openrpc, ws};
 use crate::hub::{Session, Transport};
 
 /// Serves clients: WebSocket and health.
@@ -23,6 +25,7 @@ pub async fn serve_clients(api: Api, listener: TcpListener) -> std::io::Result<(
         .route("/", get(websocket))
         .route("/ws", get(websocket))
         .route("/api/info", get(info))
+        .route("/api/docs", get(|| async { Json(openrpc::document()) }))
         .merge(health());
     serve(api, listener, router).await
 }
@@ -42,7 +45,7 @@ async fn serve(api: Api, listener: TcpListener, router: Router<Api>) -> std::io:
             tracing::debug!(%error, "cannot set options of a client socket");
         }
     });
-    axum::serve(listener, router.with_state(api))
+    axum::serve(listener, router.with_state(api).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { shutdown.cancelled().await })
         .await
 }
@@ -83,6 +86,7 @@ async fn info() -> Json<Value> {
         "protocol": "JSON-RPC 2.0",
         "transports": ["websocket", "tcp"],
         "authentication": "api_key",
+        "documentation": "/api/docs",
     }))
 }
 
@@ -97,30 +101,36 @@ async fn metrics(State(api): State<Api>) -> Response {
 }
 
 /// Upgrades to WebSocket. A key in `X-API-Key` is checked first; without one the client authenticates later.
-async fn websocket(State(api): State<Api>, mut request: Request) -> Response {
+async fn websocket(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Response {
     let accept = match accept_key(&request) {
         Ok(accept) => accept,
         Err(message) => {
             return refuse(StatusCode::UPGRADE_REQUIRED, message);
         }
     };
-    let key = request.headers().get("x-api-key");
-    let authenticated = key.is_some();
-    if key.is_some_and(|key| !key.to_str().is_ok_and(|key| api.keyring.accepts(key))) {
-        tracing::warn!("a client showed a wrong API key");
-        return refuse(StatusCode::UNAUTHORIZED, "Invalid API key");
-    }
     let Some(slot) = api.slot() else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later");
+    };
+    let session = Session::new(Transport::WebSocket, peer.ip(), api.limits.queue_bytes);
+    let key = match request.headers().get("x-api-key").map(|key| key.to_str().unwrap_or_default()) {
+        None => None,
+        Some(text) => match authenticate::check(&api, &session, text) {
+            Ok(key) => Some(key),
+            Err(refused) => return refuse(StatusCode::UNAUTHORIZED, &refused.to_string()),
+        },
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let connections = api.connections.clone();
     connections.spawn(async move {
         match upgrade.await {
             Ok(stream) => {
-                let session = Session::new(Transport::WebSocket);
-                if authenticated {
-                    api.services.hub.admit(&session);
+                if let Some(key) = key {
+                    let admission = api.services.hub.authenticate(&session, key, None);
+                    api.services.hub.admit(&session, &admission);
                 }
                 ws::serve(api, session, TokioIo::new(stream)).await;
             }

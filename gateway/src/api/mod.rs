@@ -1,41 +1,63 @@
 //! The JSON-RPC API that MUDs speak to us, over WebSocket and TCP lines.
 
-mod auth;
+mod authenticate;
 pub mod http;
 mod methods;
+mod openrpc;
 mod rpc;
 pub mod tcp;
 mod ws;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use auth::{KeyError, Keyring};
-
-use crate::hub::{Session, Transport};
+use crate::hub::{Admission, Line, Session, Transport};
+use crate::keys::{FailedAttempts, Keyring, RateLimited};
 use crate::metrics::{Metrics, Outcome};
 use crate::services::Services;
-use rpc::{Request, RpcError};
+use rpc::{Incoming, Rejected, Request, RpcError};
 
-/// The largest message a client may send; a larger one is answered with an error.
-pub const MESSAGE_BYTES: usize = 64 * 1024;
+/// What a client may do to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most client connections, of both transports together.
+    pub connections: usize,
+    /// The largest message a client may send, in bytes; a larger one is answered with an error.
+    pub message_bytes: usize,
+    /// How much may wait for one client before it counts as too slow, in bytes.
+    pub queue_bytes: usize,
+    /// How long a client may take to show a key.
+    pub authentication: Duration,
+    /// How long one write to a client may take before it counts as stalled.
+    pub write: Duration,
+    /// How often a WebSocket client is pinged. One that sends nothing from one ping to the next is gone.
+    pub ping_interval: Duration,
+}
 
-/// Past this a WebSocket message is not even read: the connection is closed.
-pub const HARD_MESSAGE_BYTES: usize = 4 * MESSAGE_BYTES;
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            message_bytes: 64 * 1024,
+            queue_bytes: 1024 * 1024,
+            authentication: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(30),
+        }
+    }
+}
 
-/// How long a client may take to show a key.
-pub const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long one write to a client may take before it counts as stalled.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most client connections, of both transports together.
-pub const CONNECTIONS: usize = 1000;
+impl Limits {
+    /// Past this a WebSocket message is not even read: the connection is closed.
+    fn hard_message_bytes(&self) -> usize {
+        self.message_bytes.saturating_mul(4)
+    }
+}
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -50,6 +72,9 @@ pub struct Api {
     pub shutdown: CancellationToken,
     /// The connections, so that the end can wait for them.
     pub connections: TaskTracker,
+    /// What a client may do to us.
+    pub limits: Limits,
+    attempts: Arc<Mutex<FailedAttempts>>,
     slots: Arc<Semaphore>,
 }
 
@@ -57,17 +82,20 @@ impl Api {
     /// The API on top of the services.
     pub fn new(
         services: Arc<Services>,
-        keyring: Keyring,
+        keyring: Arc<Keyring>,
         metrics: Arc<Metrics>,
+        limits: Limits,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
             services,
-            keyring: Arc::new(keyring),
+            keyring,
             metrics,
             shutdown,
             connections: TaskTracker::new(),
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            limits,
+            attempts: Arc::default(),
+            slots: Arc::new(Semaphore::new(limits.connections)),
         }
     }
 
@@ -78,38 +106,66 @@ impl Api {
 
     /// Handles one message of a client. The answer, if there is one, goes into its queue.
     async fn handle(&self, session: &Arc<Session>, text: &[u8]) {
-        if text.len() > MESSAGE_BYTES {
+        if text.len() > self.limits.message_bytes {
             let mut scanner = rpc::IdScanner::default();
             scanner.feed(text);
             return self.refuse_oversized(session, scanner);
         }
         match rpc::parse(text) {
-            Ok(request) => {
-                let result = self.call(session, &request).await;
-                if let Some(id) = &request.id {
-                    session.queue.push(rpc::answer(Some(id), result));
+            Incoming::Single(request) => {
+                let (answer, admission) = self.one(session, request).await;
+                send(session, answer);
+                if let Some(admission) = admission {
+                    self.services.hub.admit(session, &admission);
                 }
             }
-            Err(rejected) => {
-                self.metrics.request("invalid", Outcome::of(rejected.error.code));
-                session.queue.push(rpc::answer(rejected.id.as_ref(), Err(rejected.error)));
+            Incoming::Batch(requests) => {
+                let mut answers = Vec::new();
+                let mut admitted = None;
+                for request in requests {
+                    let (answer, admission) = self.one(session, request).await;
+                    answers.extend(answer);
+                    admitted = admission.or(admitted);
+                }
+                send(session, (!answers.is_empty()).then_some(Value::Array(answers)));
+                if let Some(admission) = admitted {
+                    self.services.hub.admit(session, &admission);
+                }
             }
         }
     }
 
-    /// Answers a message that is too long.
-    fn refuse_oversized(&self, session: &Session, scanner: rpc::IdScanner) {
-        let message = format!("Message too long: send at most {MESSAGE_BYTES} bytes");
-        let error = RpcError::new(rpc::INVALID_REQUEST, message);
-        self.metrics.request("invalid", Outcome::of(error.code));
-        session.queue.push(rpc::answer(scanner.id().as_ref(), Err(error)));
+    /// Answers one request. A session that has just shown its key gets events only once it has the answer.
+    async fn one(
+        &self,
+        session: &Arc<Session>,
+        request: Result<Request, Rejected>,
+    ) -> (Option<Value>, Option<Admission>) {
+        let request = match request {
+            Ok(request) => request,
+            Err(Rejected { id, error }) => {
+                self.metrics.request("invalid", Outcome::of(error.code));
+                return (Some(rpc::answer(id.as_ref(), Err(error))), None);
+            }
+        };
+        let (name, result, admission) = if request.method == authenticate::NAME {
+            let (result, admission) = authenticate::call(self, session, &request);
+            (authenticate::NAME, result, admission)
+        } else {
+            let (name, result) = methods::call(methods::Context { api: self, session }, &request).await;
+            (name, result, None)
+        };
+        self.metrics
+            .request(name, result.as_ref().err().map_or(Outcome::Ok, |error| Outcome::of(error.code)));
+        (request.id.map(|id| rpc::answer(Some(&id), result)), admission)
     }
 
-    async fn call(&self, session: &Arc<Session>, request: &Request) -> Result<Value, RpcError> {
-        let (name, result) = methods::call(self, session, request).await;
-        let outcome = result.as_ref().err().map_or(Outcome::Ok, |error| Outcome::of(error.code));
-        self.metrics.request(name, outcome);
-        result
+    /// Answers a message that is too long.
+    fn refuse_oversized(&self, session: &Session, scanner: rpc::IdScanner) {
+        let message = format!("Message too long: send at most {} bytes", self.limits.message_bytes);
+        let error = RpcError::new(rpc::INVALID_REQUEST, message);
+        self.metrics.request("invalid", Outcome::of(error.code));
+        send(session, Some(rpc::answer(scanner.id().as_ref(), Err(error))));
     }
 
     /// Ends a session.
@@ -123,20 +179,34 @@ impl Api {
             );
         }
     }
+
+    fn attempts(&self) -> std::sync::MutexGuard<'_, FailedAttempts> {
+        // No holder can leave it broken, so one that panicked does not matter.
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// The code that says "not authenticated" on a transport.
-fn not_authenticated_code(transport: Transport) -> i64 {
-    match transport {
+fn send(session: &Session, answer: Option<Value>) {
+    if let Some(answer) = answer {
+        session.queue.push(Line::new(&answer));
+    }
+}
+
+/// "Not authenticated", with the code that clients of a transport know.
+fn not_authenticated(transport: Transport) -> RpcError {
+    let code = match transport {
         Transport::WebSocket => rpc::INVALID_REQUEST,
         Transport::Tcp => rpc::NOT_AUTHENTICATED,
-    }
+    };
+    RpcError::new(code, "Not authenticated. Please authenticate first.")
 }
 
-/// The code that says "wrong key" on a transport.
-fn invalid_key_code(transport: Transport) -> i64 {
-    match transport {
-        Transport::WebSocket => rpc::INTERNAL_ERROR,
-        Transport::Tcp => rpc::NOT_AUTHENTICATED,
-    }
+/// "Rate limit exceeded", with the code that clients of a transport know.
+fn rate_limited(transport: Transport, limited: RateLimited) -> RpcError {
+    let code = match transport {
+        Transport::WebSocket => rpc::INVALID_REQUEST,
+        Transport::Tcp => rpc::RATE_LIMITED,
+    };
+    let data = json!({"retry_after": limited.retry_after.as_secs_f64()});
+    RpcError { data: Some(data), ..RpcError::new(code, limited.to_string()) }
 }

@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::hub::Line;
-
 /// A request or notification.
 #[derive(Debug, PartialEq)]
 pub struct Request {
@@ -39,6 +37,10 @@ pub const INVALID_PARAMS: i64 = -32602;
 pub const INTERNAL_ERROR: i64 = -32603;
 /// Not authenticated, on TCP.
 pub const NOT_AUTHENTICATED: i64 = -32000;
+/// A key is used too fast, on TCP; on WebSocket it is [`INVALID_REQUEST`].
+pub const RATE_LIMITED: i64 = -32001;
+/// The key does not allow it.
+pub const PERMISSION_DENIED: i64 = -32002;
 /// The gateway cannot do it now.
 pub const GATEWAY_ERROR: i64 = -32004;
 
@@ -48,13 +50,10 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
-    /// A parameter that is not what it should be.
-    pub fn invalid_param(field: &str, expected: &str) -> Self {
-        Self {
-            code: INVALID_PARAMS,
-            message: format!("Invalid parameter: {field} must be {expected}"),
-            data: Some(json!({"field": field, "expected": expected})),
-        }
+    /// Something that should not happen.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "a request failed inside the gateway");
+        Self::new(INTERNAL_ERROR, "Internal error")
     }
 }
 
@@ -67,49 +66,71 @@ pub struct Rejected {
     pub error: RpcError,
 }
 
-/// Reads one request.
-///
-/// # Errors
-/// [`Rejected`] when the text is no JSON or no request.
-pub fn parse(text: &[u8]) -> Result<Request, Rejected> {
-    let value: Value = serde_json::from_slice(text).map_err(|_| {
+/// The most requests in one batch.
+pub const BATCH: usize = 100;
+
+/// What a client sent.
+#[derive(Debug, PartialEq)]
+pub enum Incoming {
+    /// One request or notification.
+    Single(Result<Request, Rejected>),
+    /// Several, to be answered together.
+    Batch(Vec<Result<Request, Rejected>>),
+}
+
+/// Reads a message: a request, or a batch of them (JSON-RPC 2.0 section 6).
+pub fn parse(text: &[u8]) -> Incoming {
+    let Ok(value) = serde_json::from_slice::<Value>(text) else {
         let mut scanner = IdScanner::default();
         scanner.feed(text);
-        Rejected { id: scanner.id(), error: RpcError::new(PARSE_ERROR, "Invalid JSON") }
-    })?;
-    let Value::Object(mut object) = value else {
-        let error = RpcError::new(INVALID_REQUEST, "Invalid request: send one JSON-RPC object per message");
-        return Err(Rejected { id: None, error });
+        let error = RpcError::new(PARSE_ERROR, "Invalid JSON");
+        return Incoming::Single(Err(Rejected { id: scanner.id(), error }));
     };
+    match value {
+        Value::Array(list) if list.is_empty() => {
+            Incoming::Single(Err(reject(None, "a batch must not be empty")))
+        }
+        Value::Array(list) if list.len() > BATCH => {
+            Incoming::Single(Err(reject(None, &format!("a batch may hold {BATCH} requests"))))
+        }
+        Value::Array(list) => Incoming::Batch(list.into_iter().map(request).collect()),
+        value => Incoming::Single(request(value)),
+    }
+}
+
+fn reject(id: Option<Value>, message: &str) -> Rejected {
+    Rejected { id, error: RpcError::new(INVALID_REQUEST, format!("Invalid request: {message}")) }
+}
+
+fn request(value: Value) -> Result<Request, Rejected> {
+    let Value::Object(mut object) = value else { return Err(reject(None, "it must be an object")) };
     let id = object.remove("id").filter(|id| !id.is_null());
-    let valid_id = id.as_ref().is_none_or(|id| id.is_string() || id.is_i64() || id.is_u64());
-    let id = if valid_id { id } else { None };
-    let reject = |message: &str| {
-        let error = RpcError::new(INVALID_REQUEST, format!("Invalid request: {message}"));
-        Rejected { id: id.clone(), error }
-    };
-    if !valid_id {
-        return Err(reject("id must be a string or a whole number"));
+    if id.as_ref().is_some_and(|id| !is_id(id)) {
+        return Err(reject(None, "id must be a string or a whole number"));
     }
     if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return Err(reject("jsonrpc must be \"2.0\""));
+        return Err(reject(id, "jsonrpc must be \"2.0\""));
     }
     let method = match object.remove("method") {
         Some(Value::String(method)) if !method.is_empty() && !method.starts_with("rpc.") => method,
-        _ => return Err(reject("method must be a name that does not begin with rpc.")),
+        _ => return Err(reject(id, "method must be a name that does not begin with rpc.")),
     };
     let params = match object.remove("params") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(params)) => params,
         Some(Value::Array(list)) if list.is_empty() => Map::new(),
-        Some(Value::Array(_)) => return Err(reject("params must be given by name, as an object")),
-        Some(_) => return Err(reject("params must be an object")),
+        Some(Value::Array(_)) => return Err(reject(id, "params must be given by name, as an object")),
+        Some(_) => return Err(reject(id, "params must be an object")),
     };
     Ok(Request { id, method, params })
 }
 
+fn is_id(id: &Value) -> bool {
+    id.is_string() || id.is_i64() || id.is_u64()
+}
+
 /// An answer for whoever sent the request. Without an id the key is left out, as clients expect.
-pub fn answer(id: Option<&Value>, result: Result<Value, RpcError>) -> Line {
+pub fn answer(id: Option<&Value>, result: Result<Value, RpcError>) -> Value {
     let mut object = Map::new();
     object.insert("jsonrpc".to_owned(), Value::from("2.0"));
     if let Some(id) = id {
@@ -125,7 +146,7 @@ pub fn answer(id: Option<&Value>, result: Result<Value, RpcError>) -> Line {
             object.insert("error".to_owned(), body)
         }
     };
-    Line::new(&Value::Object(object))
+    Value::Object(object)
 }
 
 /// The longest id that is looked for in a broken message, in bytes.
@@ -208,7 +229,7 @@ impl IdScanner {
     fn end_of_value(&mut self) {
         if self.after_id_key && self.depth == 1 {
             let id: Option<Value> = serde_json::from_slice(&self.token).ok();
-            self.id = id.filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+            self.id = id.filter(is_id);
         }
         self.after_id_key = false;
         self.is_value = false;
@@ -221,20 +242,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn single(text: &str) -> Result<Request, Rejected> {
+        match parse(text.as_bytes()) {
+            Incoming::Single(result) => result,
+            Incoming::Batch(batch) => panic!("a batch: {batch:?}"),
+        }
+    }
+
     fn rejected(text: &str) -> (Option<Value>, i64) {
-        let rejected = parse(text.as_bytes()).unwrap_err();
+        let rejected = single(text).unwrap_err();
         (rejected.id, rejected.error.code)
     }
 
     #[test]
     fn requests_and_notifications_are_read() {
-        let request = parse(br#"{"jsonrpc":"2.0","id":"m-1","method":"tell","params":{"a":1}}"#).unwrap();
+        let request = single(r#"{"jsonrpc":"2.0","id":"m-1","method":"tell","params":{"a":1}}"#).unwrap();
         assert_eq!((request.id, request.method.as_str()), (Some(json!("m-1")), "tell"));
         assert_eq!(request.params["a"], 1);
         // The C client sends heartbeat without params.
-        let request = parse(br#"{"jsonrpc":"2.0","id":7,"method":"heartbeat"}"#).unwrap();
+        let request = single(r#"{"jsonrpc":"2.0","id":7,"method":"heartbeat"}"#).unwrap();
         assert_eq!((request.id, request.params.len()), (Some(json!(7)), 0));
-        assert_eq!(parse(br#"{"jsonrpc":"2.0","method":"ping","id":null}"#).unwrap().id, None);
+        assert_eq!(single(r#"{"jsonrpc":"2.0","method":"ping","id":null}"#).unwrap().id, None);
     }
 
     #[test]
@@ -245,7 +273,8 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"rpc.x"}"#, Some(json!(1)), INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":3}"#, Some(json!(1)), INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":1.5,"method":"x"}"#, None, INVALID_REQUEST),
-            (r#"[1]"#, None, INVALID_REQUEST),
+            (r#"[]"#, None, INVALID_REQUEST),
+            ("7", None, INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":"a","method":"x""#, Some(json!("a")), PARSE_ERROR),
             ("nonsense", None, PARSE_ERROR),
         ];
@@ -271,7 +300,7 @@ mod tests {
 
     #[test]
     fn answers_carry_the_id_or_no_id_key_at_all() {
-        let text = |line: Line| line.text().to_string();
+        let text = |answer: Value| answer.to_string();
         assert_eq!(
             text(answer(Some(&json!(1)), Ok(json!({"a": 1})))),
             r#"{"id":1,"jsonrpc":"2.0","result":{"a":1}}"#
@@ -280,11 +309,22 @@ mod tests {
             text(answer(None, Err(RpcError::new(PARSE_ERROR, "Invalid JSON")))),
             r#"{"error":{"code":-32700,"message":"Invalid JSON"},"jsonrpc":"2.0"}"#
         );
-        let error = RpcError::invalid_param("limit", "a number");
+        let error = RpcError { data: Some(json!({"field": "x"})), ..RpcError::new(INVALID_PARAMS, "no") };
         assert_eq!(
             text(answer(None, Err(error))),
-            r#"{"error":{"code":-32602,"data":{"expected":"a number","field":"limit"},"message":"Invalid parameter: limit must be a number"},"jsonrpc":"2.0"}"#
+            r#"{"error":{"code":-32602,"data":{"field":"x"},"message":"no"},"jsonrpc":"2.0"}"#
         );
+    }
+
+    #[test]
+    fn a_batch_is_read_one_by_one() {
+        let Incoming::Batch(batch) = parse(br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},1]"#) else {
+            panic!("not a batch")
+        };
+        assert_eq!(batch[0].as_ref().unwrap().method, "ping");
+        assert_eq!(batch[1].as_ref().unwrap_err().error.code, INVALID_REQUEST);
+        let many = serde_json::to_vec(&vec![1; BATCH + 1]).unwrap();
+        assert!(matches!(parse(&many), Incoming::Single(Err(_))));
     }
 
     proptest! {

@@ -13,17 +13,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{Decoder, FramedRead};
 
+use super::Api;
 use super::rpc::IdScanner;
-use super::{AUTHENTICATION_TIMEOUT, Api, MESSAGE_BYTES, WRITE_TIMEOUT};
 use crate::hub::{CloseReason, Line, Session, Transport};
 
 /// Accepts clients until the gateway ends.
 pub async fn serve(api: Api, listener: TcpListener) {
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = api.shutdown.cancelled() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: give others time to close theirs.
                     tracing::warn!(%error, "cannot accept a TCP client");
@@ -38,7 +38,7 @@ pub async fn serve(api: Api, listener: TcpListener) {
         };
         let (api, connections) = (api.clone(), api.connections.clone());
         connections.spawn(async move {
-            let session = Session::new(Transport::Tcp);
+            let session = Session::new(Transport::Tcp, peer.ip(), api.limits.queue_bytes);
             if let Err(error) = converse(&api, &session, stream).await {
                 tracing::debug!(session = %session.id, %error, "a TCP client is gone");
             }
@@ -52,12 +52,12 @@ pub async fn serve(api: Api, listener: TcpListener) {
 async fn converse(api: &Api, session: &Arc<Session>, stream: TcpStream) -> io::Result<()> {
     crate::net::tune_client(&stream)?;
     let (reader, mut writer) = stream.into_split();
-    let mut lines = FramedRead::with_capacity(reader, LineDecoder::default(), 4096);
+    let mut lines = FramedRead::with_capacity(reader, LineDecoder::new(api.limits.message_bytes), 4096);
     session.queue.push(welcome());
-    let unauthenticated = sleep(AUTHENTICATION_TIMEOUT);
+    let unauthenticated = sleep(api.limits.authentication);
     tokio::pin!(unauthenticated);
     loop {
-        write(session, &mut writer).await?;
+        write(api, session, &mut writer).await?;
         if session.queue.closed().is_some() {
             return Ok(());
         }
@@ -78,7 +78,7 @@ async fn converse(api: &Api, session: &Arc<Session>, stream: TcpStream) -> io::R
 }
 
 /// Writes all that waits, in one send. A write that stalls closes the queue.
-async fn write(session: &Session, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn write(api: &Api, session: &Session, writer: &mut OwnedWriteHalf) -> io::Result<()> {
     let bytes = match session.queue.take().as_slice() {
         [] => return Ok(()),
         [line] => line.bytes().clone(),
@@ -90,7 +90,7 @@ async fn write(session: &Session, writer: &mut OwnedWriteHalf) -> io::Result<()>
             })
             .freeze(),
     };
-    match timeout(WRITE_TIMEOUT, writer.write_all(&bytes)).await {
+    match timeout(api.limits.write, writer.write_all(&bytes)).await {
         Ok(result) => result,
         Err(_) => {
             session.queue.close(CloseReason::SlowConsumer);
@@ -123,8 +123,9 @@ enum Incoming {
 }
 
 /// Splits the stream into lines and never keeps more of one than the limit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LineDecoder {
+    limit: usize,
     searched: usize,
     too_long: Option<IdScanner>,
 }
@@ -141,7 +142,7 @@ impl Decoder for LineDecoder {
             };
             let line = source.split_to(self.searched + end + 1).freeze();
             self.searched = 0;
-            if self.too_long.is_some() || line.len() > MESSAGE_BYTES {
+            if self.too_long.is_some() || line.len() > self.limit + 1 {
                 let mut scanner = self.too_long.take().unwrap_or_default();
                 scanner.feed(&line);
                 return Ok(Some(Incoming::TooLong(scanner)));
@@ -156,9 +157,13 @@ impl Decoder for LineDecoder {
 }
 
 impl LineDecoder {
+    fn new(limit: usize) -> Self {
+        Self { limit, searched: 0, too_long: None }
+    }
+
     fn keep_searching(&mut self, source: &mut BytesMut) {
         self.searched = source.len();
-        if self.too_long.is_some() || source.len() > MESSAGE_BYTES {
+        if self.too_long.is_some() || source.len() > self.limit {
             self.too_long.get_or_insert_default().feed(source);
             source.clear();
             self.searched = 0;
@@ -171,8 +176,10 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
+    const LIMIT: usize = 1000;
+
     fn decode(pieces: &[&[u8]]) -> Vec<Result<String, Option<Value>>> {
-        let mut decoder = LineDecoder::default();
+        let mut decoder = LineDecoder::new(LIMIT);
         let mut buffer = BytesMut::new();
         let mut lines = Vec::new();
         for piece in pieces {
@@ -198,8 +205,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_reported_with_its_id_and_the_next_one_is_read() {
-        let long = format!("{{\"x\":\"{}\",\"id\":7}}\n{{}}\n", "y".repeat(MESSAGE_BYTES * 3));
-        for size in [1000, MESSAGE_BYTES, long.len()] {
+        let long = format!("{{\"x\":\"{}\",\"id\":7}}\n{{}}\n", "y".repeat(LIMIT * 3));
+        for size in [100, LIMIT, long.len()] {
             let pieces: Vec<&[u8]> = long.as_bytes().chunks(size).collect();
             let expected = [Err(Some(json!(7))), Ok("{}".to_owned())];
             assert!(decode(&pieces) == expected, "pieces of {size}");

@@ -10,11 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
-use super::{AUTHENTICATION_TIMEOUT, Api, HARD_MESSAGE_BYTES, WRITE_TIMEOUT};
-use crate::hub::{CloseReason, QUEUE_BYTES, Session};
-
-/// How often a client is pinged. One that sends nothing from one ping to the next is gone.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
+use super::Api;
+use crate::hub::{CloseReason, Session};
 
 /// Small buffers: the library's defaults take 136 KiB a client, these 8 KiB.
 const BUFFER_BYTES: usize = 4096;
@@ -27,9 +24,9 @@ where
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .max_write_buffer_size(2 * QUEUE_BYTES)
-        .max_message_size(Some(HARD_MESSAGE_BYTES))
-        .max_frame_size(Some(HARD_MESSAGE_BYTES));
+        .max_write_buffer_size(2 * api.limits.queue_bytes)
+        .max_message_size(Some(api.limits.hard_message_bytes()))
+        .max_frame_size(Some(api.limits.hard_message_bytes()));
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let conversed = converse(&api, &session, &mut socket).await;
     if let (Ok(()), Some(reason)) = (conversed, session.queue.closed()) {
@@ -45,9 +42,9 @@ async fn converse<S>(api: &Api, session: &Arc<Session>, socket: &mut WebSocketSt
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let unauthenticated = sleep(AUTHENTICATION_TIMEOUT);
+    let unauthenticated = sleep(api.limits.authentication);
     tokio::pin!(unauthenticated);
-    let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    let mut ping = interval_at(Instant::now() + api.limits.ping_interval, api.limits.ping_interval);
     let mut heard = true;
     loop {
         tokio::select! {
@@ -69,14 +66,14 @@ where
                 if !std::mem::take(&mut heard) {
                     session.queue.close(CloseReason::Unresponsive);
                 }
-                write(session, socket, Some(Message::Ping(Vec::new().into()))).await?;
+                write(api, session, socket, Some(Message::Ping(Vec::new().into()))).await?;
             }
             () = &mut unauthenticated, if !session.is_authenticated() => {
                 session.queue.close(CloseReason::NotAuthenticated);
             }
             () = api.shutdown.cancelled() => session.queue.close(CloseReason::ShuttingDown),
         }
-        write(session, socket, None).await?;
+        write(api, session, socket, None).await?;
         if session.queue.closed().is_some() {
             return Ok(());
         }
@@ -85,6 +82,7 @@ where
 
 /// Writes all that waits in one go. A write that stalls closes the queue.
 async fn write<S>(
+    api: &Api,
     session: &Session,
     socket: &mut WebSocketStream<S>,
     first: Option<Message>,
@@ -102,7 +100,7 @@ where
         }
         socket.flush().await
     };
-    match timeout(WRITE_TIMEOUT, write).await {
+    match timeout(api.limits.write, write).await {
         Ok(result) => result,
         Err(_) => {
             session.queue.close(CloseReason::SlowConsumer);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -92,6 +93,18 @@ impl<'a> Layers<'a> {
     /// A TCP port. Port 0 is allowed for listeners: the system chooses.
     pub(super) fn port(&mut self, path: &'static str) -> Option<u16> {
         self.parsed(path, "a port (0 to 65535)")
+    }
+
+    /// A number of things or bytes, at least 1.
+    pub(super) fn count(&mut self, path: &'static str) -> Option<usize> {
+        let count: std::num::NonZeroUsize = self.parsed(path, "a whole number, at least 1")?;
+        Some(count.get())
+    }
+
+    /// A time in seconds, at least 1.
+    pub(super) fn seconds(&mut self, path: &'static str) -> Option<Duration> {
+        let seconds: std::num::NonZeroU32 = self.parsed(path, "a whole number of seconds, at least 1")?;
+        Some(Duration::from_secs(seconds.get().into()))
     }
 
     /// A yes or no.
@@ -184,7 +197,20 @@ impl<'a> Layers<'a> {
         (!text.is_empty()).then(|| (text, "file".to_owned()))
     }
 
-    fn items(&mut self, path: &'static str) -> Vec<Value> {
+    /// A mapping of the file.
+    pub(super) fn mapping(&mut self, path: &'static str) -> serde_json::Map<String, Value> {
+        match entry(&self.file, path) {
+            None | Some(Value::Null) => serde_json::Map::new(),
+            Some(Value::Object(mapping)) => mapping.clone(),
+            Some(_) => {
+                self.problem(path, "must be a mapping");
+                serde_json::Map::new()
+            }
+        }
+    }
+
+    /// A list of the file.
+    pub(super) fn items(&mut self, path: &'static str) -> Vec<Value> {
         match entry(&self.file, path) {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(items)) => items.clone(),

@@ -1,11 +1,15 @@
 //! Configuration: flags, then environment, then a YAML file, and one error that lists all that is wrong.
 
+mod keys;
 mod layers;
 mod settings;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+
+use crate::api::Limits;
+use crate::keys::{KeySpec, RateLimits};
 
 pub use layers::{Layers, Problem};
 pub use settings::{SETTINGS, Setting};
@@ -86,10 +90,12 @@ pub struct Api {
     pub websocket: SocketAddr,
     /// TCP lines.
     pub tcp: SocketAddr,
-    /// Keys given as they are.
-    pub keys: Vec<String>,
-    /// Files that hold one key each.
-    pub key_files: Vec<PathBuf>,
+    /// The keys that clients authenticate with.
+    pub keys: Vec<KeySpec>,
+    /// How fast keys may be used.
+    pub rates: RateLimits,
+    /// What a client may do to us.
+    pub limits: Limits,
 }
 
 /// Namespace and name of a Kubernetes object.
@@ -148,8 +154,9 @@ impl Config {
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
                 tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
-                keys: keys(&mut layers),
-                key_files: layers.list("api.auth.key_files", "").into_iter().map(PathBuf::from).collect(),
+                keys: keys::specs(&mut layers),
+                rates: keys::rates(&mut layers),
+                limits: limits(&mut layers),
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
             nats_url: layers.text("nats.url"),
@@ -160,7 +167,7 @@ impl Config {
             ignored: layers.unknown_entries(),
             routers,
         };
-        if config.api.keys.is_empty() && config.api.key_files.is_empty() {
+        if config.api.keys.is_empty() {
             layers.problem(
                 "gateway.auth.secret",
                 "no API key is given: set I3_GATEWAY_SECRET, or name a file in api.auth.key_files",
@@ -225,10 +232,16 @@ fn first_name(routers: &[RouterAddress]) -> String {
     routers.first().map(|router| router.name.clone()).unwrap_or_default()
 }
 
-fn keys(layers: &mut Layers<'_>) -> Vec<String> {
-    let mut keys: Vec<String> = layers.text("gateway.auth.secret").into_iter().collect();
-    keys.extend(layers.list("api.auth.api_keys", "key"));
-    keys
+fn limits(layers: &mut Layers<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        connections: layers.count("api.limits.connections").unwrap_or(default.connections),
+        message_bytes: layers.count("api.limits.message_bytes").unwrap_or(default.message_bytes),
+        queue_bytes: layers.count("api.limits.queue_bytes").unwrap_or(default.queue_bytes),
+        authentication: layers.seconds("api.limits.authentication_seconds").unwrap_or(default.authentication),
+        write: layers.seconds("api.limits.write_seconds").unwrap_or(default.write),
+        ping_interval: layers.seconds("api.websocket.ping_interval").unwrap_or(default.ping_interval),
+    }
 }
 
 fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {

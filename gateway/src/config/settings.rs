@@ -62,6 +62,54 @@ pub const SETTINGS: &[Setting] = &[
         "I3_GATEWAY_SECRET",
         "An API key that clients authenticate with",
     ),
+    setting(
+        "api.rate_limits.default.per_minute",
+        "requests-per-minute",
+        "API_REQUESTS_PER_MINUTE",
+        "Requests a minute for keys without a limit of their own [default: 100]",
+    ),
+    setting(
+        "api.rate_limits.default.burst",
+        "request-burst",
+        "API_REQUEST_BURST",
+        "Requests at once for such keys [default: a third of a minute's, at least 20]",
+    ),
+    setting(
+        "api.limits.connections",
+        "max-connections",
+        "API_MAX_CONNECTIONS",
+        "Client connections [default: 1000]",
+    ),
+    setting(
+        "api.limits.message_bytes",
+        "max-message-bytes",
+        "API_MAX_MESSAGE_BYTES",
+        "The largest message of a client [default: 65536]",
+    ),
+    setting(
+        "api.limits.queue_bytes",
+        "max-queue-bytes",
+        "API_MAX_QUEUE_BYTES",
+        "How much may wait for one client before it counts as too slow [default: 1048576]",
+    ),
+    setting(
+        "api.limits.authentication_seconds",
+        "authentication-seconds",
+        "API_AUTHENTICATION_SECONDS",
+        "How long a client may take to show a key [default: 10]",
+    ),
+    setting(
+        "api.limits.write_seconds",
+        "write-seconds",
+        "API_WRITE_SECONDS",
+        "How long a write to a client may stall [default: 10]",
+    ),
+    setting(
+        "api.websocket.ping_interval",
+        "ping-seconds",
+        "API_PING_SECONDS",
+        "Seconds between pings [default: 30]",
+    ),
     setting("nats.url", "nats-url", "NATS_URL", "The NATS server; none: standalone, state in local files"),
     setting(
         "kubernetes.namespace",
@@ -90,9 +138,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
 ];
 
-/// Lists, which only the file can hold.
-pub const LISTS: &[&str] =
-    &["router.fallback", "channels.default_channels", "api.auth.api_keys", "api.auth.key_files"];
+/// Lists and mappings, which only the file can hold.
+pub const LISTS: &[&str] = &[
+    "router.fallback",
+    "channels.default_channels",
+    "api.auth.api_keys",
+    "api.auth.key_files",
+    "api.rate_limits.by_method",
+];
 
 /// What a Python gateway's file may hold besides and we have no use for: accepted with a warning, so that
 /// its files work as they are.
@@ -102,13 +155,16 @@ pub const IGNORED: &[&str] = &[
     "router.connection",
     "gateway",
     "api.enabled",
-    "api.websocket",
+    "api.websocket.enabled",
+    "api.websocket.max_connections",
+    "api.websocket.ping_timeout",
+    "api.websocket.max_frame_size",
+    "api.websocket.compression",
     "api.tcp.enabled",
     "api.tcp.max_connections",
     "api.tcp.buffer_size",
     "api.auth.enabled",
     "api.auth.require_tls",
-    "api.rate_limits",
     "api.session",
     "api.metrics",
     "channels.history_size",

@@ -1,5 +1,7 @@
 use super::*;
+use crate::keys::{KeySource, Permissions, Rate};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> Result<Config, ConfigError> {
     let flags: BTreeMap<_, _> = flags.iter().map(|(path, text)| (*path, (*text).to_owned())).collect();
@@ -7,6 +9,15 @@ fn resolve(flags: &[(&'static str, &str)], env: &[(&str, &str)], file: &str) -> 
         |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
     let file = Layers::parse_file("config.yaml", file)?;
     Config::resolve(Layers::new(flags, &environment, file), "host-1")
+}
+
+fn given(key: &str) -> KeySpec {
+    KeySpec {
+        source: KeySource::Given(key.into()),
+        permissions: Permissions::all(),
+        rate: None,
+        expires: None,
+    }
 }
 
 const MINIMAL: &[(&str, &str)] = &[
@@ -29,7 +40,7 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
     assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
     assert_eq!(config.api.tcp.to_string(), "0.0.0.0:8081");
     assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090");
-    assert_eq!(config.api.keys, ["key"]);
+    assert!(config.api.keys == [given("key")]);
     assert_eq!(config.holder, "host-1");
     assert_eq!(config.log, Log { level: tracing::Level::INFO, json: true });
     assert!(config.nats_url.is_none() && config.kubernetes.is_none());
@@ -69,7 +80,8 @@ logging: {level: info, format: json}
     let config = resolve(&[], &[("POD_NAME", "dawn-1")], file).unwrap();
     assert_eq!(config.routers.len(), 2);
     assert_eq!(config.channels, ["imud_gossip", "imud_code"]);
-    assert_eq!(config.api.key_files, [PathBuf::from("/etc/mudgateway/keys/0/token")]);
+    let file = KeySource::File("/etc/mudgateway/keys/0/token".into());
+    assert!(config.api.keys == [KeySpec { source: file, ..given("") }]);
     assert_eq!(config.kubernetes, Some(ResourceName { namespace: "tenant-a".into(), name: "dawn".into() }));
     assert_eq!(config.holder, "dawn-1");
 }
@@ -80,14 +92,14 @@ fn a_python_gateways_file_is_accepted_and_says_what_it_ignores() {
 mud: {name: Dawn, port: 4000, admin_email: a@b.example, services: {tell: 1}}
 router: {primary: {name: '*test', host: h, port: 8080, password: 0}, fallback: [{host: '', port: 8080}]}
 gateway: {port: 4001, auth: {enabled: true, secret: s}}
-api: {websocket: {ping_interval: 30}, auth: {api_keys: [{key: k, mud_name: Dawn, permissions: ['*']}]}}
+api: {websocket: {ping_interval: 30, compression: true}, auth: {api_keys: [{key: k, mud_name: Dawn, permissions: ['*']}]}}
 ";
     let config = resolve(&[], &[], file).unwrap();
     assert_eq!(config.routers.len(), 1);
-    assert_eq!(config.api.keys, ["s", "k"]);
+    assert!(config.api.keys == [given("s"), given("k")]);
     assert_eq!(
         config.ignored,
-        ["api.websocket.ping_interval", "gateway.auth.enabled", "gateway.port", "mud.services.tell"]
+        ["api.websocket.compression", "gateway.auth.enabled", "gateway.port", "mud.services.tell"]
     );
 }
 
@@ -140,4 +152,47 @@ fn debug_raises_the_level_but_never_lowers_it() {
     assert_eq!(level("warn", "true"), tracing::Level::DEBUG);
     assert_eq!(level("trace", "1"), tracing::Level::TRACE);
     assert_eq!(level("warn", "false"), tracing::Level::WARN);
+}
+
+#[test]
+fn keys_have_permissions_rates_and_an_end() {
+    let file = r#"
+api:
+  auth:
+    api_keys: [{key: a, permissions: [tell], rate_limit_override: 600}]
+    key_files: [/keys/b, {file: /keys/c, permissions: [channels, info], requests_per_minute: 30, expires: "2027-01-01T00:00:00Z"}]
+  rate_limits: {default: {per_minute: 60}, by_method: {who: 6}}
+"#;
+    let env: Vec<_> = MINIMAL.iter().copied().filter(|(name, _)| *name != "I3_GATEWAY_SECRET").collect();
+    let api = resolve(&[], &env, file).unwrap().api;
+    let rate = |per_minute| Rate::per_minute(NonZeroU32::new(per_minute).unwrap());
+    assert!(
+        api.keys[0].permissions == Permissions::parse(["tell"]).unwrap()
+            && api.keys[0].rate == Some(rate(600))
+    );
+    assert!(api.keys[1] == KeySpec { source: KeySource::File("/keys/b".into()), ..given("") });
+    assert_eq!(api.keys[2].rate, Some(rate(30)));
+    assert_eq!(api.keys[2].expires.unwrap().to_string(), "2027-01-01T00:00:00Z");
+    assert_eq!((api.rates.default, api.rates.by_method["who"]), (rate(60), rate(6)));
+}
+
+#[test]
+fn a_key_that_is_wrong_in_any_way_is_a_problem() {
+    let file = r#"
+api:
+  auth: {api_keys: [{key: a, permissions: [root]}, {mud_name: x}], key_files: [{file: /k, expires: tomorrow, requests_per_minute: 0}]}
+  rate_limits: {by_method: {who: often}}
+  limits: {connections: 0}
+"#;
+    let text = resolve(&[], MINIMAL, file).err().unwrap().to_string();
+    for expected in [
+        "api.auth.api_keys: entry 1: \"root\" is not a permission",
+        "api.auth.api_keys: entry 2 has no key",
+        "api.auth.key_files: entry 1: expires must be a time",
+        "api.auth.key_files: entry 1: requests_per_minute must be a whole number, at least 1",
+        "api.rate_limits.by_method: who must be a whole number, at least 1",
+        "api.limits.connections: \"0\" (file) is not a whole number, at least 1",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+    }
 }

@@ -1,17 +1,24 @@
 //! The clients' sessions, and how events reach them.
 
 mod event;
+mod filter;
+mod log;
 mod queue;
+mod session;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 pub use event::{Event, timestamp};
-pub use queue::{CloseReason, Line, QUEUE_BYTES, Queue};
+pub use filter::{Colour, Options, Selection};
+pub use log::{EventLog, Logged, Position};
+pub use queue::{CloseReason, Line, Queue};
+pub use session::{SESSION_CHANNELS, Session, Subscription, Transport};
+
+use crate::keys::Key;
 
 /// How long a tell waits for a client when none is there.
 const KEEP_TELLS: Duration = Duration::from_secs(300);
@@ -19,157 +26,201 @@ const KEEP_TELLS: Duration = Duration::from_secs(300);
 /// The most tells that wait; past it the oldest are dropped.
 const KEPT_TELLS: usize = 200;
 
-/// How a client is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// WebSocket.
-    WebSocket,
-    /// TCP lines.
-    Tcp,
-}
+/// How long what a session wanted is kept after its connection ended.
+const KEEP_SESSIONS: Duration = Duration::from_secs(600);
 
-impl Transport {
-    /// The transport as it stands in metric labels and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WebSocket => "websocket",
-            Self::Tcp => "tcp",
-        }
-    }
-}
-
-/// One client connection.
-#[derive(Debug)]
-pub struct Session {
-    /// Unique; shown to the client.
-    pub id: Uuid,
-    /// How it is connected.
-    pub transport: Transport,
-    /// What it is to be sent.
-    pub queue: Queue,
-    opened: Instant,
-    authenticated: AtomicBool,
-    channels: Mutex<HashSet<String>>,
-}
-
-/// The most channels one session may join.
-pub const SESSION_CHANNELS: usize = 500;
-
-impl Session {
-    /// A new connection, not yet authenticated.
-    pub fn new(transport: Transport) -> Arc<Self> {
-        Arc::new(Self {
-            id: Uuid::new_v4(),
-            transport,
-            queue: Queue::new(QUEUE_BYTES),
-            opened: Instant::now(),
-            authenticated: AtomicBool::new(false),
-            channels: Mutex::default(),
-        })
-    }
-
-    /// Whether it has shown a valid key.
-    pub fn is_authenticated(&self) -> bool {
-        self.authenticated.load(Ordering::Acquire)
-    }
-
-    /// How long it has been connected.
-    pub fn uptime(&self) -> Duration {
-        self.opened.elapsed()
-    }
-
-    /// Joins a channel; false when the session is on as many as it may be.
-    pub fn join(&self, channel: &str) -> bool {
-        let mut channels = lock(&self.channels);
-        if channels.len() >= SESSION_CHANNELS && !channels.contains(channel) {
-            return false;
-        }
-        channels.insert(channel.to_owned());
-        true
-    }
-
-    /// Leaves a channel.
-    pub fn leave(&self, channel: &str) {
-        lock(&self.channels).remove(channel);
-    }
-
-    /// Whether it is on a channel, by its exact name.
-    pub fn is_on(&self, channel: &str) -> bool {
-        lock(&self.channels).contains(channel)
-    }
-
-    /// The channels it is on, sorted.
-    pub fn channels(&self) -> Vec<String> {
-        let mut channels: Vec<_> = lock(&self.channels).iter().cloned().collect();
-        channels.sort();
-        channels
-    }
-}
+/// The most sessions kept; past it the oldest are forgotten.
+const KEPT_SESSIONS: usize = 1000;
 
 /// All authenticated sessions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hub {
-    sessions: Mutex<HashMap<Uuid, Arc<Session>>>,
-    kept: Mutex<VecDeque<(Instant, Line)>>,
+    mud: String,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    sessions: HashMap<Uuid, Arc<Session>>,
+    log: EventLog,
+    /// Tells that nobody was there to hear.
+    kept: VecDeque<(Instant, Logged)>,
+    /// What sessions wanted whose connections ended, oldest first.
+    ended: VecDeque<(Instant, Uuid, Subscription)>,
+}
+
+/// A client's wish to go on where another connection ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume {
+    /// The session it had.
+    pub session: Uuid,
+    /// The last event it got.
+    pub position: Position,
+}
+
+/// A session that has shown its key, before it gets events: the answer to that goes out first.
+#[derive(Debug)]
+#[must_use = "without Hub::admit the session gets no events"]
+pub struct Admission {
+    /// From where it gets events.
+    pub position: Position,
+    /// Whether everything since the position asked for will come; none when nothing was asked for.
+    pub recovered: Option<bool>,
 }
 
 impl Hub {
-    /// Marks a session as authenticated: from now on it gets events, first the tells that waited for a client.
-    pub fn admit(&self, session: &Arc<Session>) {
-        let mut sessions = lock(&self.sessions);
-        session.authenticated.store(true, Ordering::Release);
-        sessions.insert(session.id, Arc::clone(session));
-        for (since, line) in lock(&self.kept).drain(..) {
-            if since.elapsed() < KEEP_TELLS {
-                session.queue.push(line);
+    /// No sessions yet. The epoch must be greater than that of any hub this mud had before.
+    pub fn new(mud: &str, epoch: u64) -> Self {
+        let inner = Inner {
+            sessions: HashMap::new(),
+            log: EventLog::new(epoch),
+            kept: VecDeque::new(),
+            ended: VecDeque::new(),
+        };
+        Self { mud: mud.to_owned(), inner: Mutex::new(inner) }
+    }
+
+    /// Authenticates a session and, if it wants to go on where another ended, gives it what that one wanted.
+    pub fn authenticate(&self, session: &Session, key: Arc<Key>, resume: Option<Resume>) -> Admission {
+        session.authenticate(key);
+        let mut inner = lock(&self.inner);
+        let now = Instant::now();
+        let current = inner.log.position();
+        let Some(resume) = resume else { return Admission { position: current, recovered: None } };
+        let subscription = inner.take_over(resume.session);
+        let reaches = inner.log.since(now, resume.position).is_some();
+        let recovered = subscription.is_some() && reaches;
+        if let Some(subscription) = subscription {
+            session.subscribe(subscription);
+        }
+        Admission { position: if recovered { resume.position } else { current }, recovered: Some(recovered) }
+    }
+
+    /// From now on the session gets events: first what came since its position, then the tells that waited.
+    pub fn admit(&self, session: &Arc<Session>, admission: &Admission) {
+        let mut inner = lock(&self.inner);
+        let now = Instant::now();
+        let missed: Vec<Logged> = match inner.log.since(now, admission.position) {
+            Some(events) => events.cloned().collect(),
+            None => Vec::new(),
+        };
+        for (since, logged) in std::mem::take(&mut inner.kept) {
+            if !session.wants(&logged.event, &self.mud) {
+                inner.kept.push_back((since, logged));
+            } else if now.duration_since(since) < KEEP_TELLS && logged.position.seq <= admission.position.seq
+            {
+                self.send(session, &logged, &mut Encoded::default());
             }
+        }
+        for logged in missed {
+            self.send(session, &logged, &mut Encoded::default());
+        }
+        inner.sessions.insert(session.id, Arc::clone(session));
+    }
+
+    /// Forgets a session that has ended, but not at once what it wanted.
+    pub fn remove(&self, session: &Session) {
+        let mut inner = lock(&self.inner);
+        if inner.sessions.remove(&session.id).is_some() {
+            inner.keep(session.id, session.subscription());
         }
     }
 
-    /// Forgets a session that has ended.
-    pub fn remove(&self, session: &Session) {
-        lock(&self.sessions).remove(&session.id);
+    /// The place of the last event.
+    pub fn position(&self) -> Position {
+        lock(&self.inner).log.position()
     }
 
     /// How many sessions there are, by transport.
     pub fn count(&self, transport: Transport) -> usize {
-        lock(&self.sessions).values().filter(|session| session.transport == transport).count()
+        lock(&self.inner).sessions.values().filter(|session| session.transport == transport).count()
     }
 
     /// Whether any session is on a channel.
     pub fn anyone_on(&self, channel: &str) -> bool {
-        lock(&self.sessions).values().any(|session| session.is_on(channel))
+        lock(&self.inner).sessions.values().any(|session| session.is_on(channel))
     }
 
     /// All channels any session is on.
     pub fn channels(&self) -> HashSet<String> {
-        lock(&self.sessions).values().flat_map(|session| session.channels()).collect()
+        let inner = lock(&self.inner);
+        inner.sessions.values().flat_map(|session| session.subscription().channels).collect()
     }
 
-    /// Sends an event to every session it concerns; it is encoded once.
-    pub fn publish(&self, event: &Event) {
-        let line = event.encode(&timestamp());
-        let sessions = lock(&self.sessions);
-        for session in sessions.values() {
-            if event.channel().is_none_or(|channel| session.is_on(channel)) {
-                session.queue.push(line.clone());
-            }
+    /// Sends an event to every session that wants it; it is encoded once for each way of showing colours.
+    pub fn publish(&self, event: Event) {
+        let mut inner = lock(&self.inner);
+        let now = Instant::now();
+        let logged = inner.log.append(now, event);
+        let mut encoded = Encoded::default();
+        let mut heard = false;
+        for session in inner.sessions.values() {
+            heard |= self.send(session, &logged, &mut encoded);
         }
-        // Still under the lock, so that no client can slip in between unseen.
-        if sessions.is_empty() && matches!(event, Event::TellReceived { .. }) {
-            let mut kept = lock(&self.kept);
-            if kept.len() >= KEPT_TELLS {
-                kept.pop_front();
+        if !heard && matches!(*logged.event, Event::TellReceived { .. }) {
+            if inner.kept.len() >= KEPT_TELLS {
+                inner.kept.pop_front();
             }
-            kept.push_back((Instant::now(), line));
+            inner.kept.push_back((now, logged));
+        }
+    }
+
+    /// Closes the sessions whose key is no longer valid.
+    pub fn close_revoked(&self, is_valid: impl Fn(&Key) -> bool) {
+        for session in lock(&self.inner).sessions.values() {
+            if session.key().is_some_and(|key| !is_valid(&key)) {
+                session.queue.close(CloseReason::KeyRevoked);
+            }
         }
     }
 
     /// Closes every session.
     pub fn close_all(&self, reason: CloseReason) {
-        for session in lock(&self.sessions).values() {
+        for session in lock(&self.inner).sessions.values() {
             session.queue.close(reason);
         }
+    }
+
+    fn send(&self, session: &Session, logged: &Logged, encoded: &mut Encoded) -> bool {
+        let wanted = session.wants(&logged.event, &self.mud);
+        if wanted {
+            session.queue.push(encoded.line(logged));
+        }
+        wanted
+    }
+}
+
+impl Inner {
+    /// What another connection of the same client wanted. If that one still seems to live, it is at its end.
+    fn take_over(&mut self, id: Uuid) -> Option<Subscription> {
+        if let Some(session) = self.sessions.remove(&id) {
+            session.queue.close(CloseReason::Resumed);
+            return Some(session.subscription());
+        }
+        let index = self.ended.iter().position(|(_, ended, _)| *ended == id)?;
+        let (since, _, subscription) = self.ended.remove(index)?;
+        (since.elapsed() < KEEP_SESSIONS).then_some(subscription)
+    }
+
+    fn keep(&mut self, id: Uuid, subscription: Subscription) {
+        while self.ended.len() >= KEPT_SESSIONS
+            || self.ended.front().is_some_and(|(since, ..)| since.elapsed() >= KEEP_SESSIONS)
+        {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((Instant::now(), id, subscription));
+    }
+}
+
+/// An event's encodings, each made when the first session needs it.
+#[derive(Default)]
+struct Encoded {
+    line: Option<Line>,
+}
+
+impl Encoded {
+    fn line(&mut self, logged: &Logged) -> Line {
+        self.line.get_or_insert_with(|| logged.event.encode(logged.position, &timestamp())).clone()
     }
 }
 
@@ -179,96 +230,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chat(channel: &str) -> Event {
-        Event::ChannelMessage {
-            channel: channel.into(),
-            from_mud: "Dawn".into(),
-            from_user: "ann".into(),
-            message: "hi".into(),
-            visname: "Ann".into(),
-        }
-    }
-
-    fn tell(message: &str) -> Event {
-        Event::TellReceived {
-            from_mud: "Dawn".into(),
-            from_user: "ann".into(),
-            to_mud: "Dusk".into(),
-            to_user: "bob".into(),
-            message: message.into(),
-            visname: "Ann".into(),
-        }
-    }
-
-    fn received(session: &Session) -> Vec<String> {
-        session.queue.take().iter().map(|line| line.text().to_string()).collect()
-    }
-
-    #[test]
-    fn channel_events_reach_only_who_is_on_the_channel_in_its_exact_case() {
-        let hub = Hub::default();
-        let (on, off) = (Session::new(Transport::WebSocket), Session::new(Transport::Tcp));
-        hub.admit(&on);
-        hub.admit(&off);
-        assert!(on.join("imud_gossip") && off.join("Imud_Gossip"));
-        hub.publish(&chat("imud_gossip"));
-        assert_eq!(received(&on).len(), 1);
-        assert!(received(&off).is_empty());
-        on.leave("imud_gossip");
-        hub.publish(&chat("imud_gossip"));
-        assert!(received(&on).is_empty());
-    }
-
-    #[test]
-    fn nobody_gets_anything_before_authentication_or_after_the_end() {
-        let hub = Hub::default();
-        let session = Session::new(Transport::WebSocket);
-        hub.publish(&Event::GatewayReconnected);
-        assert!(!session.is_authenticated() && received(&session).is_empty());
-        hub.admit(&session);
-        hub.publish(&Event::GatewayReconnected);
-        assert_eq!(received(&session).len(), 1);
-        hub.remove(&session);
-        hub.publish(&Event::GatewayReconnected);
-        assert!(received(&session).is_empty());
-    }
-
-    #[test]
-    fn tells_wait_for_the_next_client_and_are_delivered_once() {
-        let hub = Hub::default();
-        hub.publish(&tell("first"));
-        hub.publish(&tell("second"));
-        hub.publish(&chat("imud_gossip"));
-        let (one, two) = (Session::new(Transport::Tcp), Session::new(Transport::Tcp));
-        hub.admit(&one);
-        hub.admit(&two);
-        let lines = received(&one);
-        assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("first") && lines[1].contains("second"));
-        assert!(received(&two).is_empty());
-    }
-
-    #[test]
-    fn the_tells_that_wait_are_bounded() {
-        let hub = Hub::default();
-        for index in 0..KEPT_TELLS + 5 {
-            hub.publish(&tell(&format!("tell {index}.")));
-        }
-        let session = Session::new(Transport::Tcp);
-        hub.admit(&session);
-        let lines = received(&session);
-        assert_eq!(lines.len(), KEPT_TELLS);
-        assert!(lines[0].contains("tell 5."), "the oldest go first");
-    }
-
-    #[test]
-    fn a_session_can_join_only_so_many_channels() {
-        let session = Session::new(Transport::Tcp);
-        assert!((0..SESSION_CHANNELS).all(|index| session.join(&index.to_string())));
-        assert!(!session.join("one more"));
-        assert!(session.join("0"), "one it is on already");
-    }
-}
+mod tests;

@@ -9,9 +9,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::lock;
 
-/// How much may wait for one client before it counts as too slow.
-pub const QUEUE_BYTES: usize = 1024 * 1024;
-
 /// One JSON-RPC message, encoded once and shared by all who get it.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -54,16 +51,22 @@ pub enum CloseReason {
     NotAuthenticated,
     /// A message over the hard limit.
     TooBig,
+    /// The client went on with another connection.
+    Resumed,
+    /// Its key is no longer valid.
+    KeyRevoked,
     /// Nothing was heard of the client, not even an answer to a ping.
     Unresponsive,
 }
 
 impl CloseReason {
-    /// The WebSocket close code (RFC 6455 section 7.4; 40xx asks to reconnect).
+    /// The WebSocket close code (RFC 6455 section 7.4; 40xx asks to reconnect, 41xx not to).
     pub fn code(self) -> u16 {
         match self {
             Self::ShuttingDown | Self::Unresponsive => 1001,
             Self::SlowConsumer => 4008,
+            Self::Resumed => 4100,
+            Self::KeyRevoked => 4101,
             Self::NotAuthenticated => 1008,
             Self::TooBig => 1009,
         }
@@ -76,6 +79,8 @@ impl CloseReason {
             Self::SlowConsumer => "slow consumer",
             Self::NotAuthenticated => "authentication timeout",
             Self::TooBig => "message too big",
+            Self::Resumed => "resumed by another connection",
+            Self::KeyRevoked => "API key no longer valid",
             Self::Unresponsive => "no answer to ping",
         }
     }

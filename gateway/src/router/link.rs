@@ -176,6 +176,9 @@ impl Link {
                     None => return ControlFlow::Break(closed(router)),
                 },
                 () = self.handle.shared.wake.notified() => {}
+                () = self.handle.shared.reconnect.notified() => {
+                    return ControlFlow::Break(ended(SessionReason::SessionLost, "asked to reconnect"));
+                }
                 () = tokio::time::sleep_until(wake_at.into()) => {
                     match session.due(Instant::now()) {
                         Due::Nothing => {}
@@ -307,6 +310,7 @@ impl Link {
     async fn pause(&self, wait: Duration) {
         tokio::select! {
             () = self.shutdown.cancelled() => {}
+            () = self.handle.shared.reconnect.notified() => {}
             () = sleep(wait) => {}
         }
     }

@@ -93,6 +93,7 @@ pub struct RouterHandle {
 struct Shared {
     outbox: Mutex<Outbox>,
     wake: Notify,
+    reconnect: Notify,
     status: watch::Sender<SessionStatus>,
 }
 
@@ -101,6 +102,7 @@ impl Default for RouterHandle {
         let shared = Shared {
             outbox: Mutex::new(Outbox::new(OUTBOX_PACKETS)),
             wake: Notify::new(),
+            reconnect: Notify::new(),
             status: watch::Sender::new(SessionStatus::connecting()),
         };
         Self { shared: Arc::new(shared) }
@@ -129,6 +131,11 @@ impl RouterHandle {
         if self.outbox().push(Instant::now(), packet, class).is_ok() {
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Closes the session and opens a new one, without waiting for a back-off.
+    pub fn reconnect(&self) {
+        self.shared.reconnect.notify_one();
     }
 
     /// How the session is now.

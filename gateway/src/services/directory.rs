@@ -44,11 +44,14 @@ pub struct Channel {
 pub struct Directory {
     muds: BTreeMap<String, MudEntry>,
     channels: BTreeMap<String, Channel>,
+    mudlist_id: i64,
+    chanlist_id: i64,
 }
 
 impl Directory {
     /// Takes a piece of the mudlist.
     pub fn merge_muds(&mut self, list: Mudlist) {
+        self.mudlist_id = list.id;
         for (name, entry) in list.muds {
             match entry {
                 Some(entry) if self.muds.len() < CAPACITY || self.muds.contains_key(&name) => {
@@ -64,6 +67,7 @@ impl Directory {
 
     /// Takes a piece of the channel list.
     pub fn merge_channels(&mut self, list: ChanlistReply) {
+        self.chanlist_id = list.id;
         for (name, entry) in list.channels {
             match entry {
                 Some(entry) if self.channels.len() < CAPACITY || self.channels.contains_key(&name) => {
@@ -76,6 +80,11 @@ impl Directory {
                 }
             }
         }
+    }
+
+    /// The ids of the last mudlist and the last channel list.
+    pub fn ids(&self) -> (i64, i64) {
+        (self.mudlist_id, self.chanlist_id)
     }
 
     /// The muds, sorted by name.

@@ -44,9 +44,15 @@ const SWITCHED_OFF: usize = 1000;
 
 impl Services {
     /// The services of one mud.
-    pub fn new(mud: &str, channels: &[String], router: RouterHandle, bus: Option<BusLink>) -> Self {
+    pub fn new(
+        mud: &str,
+        epoch: u64,
+        channels: &[String],
+        router: RouterHandle,
+        bus: Option<BusLink>,
+    ) -> Self {
         Self {
-            hub: Hub::default(),
+            hub: Hub::new(mud, epoch),
             mud: mud.to_owned(),
             configured: channels.iter().cloned().collect(),
             router,
@@ -94,6 +100,16 @@ impl Services {
     /// The known muds, sorted by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         lock(&self.directory).muds()
+    }
+
+    /// The ids of the last mudlist and the last channel list.
+    pub fn list_ids(&self) -> (i64, i64) {
+        lock(&self.directory).ids()
+    }
+
+    /// Opens a new session with the router in place of the present one.
+    pub fn reconnect(&self) {
+        self.router.reconnect();
     }
 
     /// The known channels, sorted by name.
@@ -179,7 +195,7 @@ impl Services {
         for channel in wanted {
             self.switch(&channel, true);
         }
-        self.hub.publish(&Event::GatewayReconnected);
+        self.hub.publish(Event::GatewayReconnected);
     }
 
     fn on_packet(&self, packet: Packet) {
@@ -198,7 +214,7 @@ impl Services {
                 self.switch_off_unwanted(&message.channel);
                 self.deliver(Path::Router, message);
             }
-            Body::Tell(told) => self.hub.publish(&Event::TellReceived {
+            Body::Tell(told) => self.hub.publish(Event::TellReceived {
                 from_mud: header.origin_mud,
                 from_user: header.origin_user.unwrap_or_default(),
                 to_mud: self.mud.clone(),
@@ -208,7 +224,7 @@ impl Services {
             }),
             Body::Mudlist(list) => lock(&self.directory).merge_muds(list),
             Body::ChanlistReply(list) => lock(&self.directory).merge_channels(list),
-            Body::Error(error) => self.hub.publish(&error_event(&self.mud, &header, *error)),
+            Body::Error(error) => self.hub.publish(error_event(&self.mud, &header, *error)),
             // Broadcasts such as ucache-update need no answer.
             _ if for_us => self.router.post(packets::unknown_type(&self.mud, &packet), Class::Direct),
             _ => {}
@@ -220,7 +236,7 @@ impl Services {
         if !lock(&self.echoes).admit(Instant::now(), path, &message) {
             return;
         }
-        self.hub.publish(&Event::ChannelMessage {
+        self.hub.publish(Event::ChannelMessage {
             channel: message.channel,
             from_mud: message.mud,
             from_user: message.user,
@@ -230,7 +246,7 @@ impl Services {
     }
 
     fn on_expired(&self, packet: &Packet) {
-        self.hub.publish(&Event::ErrorOccurred {
+        self.hub.publish(Event::ErrorOccurred {
             error_code: "not-sent".to_owned(),
             error_message: format!("the router was away too long, so a {} was not sent", packet.kind()),
             from_mud: self.mud.clone(),

@@ -8,7 +8,7 @@ use intermud3::{Mapping, Packet, Value};
 use crate::config::Mud;
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
-const SERVICES: &[&str] = &["tell", "channel"];
+pub const SERVICES: &[&str] = &["tell", "channel"];
 
 /// The registration with a router.
 pub fn startup(mud: &Mud, router: &str, password: i64) -> Packet {

@@ -5,9 +5,19 @@ use serde_json::Value;
 
 use super::*;
 use crate::hub::{Session, Transport};
+use crate::keys::{Key, Permissions, RateLimits};
 use crate::router::Next;
 
 const CHANNEL: &str = "imud_gossip";
+
+/// A client that may do all.
+fn client(services: &Services) -> Arc<Session> {
+    let session = Session::new(Transport::Tcp, [127, 0, 0, 1].into(), 1 << 20);
+    let key = Key::new("key", Permissions::all(), &RateLimits::default());
+    let admission = services.hub.authenticate(&session, Arc::new(key), None);
+    services.hub.admit(&session, &admission);
+    session
+}
 
 /// Services that are connected to a router, and a client that is on the channel.
 fn connected() -> (Services, RouterHandle, Arc<Session>) {
@@ -18,9 +28,8 @@ fn connected() -> (Services, RouterHandle, Arc<Session>) {
         router: Some("*test".to_owned()),
         since: None,
     });
-    let services = Services::new("Dawn", &[], router.clone(), None);
-    let session = Session::new(Transport::Tcp);
-    services.hub.admit(&session);
+    let services = Services::new("Dawn", 1, &[], router.clone(), None);
+    let session = client(&services);
     session.join(CHANNEL);
     (services, router, session)
 }
@@ -135,8 +144,7 @@ fn a_channel_nobody_wants_is_switched_off_once_for_each_registration() {
 #[test]
 fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured() {
     let (services, router, session) = connected();
-    let other = Session::new(Transport::Tcp);
-    services.hub.admit(&other);
+    let other = client(&services);
     other.join(CHANNEL);
     session.leave(CHANNEL);
     services.unlisten_if_unused(CHANNEL);
@@ -145,7 +153,7 @@ fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured(
     services.unlisten_if_unused(CHANNEL);
     assert_eq!(sent(&router), [r#"({"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",0,})"#]);
 
-    let configured = Services::new("Dawn", &[CHANNEL.to_owned()], router.clone(), None);
+    let configured = Services::new("Dawn", 1, &[CHANNEL.to_owned()], router.clone(), None);
     configured.unlisten_if_unused(CHANNEL);
     assert!(sent(&router).is_empty());
 }
@@ -153,9 +161,8 @@ fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured(
 #[tokio::test]
 async fn what_is_said_while_the_router_is_away_is_queued_and_its_loss_is_told() {
     let router = RouterHandle::default();
-    let services = Services::new("Dawn", &[], router.clone(), None);
-    let session = Session::new(Transport::Tcp);
-    services.hub.admit(&session);
+    let services = Services::new("Dawn", 1, &[], router.clone(), None);
+    let session = client(&services);
     assert_eq!(services.tell("ann", "Dusk", "Bob", "pst").await, Ok(Accepted::Queued));
     let Next::Send(entry) = router.outbox().next(Instant::now()) else { panic!("a tell waits") };
     services.on_link(LinkEvent::Expired(entry.packet));

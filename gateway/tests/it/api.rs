@@ -62,6 +62,11 @@ async fn bad_input_is_answered_with_the_requests_id_and_the_connection_lives_on(
         (r#"{"jsonrpc":"2.0","id":"d","method":"ping","params":{"x":}"#, json!("d"), [-32700; 2]),
         (r#"{"id":"e","method":"ping"}"#, json!("e"), [-32600; 2]),
         (r#"[]"#, Value::Null, [-32600; 2]),
+        (
+            r#"{"jsonrpc":"2.0","id":"f","method":"session_options","params":{"colour":"pink"}}"#,
+            json!("f"),
+            [-32602; 2],
+        ),
         (long.as_str(), json!("long"), [-32600; 2]),
     ];
     for (transport, client) in clients(&gateway).await.iter().enumerate() {
@@ -108,6 +113,7 @@ async fn results_have_the_shapes_that_clients_know() {
     assert_eq!(authenticated["status"], "authenticated");
     assert_eq!(authenticated["mud_name"], "Dawn");
     let session = authenticated["session_id"].as_str().unwrap();
+    assert!(authenticated["position"]["epoch"].is_u64());
     let again = client.authenticate(KEY).await.unwrap();
     assert_eq!(again, json!({"status": "success", "mud_name": "Dawn", "session_id": session}));
 
@@ -165,6 +171,159 @@ async fn a_client_that_shows_no_key_in_time_is_closed() {
     let within = Duration::from_secs(15);
     assert!(websocket.closed(within).await.unwrap().to_string().contains("1008"));
     tcp.closed(within).await.unwrap();
+}
+
+/// A gateway with two keys in files of their own.
+async fn with_key_files(
+    directory: &std::path::Path,
+    router: &i3_router::RunningRouter,
+    first: &str,
+    second: &str,
+) -> Gateway {
+    std::fs::write(directory.join("first"), "first key").unwrap();
+    std::fs::write(directory.join("second"), "second key").unwrap();
+    let entry = |file: &str, rest: &str| format!("{{file: {}, {rest}}}", directory.join(file).display());
+    let config =
+        format!("api: {{auth: {{key_files: [{}, {}]}}}}", entry("first", first), entry("second", second));
+    let path = directory.join("config.yaml");
+    std::fs::write(&path, config).unwrap();
+    Gateway::start_with("Dawn", router, &["--config", path.to_str().unwrap()]).await
+}
+
+#[tokio::test]
+async fn a_key_allows_what_it_is_said_to_and_no_more() {
+    let (router, directory) = (router().await, tempfile::tempdir().unwrap());
+    let slow = "permissions: [info], requests_per_minute: 1";
+    let gateway = with_key_files(directory.path(), &router, "permissions: [channels]", slow).await;
+    for client in clients(&gateway).await {
+        client.authenticate("first key").await.unwrap();
+        let params = json!({"target_mud": "X", "target_user": "x", "message": "hi"});
+        let denied = client.call("tell", params).await.unwrap_err();
+        assert_eq!(
+            (denied.code(), &denied.rpc().unwrap().data),
+            (Some(-32002), &Some(json!({"permission": "tell"})))
+        );
+        assert_eq!(client.call("reconnect", json!({})).await.unwrap_err().code(), Some(-32002));
+        client.call("channel_join", json!({"channel": "imud_gossip"})).await.unwrap();
+    }
+    // Twenty at once, over all connections of the key.
+    let [websocket, tcp] = clients(&gateway).await;
+    websocket.authenticate("second key").await.unwrap();
+    tcp.authenticate("second key").await.unwrap();
+    for _ in 0..10 {
+        websocket.call("mudlist", json!({})).await.unwrap();
+        tcp.call("mudlist", json!({})).await.unwrap();
+    }
+    let limited = websocket.call("mudlist", json!({})).await.unwrap_err();
+    assert_eq!(limited.code(), Some(-32600));
+    let limited = tcp.call("mudlist", json!({})).await.unwrap_err();
+    assert_eq!(limited.code(), Some(-32001));
+    assert!(limited.rpc().unwrap().data.as_ref().unwrap()["retry_after"].as_f64().unwrap() > 1.0);
+    tcp.call("ping", json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_ends_its_sessions_and_no_others() {
+    let (router, directory) = (router().await, tempfile::tempdir().unwrap());
+    let gateway = with_key_files(directory.path(), &router, "permissions: ['*']", "permissions: ['*']").await;
+    let [first, second] = clients(&gateway).await;
+    first.authenticate("first key").await.unwrap();
+    second.authenticate("second key").await.unwrap();
+    std::fs::write(directory.path().join("first"), "a new key").unwrap();
+    let closed = first.closed(WITHIN).await.unwrap().to_string();
+    assert!(closed.contains("4101"), "{closed}");
+    second.call("ping", json!({})).await.unwrap();
+    let [client, other] = clients(&gateway).await;
+    client.authenticate("a new key").await.unwrap();
+    assert!(other.authenticate("first key").await.is_err());
+}
+
+#[tokio::test]
+async fn guessing_keys_is_limited() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    let client = Client::connect(&gateway.tcp().await).await.unwrap();
+    for index in 0..10 {
+        let refused = client.authenticate(&format!("guess {index}")).await.unwrap_err();
+        assert!(refused.to_string().contains("Invalid API key"), "{refused}");
+    }
+    let blocked = client.authenticate(KEY).await.unwrap_err();
+    assert!(blocked.to_string().contains("Too many failed attempts"), "{blocked}");
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_gets_what_it_missed() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let (first, other) = (gateway.listener().await, gateway.listener().await);
+    let session = first.call("status", json!({})).await.unwrap()["session_id"].clone();
+    super::support::say(&other, &["heard"]).await;
+    let heard = first.wait_event(super::support::is("channel_message"), WITHIN).await.unwrap();
+    drop(first);
+    super::support::say(&other, &["missed", "missed too"]).await;
+    super::support::hear(&other, &["heard", "missed", "missed too"]).await;
+
+    let second = Client::connect(&gateway.tcp().await).await.unwrap();
+    let (epoch, seq) = (&heard["params"]["epoch"], &heard["params"]["seq"]);
+    let resume = json!({"session_id": session, "epoch": epoch, "seq": seq});
+    let answer = second.call("authenticate", json!({"api_key": KEY, "resume": resume})).await.unwrap();
+    assert_eq!(answer["recovered"], true);
+    super::support::say(&other, &["live again"]).await;
+    super::support::hear(&second, &["missed", "missed too", "live again"]).await;
+
+    let third = Client::connect(&gateway.websocket().await).await.unwrap();
+    let resume = json!({"session_id": session, "epoch": 1, "seq": 0});
+    let answer = third.call("authenticate", json!({"api_key": KEY, "resume": resume})).await.unwrap();
+    assert_eq!(answer["recovered"], false);
+    let wrong = Client::connect(&gateway.tcp().await).await.unwrap();
+    let refused = wrong.call("authenticate", json!({"api_key": KEY, "resume": {}})).await.unwrap_err();
+    assert_eq!(refused.code(), Some(-32602));
+}
+
+#[tokio::test]
+async fn a_session_chooses_its_events() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let (chooser, other) = (gateway.listener().await, gateway.listener().await);
+    let options = json!({"exclude_self": true, "events": {"deny": ["gateway_reconnected"]}});
+    let set = chooser.call("session_options", options).await.unwrap();
+    assert_eq!((&set["options"]["exclude_self"], &set["options"]["colour"]), (&json!(true), &json!("raw")));
+    super::support::say(&other, &["our own"]).await;
+    super::support::hear(&other, &["our own"]).await;
+    let params = json!({"target_mud": "Dawn", "target_user": "x", "message": "first to come"});
+    other.call("tell", params).await.unwrap();
+    let event = chooser.next_event(WITHIN).await.unwrap();
+    assert_eq!(event["params"]["message"], "first to come");
+}
+
+#[tokio::test]
+async fn reconnect_opens_a_new_session_with_the_router() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.client().await;
+    let mark = router.mark();
+    assert_eq!(client.call("reconnect", json!({})).await.unwrap(), json!({"status": "reconnecting"}));
+    super::support::registered_since(&router, mark, "Dawn").await;
+    client.wait_event(super::support::is("gateway_reconnected"), WITHIN).await.unwrap();
+    let stats = client.call("stats", json!({})).await.unwrap();
+    assert_eq!((&stats["gateway_connected"], &stats["online_muds"]), (&json!(true), &json!(1)));
+    assert!(stats["packets_sent"].as_u64().unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn the_api_describes_itself() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    let (_, info) = gateway.get("WebSocket and health", "/api/info").await;
+    let info: Value = serde_json::from_str(&info).unwrap();
+    let (status, document) =
+        gateway.get("WebSocket and health", info["documentation"].as_str().unwrap()).await;
+    assert_eq!(status, 200);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["openrpc"], "1.3.2");
 }
 
 #[tokio::test]

@@ -41,6 +41,13 @@ impl Gateway {
         Self::start_in(tempfile::tempdir().unwrap(), mud, router, environment).await
     }
 
+    /// The same, with flags, and without the key of the environment.
+    pub async fn start_with(mud: &str, router: &RunningRouter, flags: &[&str]) -> Self {
+        let mut command = Self::command(mud, router);
+        command.args(flags).env_remove("I3_GATEWAY_SECRET");
+        Self::spawn(command, tempfile::tempdir().unwrap()).await
+    }
+
     /// The same, with the state another gateway left.
     pub async fn start_in(
         state: TempDir,
@@ -48,8 +55,15 @@ impl Gateway {
         router: &RunningRouter,
         environment: &[(&str, &str)],
     ) -> Self {
+        let mut command = Self::command(mud, router);
+        command.envs(environment.iter().copied());
+        Self::spawn(command, state).await
+    }
+
+    fn command(mud: &str, router: &RunningRouter) -> Command {
         let address = router.addr();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mudgateway"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mudgateway"));
+        command
             .env_clear()
             .env("MUD_NAME", mud)
             .env("I3_ROUTER_NAME", router.name())
@@ -60,13 +74,13 @@ impl Gateway {
             .env("API_WS_PORT", "0")
             .env("API_TCP_PORT", "0")
             .env("METRICS_PORT", "0")
-            .env("STATE_DIR", state.path())
-            .env("LOG_LEVEL", "trace")
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .env("LOG_LEVEL", "trace");
+        command
+    }
+
+    async fn spawn(mut command: Command, state: TempDir) -> Self {
+        command.env("STATE_DIR", state.path()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let log = Arc::new(Log::default());
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let writer = Arc::clone(&log);

@@ -1,0 +1,151 @@
+//! `authenticate`: the method that makes the others possible.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Api;
+use super::rpc::{INTERNAL_ERROR, INVALID_PARAMS, NOT_AUTHENTICATED, Request, RpcError};
+use crate::hub::{Admission, Position, Resume, Session, Transport};
+use crate::keys::Key;
+
+/// The method's name.
+pub(super) const NAME: &str = "authenticate";
+
+/// Its entry in the API's description. Its result differs with what was asked, so it is described by hand.
+pub(super) fn description() -> Value {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let number = |description: &str| json!({"type": "integer", "minimum": 0, "description": description});
+    let position = json!({
+        "type": "object",
+        "description": "The place of the last event.",
+        "required": ["epoch", "seq"],
+        "properties": {"epoch": number("Which sequence."), "seq": number("The number in it.")},
+    });
+    let resume = json!({
+        "type": "object",
+        "description": "Go on where an earlier session ended.",
+        "required": ["session_id", "epoch", "seq"],
+        "properties": {
+            "session_id": text("The earlier session."),
+            "epoch": number("From the last event that was received."),
+            "seq": number("From the last event that was received."),
+        },
+    });
+    let result = json!({
+        "type": "object",
+        "required": ["status", "mud_name", "session_id"],
+        "properties": {
+            "status": text("`authenticated`; `success` when the session was authenticated before."),
+            "mud_name": text("The mud."),
+            "session_id": text("This session."),
+            "position": position,
+            "recovered": {"type": "boolean", "description": "Whether all that was missed will come."},
+        },
+    });
+    json!({
+        "name": NAME,
+        "summary": "Show an API key; nothing else works before, unless the key came in the header X-API-Key.",
+        "paramStructure": "by-name",
+        "params": [
+            {"name": "api_key", "required": true, "description": "The key.", "schema": text("The key.")},
+            {"name": "resume", "required": false, "description": resume["description"], "schema": resume},
+        ],
+        "result": {"name": "result", "schema": result},
+        "x-permission": null,
+    })
+}
+
+/// Why a key is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    /// It is not one of ours.
+    #[error("Invalid API key")]
+    Invalid,
+    /// Its sender has shown too many wrong ones.
+    #[error("Too many failed attempts. Try again in a minute.")]
+    TooMany,
+}
+
+/// Checks a key. Whoever shows too many wrong ones is not listened to for a while, not even with a right one.
+pub(super) fn check(api: &Api, session: &Session, text: &str) -> Result<Arc<Key>, Refused> {
+    let now = Instant::now();
+    if api.attempts().is_blocked(now, session.peer) {
+        return Err(Refused::TooMany);
+    }
+    api.keyring.find(text).ok_or_else(|| {
+        tracing::warn!(session = %session.id, peer = %session.peer, "a client showed a wrong API key");
+        api.attempts().record(now, session.peer);
+        Refused::Invalid
+    })
+}
+
+/// Authenticates a session.
+pub(super) fn call(
+    api: &Api,
+    session: &Arc<Session>,
+    request: &Request,
+) -> (Result<Value, RpcError>, Option<Admission>) {
+    let mud = api.services.mud();
+    if session.is_authenticated() {
+        let result = json!({"status": "success", "mud_name": mud, "session_id": session.id});
+        return (Ok(result), None);
+    }
+    match admission(api, session, request) {
+        Ok(admission) => {
+            let mut result = json!({
+                "status": "authenticated",
+                "mud_name": mud,
+                "session_id": session.id,
+                "position": admission.position,
+            });
+            if let Some(recovered) = admission.recovered {
+                result["recovered"] = json!(recovered);
+            }
+            (Ok(result), Some(admission))
+        }
+        Err(error) => (Err(error), None),
+    }
+}
+
+fn admission(api: &Api, session: &Session, request: &Request) -> Result<Admission, RpcError> {
+    let key = match request.params.get("api_key") {
+        Some(Value::String(key)) => key,
+        None | Some(Value::Null) => return Err(RpcError::new(INVALID_PARAMS, "Missing api_key parameter")),
+        Some(_) => return Err(invalid("api_key", "a string")),
+    };
+    let resume = match request.params.get("resume") {
+        None | Some(Value::Null) => None,
+        Some(resume) => Some(self::resume(resume)?),
+    };
+    let key = check(api, session, key).map_err(|refused| {
+        let code = match session.transport {
+            Transport::WebSocket => INTERNAL_ERROR,
+            Transport::Tcp => NOT_AUTHENTICATED,
+        };
+        RpcError::new(code, refused.to_string())
+    })?;
+    Ok(api.services.hub.authenticate(session, key, resume))
+}
+
+fn resume(resume: &Value) -> Result<Resume, RpcError> {
+    let number = |name: &str| {
+        let number = resume.get(name).and_then(Value::as_u64);
+        number.ok_or_else(|| invalid(&format!("resume.{name}"), "a whole number"))
+    };
+    let id = resume.get("session_id").and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok());
+    Ok(Resume {
+        session: id.ok_or_else(|| invalid("resume.session_id", "the session_id of an earlier answer"))?,
+        position: Position { epoch: number("epoch")?, seq: number("seq")? },
+    })
+}
+
+fn invalid(field: &str, expected: &str) -> RpcError {
+    RpcError {
+        code: INVALID_PARAMS,
+        message: format!("Invalid parameter: {field} must be {expected}"),
+        data: Some(json!({"field": field, "expected": expected})),
+    }
+}

@@ -1,0 +1,184 @@
+//! Channels.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Method, Sent, someone};
+use crate::api::rpc::{GATEWAY_ERROR, RpcError};
+use crate::keys::Permission;
+
+/// `channel_join`.
+pub(super) struct Join;
+
+/// Parameters of `channel_join`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct JoinParams {
+    /// The channel, by its exact name.
+    channel: String,
+    /// Do not switch the channel on at the router.
+    #[serde(default)]
+    listen_only: bool,
+}
+
+/// Result of `channel_join` and `channel_leave`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Membership {
+    /// `joined` or `left`.
+    status: &'static str,
+    /// The channel.
+    channel: String,
+}
+
+impl Method for Join {
+    const NAME: &'static str = "channel_join";
+    const SUMMARY: &'static str = "Get what is said on a channel.";
+    const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    type Params = JoinParams;
+    type Output = Membership;
+
+    async fn call(context: Context<'_>, params: JoinParams) -> Result<Membership, RpcError> {
+        if !context.session.join(&params.channel) {
+            return Err(RpcError::new(GATEWAY_ERROR, "Too many channels: leave one first"));
+        }
+        if !params.listen_only {
+            context.services().listen(&params.channel);
+        }
+        Ok(Membership { status: "joined", channel: params.channel })
+    }
+}
+
+/// `channel_leave`.
+pub(super) struct Leave;
+
+/// Parameters of `channel_leave`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct LeaveParams {
+    /// The channel.
+    channel: String,
+}
+
+impl Method for Leave {
+    const NAME: &'static str = "channel_leave";
+    const SUMMARY: &'static str = "Get no more of what is said on a channel.";
+    const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    type Params = LeaveParams;
+    type Output = Membership;
+
+    async fn call(context: Context<'_>, params: LeaveParams) -> Result<Membership, RpcError> {
+        context.session.leave(&params.channel);
+        context.services().unlisten_if_unused(&params.channel);
+        Ok(Membership { status: "left", channel: params.channel })
+    }
+}
+
+/// `channel_send`.
+pub(super) struct Send;
+
+/// Parameters of `channel_send`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct SendParams {
+    /// The channel.
+    channel: String,
+    /// The text.
+    message: String,
+    /// Who says it.
+    #[serde(default = "someone")]
+    from_user: String,
+    /// Their name as shown; `from_user` when it is not given.
+    visname: Option<String>,
+}
+
+impl Method for Send {
+    const NAME: &'static str = "channel_send";
+    const SUMMARY: &'static str = "Say something on a channel.";
+    const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    type Params = SendParams;
+    type Output = Sent;
+
+    async fn call(context: Context<'_>, params: SendParams) -> Result<Sent, RpcError> {
+        let SendParams { channel, message, from_user, visname } = params;
+        let visname = visname.as_ref().unwrap_or(&from_user);
+        let accepted = context.services().say(&channel, &from_user, visname, &message).await;
+        Sent::new(accepted, "channel", &channel)
+    }
+}
+
+/// `channel_list`.
+pub(super) struct List;
+
+/// Parameters of `channel_list`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ListParams {
+    /// Only these.
+    #[serde(default)]
+    filter: ListFilter,
+}
+
+/// Which channels.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct ListFilter {
+    /// Of this type.
+    r#type: Option<i64>,
+    /// Owned by this mud.
+    owner: Option<String>,
+    /// With at least so many members.
+    min_members: Option<u64>,
+}
+
+/// Result of `channel_list`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Listed {
+    /// Always `success`.
+    status: &'static str,
+    /// How many channels.
+    count: usize,
+    /// The channels.
+    channels: Vec<Channel>,
+    /// Those this session is on.
+    subscribed_channels: Vec<String>,
+}
+
+/// A channel in `channel_list`.
+#[derive(Serialize, JsonSchema)]
+struct Channel {
+    /// Its name.
+    name: String,
+    /// The mud that owns it.
+    owner: String,
+    /// 0 open except to the banned, 1 open to the admitted, 2 filtered.
+    r#type: i64,
+    /// Always 0: routers do not tell.
+    member_count: u64,
+}
+
+impl Method for List {
+    const NAME: &'static str = "channel_list";
+    const SUMMARY: &'static str = "The channels of the network, and those this session is on.";
+    const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    type Params = ListParams;
+    type Output = Listed;
+
+    async fn call(context: Context<'_>, params: ListParams) -> Result<Listed, RpcError> {
+        let filter = params.filter;
+        let channels: Vec<_> = context
+            .services()
+            .channels()
+            .into_iter()
+            .map(|channel| Channel {
+                name: channel.name,
+                owner: channel.owner,
+                r#type: channel.kind,
+                member_count: 0,
+            })
+            .filter(|channel| {
+                filter.r#type.is_none_or(|kind| channel.r#type == kind)
+                    && filter.owner.as_ref().is_none_or(|owner| channel.owner == *owner)
+                    && filter.min_members.is_none_or(|members| channel.member_count >= members)
+            })
+            .collect();
+        let mut subscribed: Vec<_> = context.session.subscription().channels.into_iter().collect();
+        subscribed.sort();
+        Ok(Listed { status: "success", count: channels.len(), channels, subscribed_channels: subscribed })
+    }
+}

@@ -1,0 +1,240 @@
+//! The methods of the API: one type each, with its parameters and result as types, and one table of all.
+
+mod channels;
+mod control;
+mod lists;
+mod session;
+mod tells;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::rpc::{GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, PERMISSION_DENIED, Request, RpcError};
+use crate::hub::Session;
+use crate::keys::Permission;
+use crate::router::{Accepted, Full};
+use crate::services::Services;
+
+type Answer = Result<Value, RpcError>;
+
+/// An answer that is being made.
+type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// What a method works on.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) api: &'a Api,
+    pub(super) session: &'a Arc<Session>,
+}
+
+impl<'a> Context<'a> {
+    fn services(&self) -> &'a Services {
+        &self.api.services
+    }
+}
+
+/// A method of the API.
+trait Method {
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// What it does, for the API's description.
+    const SUMMARY: &'static str;
+    /// What a key must allow; none: any key will do.
+    const PERMISSION: Option<Permission>;
+    /// Its parameters, by name.
+    type Params: DeserializeOwned + JsonSchema + Send;
+    /// Its result.
+    type Output: Serialize + JsonSchema;
+
+    /// Does it.
+    fn call(
+        context: Context<'_>,
+        params: Self::Params,
+    ) -> impl Future<Output = Result<Self::Output, RpcError>> + Send;
+}
+
+/// A method as the table holds it.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) permission: Option<Permission>,
+    pub(super) params: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) output: fn(&mut SchemaGenerator) -> Schema,
+    call: for<'a> fn(Context<'a>, Map<String, Value>) -> Pending<'a>,
+}
+
+const fn entry<M: Method>() -> Entry {
+    Entry {
+        name: M::NAME,
+        summary: M::SUMMARY,
+        permission: M::PERMISSION,
+        params: |schemas| M::Params::json_schema(schemas),
+        output: |schemas| M::Output::json_schema(schemas),
+        call: |context, params| {
+            Box::pin(async move {
+                let output = M::call(context, decode(params)?).await?;
+                serde_json::to_value(output).map_err(|error| RpcError::internal(&error))
+            })
+        },
+    }
+}
+
+/// Every method but `authenticate`, which is what makes the others possible.
+pub(super) const METHODS: &[Entry] = &[
+    entry::<channels::Join>(),
+    entry::<channels::Leave>(),
+    entry::<channels::Send>(),
+    entry::<channels::List>(),
+    entry::<tells::Tell>(),
+    entry::<lists::Mudlist>(),
+    entry::<session::SetOptions>(),
+    entry::<session::Status>(),
+    entry::<session::Ping>(),
+    entry::<session::Heartbeat>(),
+    entry::<control::Stats>(),
+    entry::<control::Reconnect>(),
+];
+
+/// A method and the parameters it cannot do without.
+struct Known {
+    entry: &'static Entry,
+    required: Vec<String>,
+}
+
+static KNOWN: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+    METHODS.iter().map(|entry| (entry.name, Known { entry, required: required(entry) })).collect()
+});
+
+fn required(entry: &Entry) -> Vec<String> {
+    let schema = (entry.params)(&mut SchemaGenerator::default());
+    let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Calls a method. The name that comes back is one of ours, also for a method we do not have: it is a metric label.
+pub(super) async fn call(context: Context<'_>, request: &Request) -> (&'static str, Answer) {
+    let Some(key) = context.session.key() else {
+        return ("unauthenticated", Err(super::not_authenticated(context.session.transport)));
+    };
+    let Some(known) = KNOWN.get(request.method.as_str()) else {
+        let shown: String = request.method.chars().take(64).collect();
+        return ("unknown", Err(RpcError::new(METHOD_NOT_FOUND, format!("Unknown method: {shown}"))));
+    };
+    let entry = known.entry;
+    if !key.permissions().grant(entry.permission) {
+        return (entry.name, Err(permission_denied(entry)));
+    }
+    if let Err(limited) = key.use_for(entry.name) {
+        return (entry.name, Err(super::rate_limited(context.session.transport, limited)));
+    }
+    if let Err(missing) = check_required(&known.required, &request.params) {
+        return (entry.name, Err(missing));
+    }
+    (entry.name, (entry.call)(context, request.params.clone()).await)
+}
+
+fn permission_denied(entry: &Entry) -> RpcError {
+    let needed = entry.permission.map_or("", Permission::as_str);
+    RpcError {
+        code: PERMISSION_DENIED,
+        message: format!("Permission denied: {} needs a key with the permission {needed}", entry.name),
+        data: Some(json!({"permission": needed})),
+    }
+}
+
+/// One error that names all that is missing. A text of nothing but blanks is as good as none.
+fn check_required(required: &[String], params: &Map<String, Value>) -> Result<(), RpcError> {
+    let is_missing = |name: &&String| match params.get(name.as_str()) {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.trim().is_empty(),
+        Some(_) => false,
+    };
+    let missing: Vec<&str> = required.iter().filter(is_missing).map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(RpcError {
+        code: INVALID_PARAMS,
+        message: format!("Missing required parameters: {}", missing.join(", ")),
+        data: Some(json!({"missing": missing})),
+    })
+}
+
+/// Reads parameters into their type; an error names the field. Null counts as not given.
+fn decode<P: DeserializeOwned>(mut params: Map<String, Value>) -> Result<P, RpcError> {
+    params.retain(|_, value| !value.is_null());
+    serde_path_to_error::deserialize(Value::Object(params)).map_err(|error| {
+        let field = error.path().to_string();
+        let expected = error.inner().to_string();
+        RpcError {
+            code: INVALID_PARAMS,
+            message: format!("Invalid parameter: {field}: {expected}"),
+            data: Some(json!({"field": field, "expected": expected})),
+        }
+    })
+}
+
+/// The result of what is sent to the router.
+#[derive(Serialize, JsonSchema)]
+struct Sent {
+    /// `sent` once the router link took it, `queued` while it waits for the router.
+    status: &'static str,
+    /// Names this message.
+    message_id: String,
+}
+
+impl Sent {
+    fn new(accepted: Result<Accepted, Full>, kind: &str, target: &str) -> Result<Self, RpcError> {
+        match accepted {
+            Ok(accepted) => Ok(Self {
+                status: accepted.as_str(),
+                message_id: format!("{kind}_{target}_{}", jiff::Timestamp::now().as_millisecond()),
+            }),
+            Err(full) => Err(RpcError::new(GATEWAY_ERROR, full.to_string())),
+        }
+    }
+}
+
+/// A method without parameters.
+#[derive(serde::Deserialize, JsonSchema)]
+struct Nothing {}
+
+/// Who speaks when nobody is named: the Python gateway's word.
+fn someone() -> String {
+    "Someone".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_methods_have_one_name_and_each_says_what_it_does() {
+        assert_eq!(KNOWN.len(), METHODS.len());
+        assert!(METHODS.iter().all(|entry| !entry.summary.is_empty() && entry.name != "authenticate"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_at_once_and_blanks_are_nothing() {
+        let params = json!({"target_mud": " ", "message": "hi"});
+        let error = check_required(&KNOWN["tell"].required, params.as_object().unwrap()).unwrap_err();
+        assert_eq!(error.message, "Missing required parameters: target_mud, target_user");
+    }
+
+    #[test]
+    fn a_parameter_of_the_wrong_type_is_named() {
+        let params = json!({"channel": "c", "listen_only": "yes"}).as_object().unwrap().clone();
+        let error = decode::<<channels::Join as Method>::Params>(params).err().unwrap();
+        assert_eq!((error.code, &error.data.unwrap()["field"]), (INVALID_PARAMS, &json!("listen_only")));
+        let null = json!({"channel": "c", "listen_only": null}).as_object().unwrap().clone();
+        assert!(decode::<<channels::Join as Method>::Params>(null).is_ok());
+    }
+}

@@ -1,0 +1,99 @@
+//! The API's description for programs: an OpenRPC document, made from the types of the methods.
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::authenticate;
+use super::methods::METHODS;
+use crate::keys::Permission;
+
+/// The document (OpenRPC 1.3).
+pub(super) fn document() -> Value {
+    let mut schemas = SchemaSettings::draft07()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator();
+    let mut methods = vec![authenticate::description()];
+    for entry in METHODS {
+        methods.push(json!({
+            "name": entry.name,
+            "summary": entry.summary,
+            "paramStructure": "by-name",
+            "params": params(&(entry.params)(&mut schemas)),
+            "result": {"name": "result", "schema": (entry.output)(&mut schemas)},
+            "x-permission": entry.permission.map(Permission::as_str),
+        }));
+    }
+    json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "mudgateway",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What a MUD speaks with its Intermud-3 gateway, over WebSocket or TCP lines.",
+            "license": {"name": "MIT"},
+        },
+        "methods": methods,
+        "components": {"schemas": definitions(&mut schemas)},
+    })
+}
+
+/// A method's parameters one by one, as OpenRPC wants them.
+fn params(schema: &Schema) -> Vec<Value> {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| param(name, required.contains(&name.as_str()), schema))
+        .collect()
+}
+
+fn param(name: &str, required: bool, schema: &Value) -> Value {
+    let mut param = json!({"name": name, "required": required, "schema": schema});
+    if let (Some(description), Value::Object(param)) = (schema.get("description"), &mut param) {
+        param.insert("description".to_owned(), description.clone());
+    }
+    param
+}
+
+fn definitions(schemas: &mut SchemaGenerator) -> Map<String, Value> {
+    schemas.take_definitions(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_is_described_with_its_parameters() {
+        let document = document();
+        let methods = document["methods"].as_array().unwrap();
+        assert_eq!(methods.len(), METHODS.len() + 1);
+        let tell = methods.iter().find(|method| method["name"] == "tell").unwrap();
+        let names: Vec<_> = tell["params"].as_array().unwrap().iter().map(|param| &param["name"]).collect();
+        assert_eq!(names, ["from_user", "message", "target_mud", "target_user"]);
+        assert_eq!(tell["params"][0]["required"], false);
+        assert_eq!(tell["params"][1]["required"], true);
+        assert_eq!(tell["x-permission"], "tell");
+        for method in methods {
+            for param in method["params"].as_array().unwrap() {
+                assert!(param["description"].is_string(), "{} {}", method["name"], param["name"]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

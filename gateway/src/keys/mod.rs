@@ -1,0 +1,242 @@
+//! API keys: what each allows, how fast it may be used, and until when.
+//!
+//! A key is kept as the SHA-256 of its text and compared in constant time. Keys in files are read again when the
+//! files change, without a session that uses another key noticing.
+
+mod attempts;
+mod permission;
+mod rate;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+pub use attempts::FailedAttempts;
+pub use permission::{Permission, Permissions, UnknownPermission};
+use rate::Limiters;
+pub use rate::{Rate, RateLimited, RateLimits};
+
+/// A key as it is configured.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeySpec {
+    /// Where its text is.
+    pub source: KeySource,
+    /// What it allows.
+    pub permissions: Permissions,
+    /// How fast it may be used; none: the default.
+    pub rate: Option<Rate>,
+    /// When it ends to be valid.
+    pub expires: Option<Timestamp>,
+}
+
+/// Where a key's text is. It has no `Debug`: a key is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In the configuration itself.
+    Given(String),
+    /// In a file of its own; blanks around it do not belong to it.
+    File(PathBuf),
+}
+
+/// A key file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It cannot be read.
+    #[error("the API key file {path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is empty.
+    #[error("the API key file {path} is empty: write the key into it")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A key that is valid.
+pub struct Key {
+    digest: [u8; 32],
+    spec: KeySpec,
+    limiters: Limiters,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("permissions", &self.spec.permissions).finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// A key for tests and for a client that needs none.
+    pub fn new(text: &str, permissions: Permissions, limits: &RateLimits) -> Self {
+        let source = KeySource::Given(String::new());
+        let spec = KeySpec { source, permissions, rate: None, expires: None };
+        Self { digest: digest(text), limiters: Limiters::new(limits, None), spec }
+    }
+
+    /// What it allows.
+    pub fn permissions(&self) -> &Permissions {
+        &self.spec.permissions
+    }
+
+    /// Counts one use for a method.
+    ///
+    /// # Errors
+    /// [`RateLimited`] when it is used too fast.
+    pub fn use_for(&self, method: &'static str) -> Result<(), RateLimited> {
+        self.limiters.check(method)
+    }
+}
+
+/// The keys that are valid now.
+pub struct Keyring {
+    specs: Vec<KeySpec>,
+    limits: RateLimits,
+    keys: Mutex<Vec<Arc<Key>>>,
+}
+
+impl Keyring {
+    /// Reads all keys.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first file that cannot be read or is empty.
+    pub fn load(specs: Vec<KeySpec>, limits: RateLimits, now: Timestamp) -> Result<Self, KeyError> {
+        let ring = Self { specs, limits, keys: Mutex::default() };
+        ring.reload(now)?;
+        Ok(ring)
+    }
+
+    /// Reads the files again and leaves out what has expired. True when a key came or went.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first file that cannot be read or is empty; then nothing changes.
+    pub fn reload(&self, now: Timestamp) -> Result<bool, KeyError> {
+        let mut found = Vec::with_capacity(self.specs.len());
+        for spec in &self.specs {
+            if spec.expires.is_none_or(|expires| now < expires) {
+                found.push((digest(&text(&spec.source)?), spec));
+            }
+        }
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let unchanged = |digest: &[u8; 32], spec: &KeySpec| {
+            keys.iter().find(|key| key.digest == *digest && key.spec == *spec).cloned()
+        };
+        // A key that stays keeps its counts.
+        let new: Vec<_> = found
+            .into_iter()
+            .map(|(digest, spec)| {
+                unchanged(&digest, spec).unwrap_or_else(|| {
+                    let limiters = Limiters::new(&self.limits, spec.rate);
+                    Arc::new(Key { digest, spec: spec.clone(), limiters })
+                })
+            })
+            .collect();
+        let same = new.len() == keys.len() && new.iter().zip(keys.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
+        *keys = new;
+        Ok(!same)
+    }
+
+    /// The key with this text. The time it takes does not depend on which it is, or how much of it matches.
+    pub fn find(&self, text: &str) -> Option<Arc<Key>> {
+        let presented = digest(text);
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        for key in keys.iter() {
+            if bool::from(presented.ct_eq(&key.digest)) {
+                found = Some(Arc::clone(key));
+            }
+        }
+        found
+    }
+
+    /// Whether a key that was found is still valid.
+    pub fn holds(&self, key: &Key) -> bool {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().any(|valid| valid.digest == key.digest)
+    }
+}
+
+fn text(source: &KeySource) -> Result<String, KeyError> {
+    match source {
+        KeySource::Given(text) => Ok(text.clone()),
+        KeySource::File(path) => read(path),
+    }
+}
+
+fn read(path: &Path) -> Result<String, KeyError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| KeyError::Unreadable { path: path.to_owned(), source })?;
+    if text.trim().is_empty() {
+        return Err(KeyError::Empty { path: path.to_owned() });
+    }
+    Ok(text)
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key.trim().as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(source: KeySource, expires: Option<Timestamp>) -> KeySpec {
+        KeySpec { source, permissions: Permissions::all(), rate: None, expires }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn keys_come_from_the_configuration_and_from_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, "from-file\n").unwrap();
+        let specs =
+            vec![spec(KeySource::Given("given".into()), None), spec(KeySource::File(file.clone()), None)];
+        let ring = Keyring::load(specs, RateLimits::default(), at(0)).unwrap();
+        assert!(ring.find("given").is_some() && ring.find("from-file").is_some());
+        for wrong in ["", "give", "givenn", "from-file2"] {
+            assert!(ring.find(wrong).is_none(), "{wrong:?}");
+        }
+        std::fs::write(&file, " \n").unwrap();
+        assert!(matches!(ring.reload(at(0)), Err(KeyError::Empty { .. })));
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(ring.reload(at(0)), Err(KeyError::Unreadable { .. })));
+        assert!(ring.find("from-file").is_some(), "a file that cannot be read changes nothing");
+    }
+
+    #[test]
+    fn a_key_that_is_replaced_is_no_longer_valid_and_the_others_stay_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, "old").unwrap();
+        let specs =
+            vec![spec(KeySource::Given("given".into()), None), spec(KeySource::File(file.clone()), None)];
+        let ring = Keyring::load(specs, RateLimits::default(), at(0)).unwrap();
+        let (given, old) = (ring.find("given").unwrap(), ring.find("old").unwrap());
+        assert!(!ring.reload(at(0)).unwrap());
+        std::fs::write(&file, "new").unwrap();
+        assert!(ring.reload(at(0)).unwrap());
+        assert!(ring.find("old").is_none() && ring.find("new").is_some());
+        assert!(!ring.holds(&old) && ring.holds(&given));
+        assert!(Arc::ptr_eq(&given, &ring.find("given").unwrap()));
+    }
+
+    #[test]
+    fn a_key_ends_when_it_expires() {
+        let specs = vec![spec(KeySource::Given("given".into()), Some(at(10)))];
+        let ring = Keyring::load(specs, RateLimits::default(), at(9)).unwrap();
+        assert!(ring.find("given").is_some());
+        assert!(ring.reload(at(10)).unwrap());
+        assert!(ring.find("given").is_none());
+    }
+}
