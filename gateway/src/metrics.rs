@@ -103,6 +103,7 @@ pub struct Metrics {
     router_connected: Gauge,
     bus_connected: Gauge,
     waiting: Gauge,
+    ignored: Gauge,
     sessions: Family<TransportLabels, Gauge>,
 }
 
@@ -119,6 +120,7 @@ impl Default for Metrics {
             router_connected: Gauge::default(),
             bus_connected: Gauge::default(),
             waiting: Gauge::default(),
+            ignored: Gauge::default(),
             sessions: Family::default(),
         };
         metrics.register();
@@ -155,6 +157,11 @@ impl Metrics {
         );
         registry.register("bus_connected", "1 while the bus is there", self.bus_connected.clone());
         registry.register("i3_packet_queue_size", "Packets that wait for the router", self.waiting.clone());
+        registry.register(
+            "i3_packets_ignored",
+            "Packets and events dropped because of whom they came from",
+            self.ignored.clone(),
+        );
         registry.register("api_sessions", "Authenticated client sessions", self.sessions.clone());
     }
 
@@ -206,6 +213,7 @@ impl Metrics {
         self.router_connected.set(i64::from(services.router_status().is_connected()));
         self.bus_connected.set(i64::from(services.bus_connected() == Some(true)));
         self.waiting.set(i64::try_from(services.waiting()).unwrap_or(i64::MAX));
+        self.ignored.set(i64::try_from(services.ignored()).unwrap_or(i64::MAX));
         for transport in [Transport::WebSocket, Transport::Tcp] {
             let count = i64::try_from(services.hub.count(transport)).unwrap_or(i64::MAX);
             self.sessions.get_or_create(&TransportLabels { transport: transport.as_str() }).set(count);

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::router::{Link, LinkEvent, RouterHandle};
-use crate::services::{BusLink, Services};
+use crate::services::{BusLink, Services, Setup};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
@@ -69,9 +69,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let clients_stop = CancellationToken::new();
     let bus_stop = CancellationToken::new();
     let services = Arc::new(Services::new(
-        &config.mud.name,
-        epoch(now),
-        &config.channels,
+        Setup {
+            mud: config.mud.name.clone(),
+            epoch: epoch(now),
+            channels: config.channels.clone(),
+            policy: config.policy.clone(),
+            history: config.history,
+        },
         router.clone(),
         bus.as_ref().map(|bus| BusLink {
             publisher: bus.start_publisher(bus_stop.clone()),

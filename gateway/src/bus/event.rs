@@ -10,6 +10,15 @@ pub enum ChannelKind {
     Message,
 }
 
+impl ChannelKind {
+    /// The kind as clients know it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+        }
+    }
+}
+
 /// What makes two copies of one channel message equal: all that the router passes on unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChannelMessage {

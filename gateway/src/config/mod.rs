@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
+use crate::services::{Pattern, Policy};
 
 pub use layers::{Layers, Problem};
 pub use settings::{SETTINGS, Setting};
@@ -28,6 +29,10 @@ pub struct Config {
     pub router_password: Option<i64>,
     /// Channels listened to from the start.
     pub channels: Vec<String>,
+    /// The rules for what comes in and goes out.
+    pub policy: Policy,
+    /// How many messages of each channel are remembered.
+    pub history: usize,
     /// The client API.
     pub api: Api,
     /// Where `/metrics` and health are served, if at all.
@@ -151,6 +156,8 @@ impl Config {
             network: layers.text("network").unwrap_or_else(|| first_name(&routers)),
             router_password: layers.parsed("router.primary.password", "a whole number"),
             channels: layers.list("channels.default_channels", "name"),
+            policy: policy(&mut layers),
+            history: layers.parsed("channels.history_size", "a whole number").unwrap_or(100),
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
                 tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
@@ -230,6 +237,22 @@ fn check_router_name(layers: &mut Layers<'_>, path: &'static str, name: &str) {
 
 fn first_name(routers: &[RouterAddress]) -> String {
     routers.first().map(|router| router.name.clone()).unwrap_or_default()
+}
+
+fn policy(layers: &mut Layers<'_>) -> Policy {
+    let mut policy = Policy::default();
+    if let Some(length) = layers.count("channels.max_message_length") {
+        policy.message_length = length;
+    }
+    for path in ["policies.ignore", "policies.bans"] {
+        for text in layers.list(path, "") {
+            match Pattern::parse(&text) {
+                Ok(pattern) => policy.ignore.push(pattern),
+                Err(error) => layers.problem(path, error.to_string()),
+            }
+        }
+    }
+    policy
 }
 
 fn limits(layers: &mut Layers<'_>) -> Limits {

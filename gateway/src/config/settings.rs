@@ -110,6 +110,18 @@ pub const SETTINGS: &[Setting] = &[
         "API_PING_SECONDS",
         "Seconds between pings [default: 30]",
     ),
+    setting(
+        "channels.history_size",
+        "history-size",
+        "CHANNEL_HISTORY_SIZE",
+        "Messages of each channel that are remembered [default: 100]",
+    ),
+    setting(
+        "channels.max_message_length",
+        "max-message-length",
+        "MAX_MESSAGE_LENGTH",
+        "The longest text that is sent, in characters [default: 2048]",
+    ),
     setting("nats.url", "nats-url", "NATS_URL", "The NATS server; none: standalone, state in local files"),
     setting(
         "kubernetes.namespace",
@@ -145,6 +157,8 @@ pub const LISTS: &[&str] = &[
     "api.auth.api_keys",
     "api.auth.key_files",
     "api.rate_limits.by_method",
+    "policies.ignore",
+    "policies.bans",
 ];
 
 /// What a Python gateway's file may hold besides and we have no use for: accepted with a warning, so that
@@ -167,8 +181,6 @@ pub const IGNORED: &[&str] = &[
     "api.auth.require_tls",
     "api.session",
     "api.metrics",
-    "channels.history_size",
-    "channels.max_message_length",
     "state.save_interval",
     "state.backup_enabled",
     "state.backup_count",

@@ -179,6 +179,7 @@ api:
 #[test]
 fn a_key_that_is_wrong_in_any_way_is_a_problem() {
     let file = r#"
+policies: {ignore: ["nobody"]}
 api:
   auth: {api_keys: [{key: a, permissions: [root]}, {mud_name: x}], key_files: [{file: /k, expires: tomorrow, requests_per_minute: 0}]}
   rate_limits: {by_method: {who: often}}
@@ -190,6 +191,7 @@ api:
         "api.auth.api_keys: entry 2 has no key",
         "api.auth.key_files: entry 1: expires must be a time",
         "api.auth.key_files: entry 1: requests_per_minute must be a whole number, at least 1",
+        "policies.ignore: \"nobody\" is not of the form user@mud",
         "api.rate_limits.by_method: who must be a whole number, at least 1",
         "api.limits.connections: \"0\" (file) is not a whole number, at least 1",
     ] {

@@ -1,17 +1,25 @@
 //! What the gateway does: channels, tells, and the lists of muds and channels.
 
 mod directory;
+mod history;
 pub mod packets;
+mod policy;
+mod presence;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 pub use directory::{Channel, Directory, MudInfo};
+pub use history::{History, Said};
+pub use policy::{NoPattern, Pattern, Policy};
+pub use presence::{Presence, Rejected, User};
 
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
 use crate::hub::{Event, Hub};
@@ -31,10 +39,14 @@ pub struct Services {
     pub hub: Hub,
     mud: String,
     configured: HashSet<String>,
+    policy: Policy,
     router: RouterHandle,
     bus: Option<BusLink>,
     directory: Mutex<Directory>,
     echoes: Mutex<EchoFilter>,
+    history: Mutex<History>,
+    presence: Mutex<Presence>,
+    ignored: AtomicU64,
     /// Channels we have told the router to switch off, since it last accepted us.
     switched_off: Mutex<HashSet<String>>,
 }
@@ -42,23 +54,36 @@ pub struct Services {
 /// The most channels remembered as switched off.
 const SWITCHED_OFF: usize = 1000;
 
+/// What the services are told at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Our mud's name.
+    pub mud: String,
+    /// The epoch of the events' positions.
+    pub epoch: u64,
+    /// Channels that are always on.
+    pub channels: Vec<String>,
+    /// The rules for what comes in and goes out.
+    pub policy: Policy,
+    /// How many messages of each channel are remembered.
+    pub history: usize,
+}
+
 impl Services {
     /// The services of one mud.
-    pub fn new(
-        mud: &str,
-        epoch: u64,
-        channels: &[String],
-        router: RouterHandle,
-        bus: Option<BusLink>,
-    ) -> Self {
+    pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
-            hub: Hub::new(mud, epoch),
-            mud: mud.to_owned(),
-            configured: channels.iter().cloned().collect(),
+            hub: Hub::new(&setup.mud, setup.epoch),
+            mud: setup.mud,
+            configured: setup.channels.into_iter().collect(),
+            policy: setup.policy,
             router,
             bus,
             directory: Mutex::default(),
             echoes: Mutex::default(),
+            history: Mutex::new(History::new(setup.history)),
+            presence: Mutex::default(),
+            ignored: AtomicU64::new(0),
             switched_off: Mutex::default(),
         }
     }
@@ -100,6 +125,35 @@ impl Services {
     /// The known muds, sorted by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         lock(&self.directory).muds()
+    }
+
+    /// The rules for what comes in and goes out.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// How much was dropped because of whom it came from.
+    pub fn ignored(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    /// The last messages of a channel between two times, oldest first.
+    pub fn history(
+        &self,
+        channel: &str,
+        limit: usize,
+        after: Option<Timestamp>,
+        before: Option<Timestamp>,
+    ) -> Vec<Said> {
+        lock(&self.history).of(channel, limit, after, before)
+    }
+
+    /// Takes what our mud tells of its users, in place of what it told before; returns how many they are.
+    ///
+    /// # Errors
+    /// [`Rejected`] when anything is wrong with it.
+    pub fn sync_presence(&self, users: Vec<User>) -> Result<usize, Rejected> {
+        lock(&self.presence).replace(Instant::now(), users)
     }
 
     /// The ids of the last mudlist and the last channel list.
@@ -185,6 +239,10 @@ impl Services {
 
     /// Handles a channel event of another hosted mud, or the copy of one of our own.
     pub fn on_bus(&self, event: ChannelEvent) {
+        if self.policy.ignores_user(&event.message.user, &event.message.mud) {
+            self.ignored.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         self.deliver(Path::Bus, event.message);
     }
 
@@ -199,6 +257,11 @@ impl Services {
     }
 
     fn on_packet(&self, packet: Packet) {
+        let from_router = self.router.status().router.as_deref() == Some(packet.header.origin_mud.as_str());
+        if !from_router && self.policy.ignores(&packet.header) {
+            self.ignored.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
         let header = packet.header.clone();
         match packet.body {
@@ -236,6 +299,7 @@ impl Services {
         if !lock(&self.echoes).admit(Instant::now(), path, &message) {
             return;
         }
+        lock(&self.history).record(Said { message: message.clone(), at: Timestamp::now() });
         self.hub.publish(Event::ChannelMessage {
             channel: message.channel,
             from_mud: message.mud,

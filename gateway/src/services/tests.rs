@@ -10,6 +10,13 @@ use crate::router::Next;
 
 const CHANNEL: &str = "imud_gossip";
 
+fn setup(channels: &[&str]) -> Setup {
+    let channels = channels.iter().map(|channel| (*channel).to_owned()).collect();
+    let ignore = vec![Pattern::parse("troll@*").unwrap()];
+    let policy = Policy { ignore, ..Policy::default() };
+    Setup { mud: "Dawn".into(), epoch: 1, channels, policy, history: 10 }
+}
+
 /// A client that may do all.
 fn client(services: &Services) -> Arc<Session> {
     let session = Session::new(Transport::Tcp, [127, 0, 0, 1].into(), 1 << 20);
@@ -28,7 +35,7 @@ fn connected() -> (Services, RouterHandle, Arc<Session>) {
         router: Some("*test".to_owned()),
         since: None,
     });
-    let services = Services::new("Dawn", 1, &[], router.clone(), None);
+    let services = Services::new(setup(&[]), router.clone(), None);
     let session = client(&services);
     session.join(CHANNEL);
     (services, router, session)
@@ -153,7 +160,7 @@ fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured(
     services.unlisten_if_unused(CHANNEL);
     assert_eq!(sent(&router), [r#"({"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",0,})"#]);
 
-    let configured = Services::new("Dawn", 1, &[CHANNEL.to_owned()], router.clone(), None);
+    let configured = Services::new(setup(&[CHANNEL]), router.clone(), None);
     configured.unlisten_if_unused(CHANNEL);
     assert!(sent(&router).is_empty());
 }
@@ -161,7 +168,7 @@ fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured(
 #[tokio::test]
 async fn what_is_said_while_the_router_is_away_is_queued_and_its_loss_is_told() {
     let router = RouterHandle::default();
-    let services = Services::new("Dawn", 1, &[], router.clone(), None);
+    let services = Services::new(setup(&[]), router.clone(), None);
     let session = client(&services);
     assert_eq!(services.tell("ann", "Dusk", "Bob", "pst").await, Ok(Accepted::Queued));
     let Next::Send(entry) = router.outbox().next(Instant::now()) else { panic!("a tell waits") };
@@ -169,4 +176,26 @@ async fn what_is_said_while_the_router_is_away_is_queued_and_its_loss_is_told() 
     let event = events(&session).remove(0);
     assert_eq!(event["params"]["error_code"], "not-sent");
     assert_eq!(event["params"]["to_user"], "ann");
+}
+
+#[test]
+fn who_is_ignored_is_not_heard_by_either_way() {
+    let (services, _, session) = connected();
+    from_router(&services, r#"({"channel-m",5,"Dusk","Troll",0,0,"imud_gossip","Troll","hi",})"#);
+    from_router(&services, r#"({"tell",5,"Dusk","troll","Dawn","ann","Troll","pst",})"#);
+    let mut event = by_bus();
+    event.message.user = "TROLL".into();
+    services.on_bus(event);
+    assert!(events(&session).is_empty());
+    assert_eq!(services.ignored(), 3);
+}
+
+#[test]
+fn what_is_heard_is_remembered_once() {
+    let (services, _, _session) = connected();
+    services.on_bus(by_bus());
+    from_router(&services, CHAT);
+    let said = services.history(CHANNEL, 10, None, None);
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].message, by_bus().message);
 }

@@ -299,6 +299,36 @@ async fn a_session_chooses_its_events() {
 }
 
 #[tokio::test]
+async fn history_presence_and_limits_of_length() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[("MAX_MESSAGE_LENGTH", "10")]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.listener().await;
+    super::support::say(&client, &["one", "two", "three"]).await;
+    super::support::hear(&client, &["one", "two", "three"]).await;
+    let history =
+        client.call("channel_history", json!({"channel": "imud_gossip", "limit": 2})).await.unwrap();
+    assert_eq!((&history["count"], &history["messages"][1]["message"]), (&json!(2), &json!("three")));
+    assert_eq!(history["messages"][0]["type"], "message");
+    let after = &history["messages"][0]["timestamp"];
+    let params = json!({"channel": "imud_gossip", "after": after});
+    assert_eq!(client.call("channel_history", params).await.unwrap()["count"], 1);
+
+    let users = json!({"users": [{"name": "Ann", "level": 3, "idle": 5}]});
+    let synchronized = client.call("presence_sync", users).await.unwrap();
+    assert_eq!(synchronized, json!({"status": "synchronized", "mud_name": "Dawn", "count": 1}));
+    let refused = client.call("presence_sync", json!({"users": [{"name": ""}]})).await.unwrap_err();
+    assert!(refused.to_string().contains("users[0].name must be a name"), "{refused}");
+
+    let long = json!({"channel": "imud_gossip", "message": "eleven char"});
+    let refused = client.call("channel_send", long).await.unwrap_err();
+    assert_eq!(
+        refused.rpc().unwrap().data,
+        Some(json!({"field": "message", "expected": "at most 10 characters"}))
+    );
+}
+
+#[tokio::test]
 async fn reconnect_opens_a_new_session_with_the_router() {
     let router = router().await;
     let gateway = Gateway::start("Dawn", &router, &[]).await;

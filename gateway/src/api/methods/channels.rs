@@ -1,5 +1,6 @@
 //! Channels.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,9 +98,89 @@ impl Method for Send {
 
     async fn call(context: Context<'_>, params: SendParams) -> Result<Sent, RpcError> {
         let SendParams { channel, message, from_user, visname } = params;
+        context.check_length("message", &message)?;
         let visname = visname.as_ref().unwrap_or(&from_user);
         let accepted = context.services().say(&channel, &from_user, visname, &message).await;
         Sent::new(accepted, "channel", &channel)
+    }
+}
+
+/// `channel_history`.
+pub(super) struct History;
+
+/// Parameters of `channel_history`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct HistoryParams {
+    /// The channel, by its exact name.
+    channel: String,
+    /// At most so many messages, the last ones; up to 100.
+    #[serde(default = "fifty")]
+    limit: usize,
+    /// Only messages before this time.
+    #[schemars(with = "Option<String>")]
+    before: Option<Timestamp>,
+    /// Only messages after this time.
+    #[schemars(with = "Option<String>")]
+    after: Option<Timestamp>,
+}
+
+fn fifty() -> usize {
+    50
+}
+
+/// Result of `channel_history`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Remembered {
+    /// Always `success`.
+    status: &'static str,
+    /// How many messages.
+    count: usize,
+    /// The messages, oldest first.
+    messages: Vec<Message>,
+}
+
+/// A message in `channel_history`.
+#[derive(Serialize, JsonSchema)]
+struct Message {
+    /// The channel.
+    channel: String,
+    /// `message` or `emote`.
+    r#type: &'static str,
+    /// The speaker's mud.
+    from_mud: String,
+    /// The speaker.
+    from_user: String,
+    /// The speaker's name as shown.
+    visname: String,
+    /// The text.
+    message: String,
+    /// When it came, UTC.
+    timestamp: String,
+}
+
+impl Method for History {
+    const NAME: &'static str = "channel_history";
+    const SUMMARY: &'static str = "What was said on a channel lately.";
+    const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    type Params = HistoryParams;
+    type Output = Remembered;
+
+    async fn call(context: Context<'_>, params: HistoryParams) -> Result<Remembered, RpcError> {
+        let HistoryParams { channel, limit, before, after } = params;
+        let said = context.services().history(&channel, limit.min(100), after, before);
+        let messages: Vec<_> = said
+            .into_iter()
+            .map(|said| Message {
+                r#type: said.message.kind.as_str(),
+                channel: said.message.channel,
+                from_mud: said.message.mud,
+                from_user: said.message.user,
+                visname: said.message.visname,
+                message: said.message.message,
+                timestamp: said.at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            })
+            .collect();
+        Ok(Remembered { status: "success", count: messages.len(), messages })
     }
 }
 

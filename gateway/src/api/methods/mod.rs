@@ -3,6 +3,7 @@
 mod channels;
 mod control;
 mod lists;
+mod presence;
 mod session;
 mod tells;
 
@@ -38,6 +39,19 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     fn services(&self) -> &'a Services {
         &self.api.services
+    }
+
+    /// Refuses a text that is longer than may be sent.
+    fn check_length(&self, field: &str, text: &str) -> Result<(), RpcError> {
+        let limit = self.services().policy().message_length;
+        if text.chars().count() <= limit {
+            return Ok(());
+        }
+        Err(RpcError {
+            code: INVALID_PARAMS,
+            message: format!("Invalid parameter: {field} must have at most {limit} characters"),
+            data: Some(json!({"field": field, "expected": format!("at most {limit} characters")})),
+        })
     }
 }
 
@@ -93,8 +107,10 @@ pub(super) const METHODS: &[Entry] = &[
     entry::<channels::Leave>(),
     entry::<channels::Send>(),
     entry::<channels::List>(),
+    entry::<channels::History>(),
     entry::<tells::Tell>(),
     entry::<lists::Mudlist>(),
+    entry::<presence::Sync>(),
     entry::<session::SetOptions>(),
     entry::<session::Status>(),
     entry::<session::Ping>(),

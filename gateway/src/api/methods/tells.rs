@@ -33,6 +33,7 @@ impl Method for Tell {
 
     async fn call(context: Context<'_>, params: TellParams) -> Result<Sent, RpcError> {
         let TellParams { target_mud, target_user, message, from_user } = params;
+        context.check_length("message", &message)?;
         let accepted = context.services().tell(&from_user, &target_mud, &target_user, &message).await;
         Sent::new(accepted, "tell", &target_mud)
     }
