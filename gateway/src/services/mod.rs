@@ -299,7 +299,7 @@ impl Services {
         if !lock(&self.echoes).admit(Instant::now(), path, &message) {
             return;
         }
-        lock(&self.history).record(Said { message: message.clone(), at: Timestamp::now() });
+        lock(&self.history).record(Said { message: message.clone(), at: now_in_microseconds() });
         self.hub.publish(Event::ChannelMessage {
             channel: message.channel,
             from_mud: message.mud,
@@ -351,6 +351,12 @@ fn error_event(mud: &str, header: &intermud3::packet::Header, error: ErrorPacket
         to_mud: mud.to_owned(),
         to_user: header.target_user.clone().unwrap_or_default(),
     }
+}
+
+/// The time as clients are told it, so that what they ask for by time is what they were told.
+fn now_in_microseconds() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// Locks a mutex. No holder can leave the data broken, so one that panicked does not matter.
