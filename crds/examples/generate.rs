@@ -29,22 +29,17 @@ fn files() -> Result<[(PathBuf, String); 2], Box<dyn Error>> {
     let yaml = serde_saphyr::to_string(&MudGateway::crd())?;
     Ok([
         (here.join(NAME), format!("{NOTICE}{yaml}")),
-        (
-            here.join("../charts/mudgateway/templates/crds").join(NAME),
-            chart_template(&yaml)?,
-        ),
+        (here.join("../charts/mudgateway/templates/crds").join(NAME), chart_template(&yaml)?),
     ])
 }
 
 /// The definition as a template: a switch to leave it out, and an annotation so that helm never deletes it and
 /// every MudGateway with it.
 fn chart_template(yaml: &str) -> Result<String, Box<dyn Error>> {
-    let (head, tail) = yaml
-        .split_once("metadata:\n")
-        .ok_or("the definition has no metadata")?;
+    let (head, tail) = yaml.split_once("metadata:\n").ok_or("the definition has no metadata")?;
     Ok(format!(
         "{NOTICE}{{{{- if .Values.crds.enabled }}}}\n{head}metadata:\n  \
-         labels:\n    {{{{- include \"mudgateway.labels\" . | nindent 4 }}}}\n  \
+         labels:\n    app.kubernetes.io/part-of: mudgateway\n    {{{{- include \"mudgateway.labels\" . | nindent 4 }}}}\n  \
          {{{{- if .Values.crds.keep }}}}\n  annotations:\n    helm.sh/resource-policy: keep\n  {{{{- end }}}}\n\
          {tail}{{{{- end }}}}\n"
     ))

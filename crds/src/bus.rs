@@ -18,12 +18,7 @@ pub const REPORT_BUCKET: &str = "i3-v1-reports";
 
 /// The subject of one mud's events on one channel of one network.
 pub fn channel_subject(network: &str, channel: &str, mud: &str) -> String {
-    format!(
-        "i3.v1.{}.channel.{}.{}",
-        token(network),
-        token(channel),
-        token(mud)
-    )
+    format!("i3.v1.{}.channel.{}.{}", token(network), token(channel), token(mud))
 }
 
 /// The filter for all channel events of one network.
@@ -108,10 +103,7 @@ mod tests {
 
     #[test]
     fn subjects_and_keys_keep_their_number_of_tokens_for_any_name() {
-        assert_eq!(
-            channel_subject("*i4", "a.b", "My Mud"),
-            "i3.v1.=2Ai4.channel.a=2Eb.My=20Mud"
-        );
+        assert_eq!(channel_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.channel.a=2Eb.My=20Mud");
         assert_eq!(channel_filter("*i4"), "i3.v1.=2Ai4.channel.>");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");

@@ -173,10 +173,7 @@ pub struct ApiKey {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// The name of the Secret.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The key inside the Secret.
     #[serde(default = "token_key")]

@@ -76,11 +76,9 @@ mod tests {
 
     #[test]
     fn the_reason_on_the_bus_is_the_reason_everywhere_else() {
-        for reason in [
-            SessionReason::Connecting,
-            SessionReason::RouterRefused,
-            SessionReason::SessionEstablished,
-        ] {
+        for reason in
+            [SessionReason::Connecting, SessionReason::RouterRefused, SessionReason::SessionEstablished]
+        {
             let json = serde_json::to_value(reason).unwrap();
             assert_eq!(json, reason.as_str());
         }

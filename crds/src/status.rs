@@ -141,8 +141,6 @@ impl fmt::Display for Reason {
 impl MudGatewayStatus {
     /// The condition of the given type, once the operator has seen the object.
     pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
-        self.conditions
-            .iter()
-            .find(|condition| condition.type_ == type_.as_str())
+        self.conditions.iter().find(|condition| condition.type_ == type_.as_str())
     }
 }

@@ -73,10 +73,7 @@ fn the_definition_names_what_kubectl_users_type() {
     let version = &definition["spec"]["versions"][0];
     assert_eq!(version["name"], "v1alpha1");
     assert_eq!(version["subresources"], json!({"status": {}}));
-    assert_eq!(
-        version["selectableFields"],
-        json!([{"jsonPath": ".spec.mud.name"}])
-    );
+    assert_eq!(version["selectableFields"], json!([{"jsonPath": ".spec.mud.name"}]));
     let columns: Vec<&Value> = version["additionalPrinterColumns"]
         .as_array()
         .unwrap()
@@ -118,22 +115,11 @@ fn defaults_stand_in_the_schema() {
     assert_eq!(spec["replicas"]["default"], 1);
     assert_eq!(spec["api"]["default"], json!({}));
     let mud = &spec["mud"]["properties"];
-    let defaults: Vec<Value> = [
-        "port",
-        "adminEmail",
-        "mudlib",
-        "baseMudlib",
-        "driver",
-        "type",
-        "openStatus",
-    ]
-    .iter()
-    .map(|field| mud[field]["default"].clone())
-    .collect();
-    assert_eq!(
-        json!(defaults),
-        json!([4000, "", "Custom", "Custom", "Custom", "LP", "open"])
-    );
+    let defaults: Vec<Value> = ["port", "adminEmail", "mudlib", "baseMudlib", "driver", "type", "openStatus"]
+        .iter()
+        .map(|field| mud[field]["default"].clone())
+        .collect();
+    assert_eq!(json!(defaults), json!([4000, "", "Custom", "Custom", "Custom", "LP", "open"]));
 }
 
 #[test]
@@ -150,10 +136,7 @@ fn good_objects_break_no_rule() {
         minimal(),
         with("/spec/mud/name", json!("The Émigré's MUD (2)")),
         with("/spec/replicas", json!(0)),
-        with(
-            "/spec/channels",
-            json!([{"name": "imud_gossip"}, {"name": "intermud"}]),
-        ),
+        with("/spec/channels", json!([{"name": "imud_gossip"}, {"name": "intermud"}])),
         with("/metadata/name", json!("a".repeat(52))),
         with(
             "/spec/api",
@@ -170,43 +153,15 @@ fn bad_objects_are_refused_with_the_way_out() {
     let router = |name: &str| json!({"name": name, "host": "h", "port": 1});
     let key = json!({"secretRef": {"name": "a"}});
     let cases = [
-        (
-            "/metadata/name",
-            json!("a".repeat(53)),
-            "metadata.name must have at most 52",
-        ),
-        (
-            "/metadata/name",
-            json!("1mud"),
-            "metadata.name becomes the name of a Service",
-        ),
-        (
-            "/metadata/name",
-            json!("my.mud"),
-            "metadata.name becomes the name of a Service",
-        ),
-        (
-            "/spec/mud/name",
-            json!("Bad\u{7}Name"),
-            "mud.name must be printable",
-        ),
+        ("/metadata/name", json!("a".repeat(53)), "metadata.name must have at most 52"),
+        ("/metadata/name", json!("1mud"), "metadata.name becomes the name of a Service"),
+        ("/metadata/name", json!("my.mud"), "metadata.name becomes the name of a Service"),
+        ("/spec/mud/name", json!("Bad\u{7}Name"), "mud.name must be printable"),
         ("/spec/mud/name", json!(" Spaced"), "mud.name must be printable"),
         ("/spec/mud/name", json!("*router"), "mud.name must be printable"),
-        (
-            "/spec/routers",
-            json!([router("i4")]),
-            "a router's name begins with '*'",
-        ),
-        (
-            "/spec/routers",
-            json!([router("*i4"), router("*i4")]),
-            "routers must have different names",
-        ),
-        (
-            "/spec/channels",
-            json!([{"name": "a\nb"}]),
-            "a channel's name must be printable",
-        ),
+        ("/spec/routers", json!([router("i4")]), "a router's name begins with '*'"),
+        ("/spec/routers", json!([router("*i4"), router("*i4")]), "routers must have different names"),
+        ("/spec/channels", json!([{"name": "a\nb"}]), "a channel's name must be printable"),
         ("/spec/replicas", json!(2), "replicas must be 0 or 1"),
         ("/spec/api", json!({"keys": [key, key]}), "api.keys must differ"),
     ];
@@ -219,8 +174,5 @@ fn bad_objects_are_refused_with_the_way_out() {
 fn the_name_of_the_mud_cannot_change() {
     let renamed = with("/spec/mud/name", json!("Other"));
     let violations = violations(&renamed, Some(&minimal()));
-    assert_eq!(
-        violations,
-        ["mud.name is immutable: create another MudGateway for another name"]
-    );
+    assert_eq!(violations, ["mud.name is immutable: create another MudGateway for another name"]);
 }

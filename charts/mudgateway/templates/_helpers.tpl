@@ -1,0 +1,113 @@
+{{- define "mudgateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The prefix of all names: the release's name, with the chart's name where it does not say it already. */}}
+{{- define "mudgateway.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "mudgateway.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "mudgateway.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "mudgateway.operator.fullname" -}}
+{{- include "mudgateway.fullname" . }}-operator
+{{- end }}
+
+{{- define "mudgateway.nats.fullname" -}}
+{{- include "mudgateway.fullname" . }}-nats
+{{- end }}
+
+{{/* For objects, not for pods: a new version of the chart alone must not restart a pod. */}}
+{{- define "mudgateway.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "mudgateway.operator.selectorLabels" -}}
+app.kubernetes.io/name: mudgateway-operator
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{- define "mudgateway.operator.podLabels" -}}
+{{ include "mudgateway.operator.selectorLabels" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/part-of: mudgateway
+{{- end }}
+
+{{- define "mudgateway.operator.labels" -}}
+{{ include "mudgateway.operator.podLabels" . }}
+{{ include "mudgateway.labels" . }}
+{{- end }}
+
+{{- define "mudgateway.nats.selectorLabels" -}}
+app.kubernetes.io/name: nats
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{- define "mudgateway.nats.podLabels" -}}
+{{ include "mudgateway.nats.selectorLabels" . }}
+app.kubernetes.io/component: bus
+app.kubernetes.io/part-of: mudgateway
+{{- end }}
+
+{{- define "mudgateway.nats.labels" -}}
+{{ include "mudgateway.nats.podLabels" . }}
+{{ include "mudgateway.labels" . }}
+{{- end }}
+
+{{- define "mudgateway.image" -}}
+{{ .image.repository }}:{{ default .default .image.tag }}
+{{- end }}
+
+{{- define "mudgateway.nats.url" -}}
+{{- if .Values.nats.enabled }}
+{{- printf "nats://%s.%s.svc:4222" (include "mudgateway.nats.fullname" .) .Release.Namespace }}
+{{- else }}
+{{- required "nats.url is required when nats.enabled is false" .Values.nats.url }}
+{{- end }}
+{{- end }}
+
+{{/* What the Pod Security level "restricted" asks of a pod. */}}
+{{- define "mudgateway.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* And of a container. */}}
+{{- define "mudgateway.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* What the operator may do, and nothing else. */}}
+{{- define "mudgateway.operator.rules" -}}
+- apiGroups: [intermud.dev]
+  resources: [mudgateways]
+  verbs: [get, list, watch]
+- apiGroups: [intermud.dev]
+  resources: [mudgateways/status]
+  verbs: [patch]
+- apiGroups: [apps]
+  resources: [deployments]
+  # Deleted when an older MudGateway turns out to have the mud's name.
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  # Of Secrets it watches metadata only. It reads those that a MudGateway names, to see that the key is there,
+  # and makes those for API keys.
+  resources: [configmaps, secrets, services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,108 @@
+//! What every reconciliation has at hand.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::SetOnce;
+
+use crate::backoff::Failures;
+use crate::bus::{Reports, Session};
+use crate::index::{Index, Scope};
+use crate::key::Key;
+use crate::lock::lock;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::triggers::Triggers;
+
+/// The one name under which this operator writes: server-side apply tells by it what is ours.
+pub const FIELD_MANAGER: &str = "mudgateway-operator";
+
+/// What every reconciliation has at hand. Clones share it.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Events for people; one for all, so that repeated ones are counted, not repeated.
+    pub recorder: Recorder,
+    /// Flags.
+    pub settings: Arc<Settings>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Failures in a row of each object.
+    pub failures: Arc<Failures>,
+    /// Requests to reconcile.
+    pub triggers: Triggers,
+    index: Arc<Mutex<Index>>,
+    reports: Arc<Mutex<Reports>>,
+    listed: Arc<SetOnce<()>>,
+}
+
+impl Context {
+    /// A context for an operator that starts now.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        let reporter =
+            Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            metrics: Metrics::default(),
+            failures: Arc::default(),
+            triggers: Triggers::default(),
+            index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
+            reports: Arc::new(Mutex::new(Reports::new(Instant::now()))),
+            listed: Arc::default(),
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// All `MudGateway`s. Never held across an await.
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        lock(&self.index)
+    }
+
+    /// Waits until every `MudGateway` is known. Before, nobody can know who came first.
+    pub async fn listed(&self) {
+        self.listed.wait().await;
+    }
+
+    /// Takes in the end of a list of a scope, forgets what is gone, and returns whom that concerns.
+    pub fn complete(&self, scope: &Scope, listed: &HashSet<Key>) -> Vec<Key> {
+        let (gone, concerned) = self.index().complete(scope, listed);
+        gone.iter().for_each(|key| self.forget(key));
+        if self.index().is_complete() {
+            // Fails only after the first time.
+            let _ = self.listed.set(());
+        }
+        concerned
+    }
+
+    /// What the gateways reported. Never held across an await; taken after the index where both are.
+    pub fn reports(&self) -> MutexGuard<'_, Reports> {
+        lock(&self.reports)
+    }
+
+    /// What is known of a gateway's router session now.
+    pub fn session(&self, key: &Key) -> Session {
+        self.reports().session(key, Instant::now())
+    }
+
+    /// Brings the gauges in line with the index.
+    pub fn count_objects(&self) {
+        let index = self.index();
+        self.metrics.managed.set(gauge(index.len()));
+        self.metrics.invalid.set(gauge(index.undecodable()));
+    }
+
+    /// Forgets all that is kept for a `MudGateway` that is gone.
+    pub fn forget(&self, key: &Key) {
+        self.reports().forget(key);
+        self.failures.forget(key);
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

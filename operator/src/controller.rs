@@ -1,0 +1,134 @@
+//! The watches, and what each change has reconciled.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, future};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{Controller, Predicate, WatchStreamExt, controller, predicates};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::index::Scope;
+use crate::key::{Guarded, Key};
+use crate::mudgateway::{build::SELECTOR, error_policy, reconcile};
+
+/// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// A connection to the API server that died unnoticed is noticed after this many seconds.
+const WATCH_SECONDS: u32 = 60;
+
+/// Reconciles the `MudGateway`s of one scope until `shutdown`, then ends what has begun.
+pub async fn run(context: Context, scope: Scope, concurrency: u16, shutdown: CancellationToken) {
+    let client = context.client.clone();
+    let (store, writer) = reflector::store();
+    let changes = watcher(api(&client, &scope), config()).reflect(writer);
+    let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
+        // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
+        .predicate_filter(predicates::generation.combine(predicates::finalizers), Default::default());
+    Controller::for_stream(changes, store.clone())
+        .owns(api::<Deployment>(&client, &scope), config().labels(SELECTOR))
+        .owns(api::<Service>(&client, &scope), config().labels(SELECTOR))
+        .owns(api::<ConfigMap>(&client, &scope), config().labels(SELECTOR))
+        .watches(api::<PartialObjectMeta<Secret>>(&client, &scope), secrets(), concerned_by(context.clone()))
+        .reconcile_on(context.triggers.requests(store))
+        .with_config(controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, error_policy, Arc::new(context))
+        .for_each(async |result| log(result))
+        .await;
+}
+
+/// The API of a kind, within a scope.
+pub fn api<K>(client: &Client, scope: &Scope) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// All Secrets, for users name theirs as they like. Metadata only, and nothing of it is kept: it costs what the
+/// changes cost. The big and busy ones that are never API keys are left out.
+///
+/// A watch, and not a look from time to time: a Secret that appears, or a key that is changed, takes effect at
+/// once.
+fn secrets() -> watcher::Config {
+    config().fields("type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token")
+}
+
+/// The MudGateways that a Secret concerns: the one it was made for, and those whose spec names it.
+fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<ObjectRef<Guarded>> {
+    move |secret| {
+        let key = Key::of(&secret);
+        let owners = secret.metadata.owner_references.iter().flatten();
+        let owners = owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&key.namespace), owner, ()));
+        let users = context.index().users_of(&key);
+        owners.chain(users.iter().map(Key::to_ref)).collect()
+    }
+}
+
+/// Keeps the index in step with the watch, asks for those whom a change concerns besides the changed object,
+/// and passes on the changed objects themselves.
+fn note_in_index(
+    events: impl Stream<Item = watcher::Result<Event<Guarded>>> + Send + 'static,
+    store: Store<Guarded>,
+    context: Context,
+    scope: Scope,
+) -> impl Stream<Item = watcher::Result<Guarded>> + Send + 'static {
+    events.filter_map(move |event| {
+        let changed = event.map(|event| note(event, &store, &context, &scope)).transpose();
+        future::ready(changed)
+    })
+}
+
+fn note(event: Event<Guarded>, store: &Store<Guarded>, context: &Context, scope: &Scope) -> Option<Guarded> {
+    let (concerned, changed) = match event {
+        Event::Apply(object) | Event::InitApply(object) => (context.index().apply(&object), Some(object)),
+        Event::Delete(object) => {
+            let key = Key::of(&object);
+            context.forget(&key);
+            (context.index().remove(&key), None)
+        }
+        Event::Init => (Vec::new(), None),
+        Event::InitDone => {
+            let listed: HashSet<Key> = store.state().iter().map(|object| Key::of(object.as_ref())).collect();
+            (context.complete(scope, &listed), None)
+        }
+    };
+    context.triggers.send(concerned);
+    changed
+}
+
+/// Failed reconciliations were logged where it was decided when to try again.
+fn log(
+    result: Result<
+        (ObjectRef<Guarded>, controller::Action),
+        controller::Error<crate::mudgateway::Error, watcher::Error>,
+    >,
+) {
+    match result {
+        Ok((object, action)) => debug!(%object, ?action, "reconciled"),
+        Err(controller::Error::ReconcilerFailed(..)) => {}
+        // Deleted between the request and its turn.
+        Err(controller::Error::ObjectNotFound(object)) => debug!(%object, "gone before it was reconciled"),
+        Err(error) => warn!(reason = "WatchFailed", %error, "a watch failed and will be opened again"),
+    }
+}

@@ -1,0 +1,273 @@
+//! What the operator must know of all `MudGateway`s at once: who claims which mud, and who uses which Secret.
+//!
+//! Fed by the watch, in memory, synchronous. Every change returns the objects that it concerns besides the
+//! changed one, so that they are reconciled too.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+
+use crate::key::{Guarded, Key};
+
+/// A namespace that is watched, or all of them.
+pub type Scope = Option<String>;
+
+/// The right to one mud name on one network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Claim {
+    network: String,
+    mud: String,
+}
+
+/// Who claims it: the least in this order has it.
+type Claimant = (Timestamp, Key);
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    undecodable: bool,
+    claim: Option<(Claim, Claimant)>,
+    secrets: BTreeSet<String>,
+}
+
+/// The index over all watched `MudGateway`s.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Scopes whose first list is not complete. Until it is, nobody can know who came first.
+    pending: HashSet<Scope>,
+    entries: HashMap<Key, Entry>,
+    claims: HashMap<Claim, BTreeSet<Claimant>>,
+    /// By namespace and name of the Secret.
+    secrets: HashMap<Key, BTreeSet<Key>>,
+}
+
+impl Index {
+    /// An empty index that waits for the first list of each scope.
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self { pending: scopes.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Whether the first list of every scope is complete.
+    pub fn is_complete(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Whether such a `MudGateway` exists.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// How many `MudGateway`s exist.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no `MudGateway` exists.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many of them cannot be decoded.
+    pub fn undecodable(&self) -> usize {
+        self.entries.values().filter(|entry| entry.undecodable).count()
+    }
+
+    /// All `MudGateway`s.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.entries.keys()
+    }
+
+    /// The older `MudGateway` that has the mud name which this one claims.
+    pub fn senior(&self, key: &Key) -> Option<Key> {
+        let (claim, _) = self.entries.get(key)?.claim.as_ref()?;
+        let (_, holder) = self.claims.get(claim)?.first()?;
+        (holder != key).then(|| holder.clone())
+    }
+
+    /// The `MudGateway`s that use a Secret.
+    pub fn users_of(&self, secret: &Key) -> Vec<Key> {
+        self.secrets.get(secret).into_iter().flatten().cloned().collect()
+    }
+
+    /// Takes in an object as it is now, and returns the others whose right to a name may have changed.
+    pub fn apply(&mut self, object: &Guarded) -> Vec<Key> {
+        let key = Key::of(object);
+        let entry = match &object.0 {
+            Ok(gateway) => Entry {
+                undecodable: false,
+                claim: Some((
+                    Claim { network: gateway.spec.network().to_owned(), mud: gateway.spec.mud.name.clone() },
+                    (created(object), key.clone()),
+                )),
+                secrets: gateway.spec.api.keys.iter().map(|key| key.secret_ref.name.clone()).collect(),
+            },
+            // Its pods may run: it keeps the claim it had while it could be read.
+            Err(_) => Entry { undecodable: true, ..self.entries.get(&key).cloned().unwrap_or_default() },
+        };
+        let concerned = self.detach(&key).into_iter().chain(self.attach(&key, entry));
+        let others: BTreeSet<Key> = concerned.filter(|other| *other != key).collect();
+        others.into_iter().collect()
+    }
+
+    /// Takes out an object, and returns those whose right to a name may have changed.
+    pub fn remove(&mut self, key: &Key) -> Vec<Key> {
+        self.detach(key)
+    }
+
+    /// Ends a list of a scope: what is not in it is gone. Returns what is gone, and those whose right to a name
+    /// may have changed by that.
+    pub fn complete(&mut self, scope: &Scope, listed: &HashSet<Key>) -> (Vec<Key>, Vec<Key>) {
+        self.pending.remove(scope);
+        let in_scope = |key: &Key| scope.as_ref().is_none_or(|namespace| *namespace == key.namespace);
+        let gone: Vec<Key> =
+            self.entries.keys().filter(|key| in_scope(key) && !listed.contains(key)).cloned().collect();
+        let concerned = gone.iter().flat_map(|key| self.detach(key)).collect();
+        (gone, concerned)
+    }
+
+    /// Adds an entry and returns its rivals.
+    fn attach(&mut self, key: &Key, entry: Entry) -> Vec<Key> {
+        for secret in &entry.secrets {
+            self.secrets.entry(Key::new(&key.namespace, secret)).or_default().insert(key.clone());
+        }
+        let mut rivals = Vec::new();
+        if let Some((claim, claimant)) = &entry.claim {
+            let claimants = self.claims.entry(claim.clone()).or_default();
+            rivals = claimants.iter().map(|(_, key)| key.clone()).collect();
+            claimants.insert(claimant.clone());
+        }
+        self.entries.insert(key.clone(), entry);
+        rivals
+    }
+
+    /// Takes out an entry and returns its rivals.
+    fn detach(&mut self, key: &Key) -> Vec<Key> {
+        let Some(entry) = self.entries.remove(key) else { return Vec::new() };
+        for secret in entry.secrets {
+            remove_from(&mut self.secrets, Key::new(&key.namespace, secret), key);
+        }
+        let Some((claim, claimant)) = entry.claim else { return Vec::new() };
+        let rivals = remove_from(&mut self.claims, claim, &claimant);
+        rivals.into_iter().map(|(_, key)| key).collect()
+    }
+}
+
+/// Takes a member out of one of the sets, drops the set if it is empty then, and returns who is left in it.
+fn remove_from<K, V>(sets: &mut HashMap<K, BTreeSet<V>>, key: K, member: &V) -> Vec<V>
+where
+    K: std::hash::Hash + Eq,
+    V: Ord + Clone,
+{
+    let Some(set) = sets.get_mut(&key) else { return Vec::new() };
+    set.remove(member);
+    let left = set.iter().cloned().collect();
+    if set.is_empty() {
+        sets.remove(&key);
+    }
+    left
+}
+
+/// When an object was created. Every object from the API server has the time; one without is the youngest.
+fn created(object: &impl Resource) -> Timestamp {
+    object.meta().creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{gateway, guarded, undecodable};
+
+    fn key(name: &str) -> Key {
+        Key::new("ns", name)
+    }
+
+    /// A MudGateway `ns/<name>` that claims `mud`, created `second` seconds after the epoch.
+    fn claiming(name: &str, mud: &str, second: i64) -> Guarded {
+        let mut gateway = gateway("ns", name, mud);
+        gateway.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+            Timestamp::from_second(second).unwrap(),
+        ));
+        guarded(gateway)
+    }
+
+    #[test]
+    fn the_older_has_the_name_and_the_younger_gets_it_after_it() {
+        let mut index = Index::default();
+        assert_eq!(index.apply(&claiming("young", "Mud", 20)), []);
+        assert_eq!(index.apply(&claiming("old", "Mud", 10)), [key("young")]);
+        assert_eq!(index.senior(&key("young")), Some(key("old")));
+        assert_eq!(index.senior(&key("old")), None);
+
+        assert_eq!(index.remove(&key("old")), [key("young")]);
+        assert_eq!(index.senior(&key("young")), None);
+    }
+
+    #[test]
+    fn of_two_of_one_second_the_first_by_name_has_it() {
+        let mut index = Index::default();
+        index.apply(&claiming("b", "Mud", 10));
+        index.apply(&claiming("a", "Mud", 10));
+        assert_eq!(index.senior(&key("b")), Some(key("a")));
+    }
+
+    #[test]
+    fn names_are_claimed_on_one_network_only() {
+        let mut index = Index::default();
+        index.apply(&claiming("a", "Mud", 10));
+        let mut elsewhere = gateway("ns", "b", "Mud");
+        elsewhere.spec.routers[0].name = "*other".to_owned();
+        index.apply(&guarded(elsewhere));
+        assert_eq!(index.senior(&key("b")), None);
+    }
+
+    #[test]
+    fn moving_to_another_network_frees_the_name() {
+        let mut index = Index::default();
+        index.apply(&claiming("a", "Mud", 10));
+        index.apply(&claiming("b", "Mud", 20));
+        let Guarded { 0: Ok(mut moved) } = claiming("a", "Mud", 10) else { panic!() };
+        moved.spec.routers[0].name = "*other".to_owned();
+        assert_eq!(index.apply(&guarded(moved)), [key("b")]);
+        assert_eq!(index.senior(&key("b")), None);
+    }
+
+    #[test]
+    fn an_object_that_became_undecodable_keeps_its_claim() {
+        let mut index = Index::default();
+        index.apply(&claiming("a", "Mud", 10));
+        index.apply(&claiming("b", "Mud", 20));
+        index.apply(&undecodable("ns", "a"));
+        assert_eq!(index.senior(&key("b")), Some(key("a")));
+        assert_eq!(index.undecodable(), 1);
+    }
+
+    #[test]
+    fn secrets_lead_to_their_users() {
+        let mut index = Index::default();
+        let mut user = gateway("ns", "a", "Mud");
+        user.spec.api.keys = serde_json::from_str(r#"[{"secretRef": {"name": "bot"}}]"#).unwrap();
+        index.apply(&guarded(user));
+        assert_eq!(index.users_of(&key("bot")), [key("a")]);
+        assert_eq!(index.users_of(&Key::new("other", "bot")), []);
+
+        index.apply(&claiming("a", "Mud", 10));
+        assert_eq!(index.users_of(&key("bot")), []);
+        assert!(index.secrets.is_empty());
+    }
+
+    #[test]
+    fn what_a_new_list_lacks_is_gone() {
+        let mut index = Index::new([Some("ns".to_owned()), Some("other".to_owned())]);
+        index.apply(&claiming("a", "Mud", 10));
+        index.apply(&claiming("b", "Mud", 20));
+        index.apply(&guarded(gateway("other", "c", "Third")));
+        assert!(!index.is_complete());
+
+        let (gone, concerned) = index.complete(&Some("ns".to_owned()), &HashSet::from([key("b")]));
+        assert_eq!((gone, concerned), (vec![key("a")], vec![key("b")]));
+        assert!(!index.is_complete());
+        index.complete(&Some("other".to_owned()), &HashSet::from([Key::new("other", "c")]));
+        assert!(index.is_complete());
+        assert_eq!(index.len(), 2);
+    }
+}

@@ -1,0 +1,47 @@
+//! The mudgateway operator: turns MudGateway resources into gateway pods.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use kube::Client;
+use mudgateway_operator::settings::Settings;
+use mudgateway_operator::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Settings::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mudgateway-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+    telemetry::start(&settings.log_level, settings.log_format)?;
+    // Once, for the clients of both the API server and NATS. It fails only where there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::try_default().await?;
+    mudgateway_operator::run(client, settings, on_signal()?).await?;
+    Ok(())
+}
+
+/// Cancelled by SIGTERM, or by Ctrl+C.
+fn on_signal() -> std::io::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signalled = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("asked to stop");
+        signalled.cancel();
+    });
+    Ok(shutdown)
+}

@@ -1,0 +1,55 @@
+//! What the API server's errors mean to us.
+
+use std::fmt;
+
+/// The reason as it stands in metric labels and logs.
+pub(super) fn reason(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => "Forbidden",
+        kube::Error::Api(status) if status.is_invalid() => "Invalid",
+        kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => "Conflict",
+        kube::Error::Api(status) if status.is_not_found() => "NotFound",
+        kube::Error::SerdeError(_) => "UnreadableResponse",
+        _ => "ApiUnavailable",
+    }
+}
+
+/// An error in the words of the API server, fit for a condition: kube adds all fields of its answer.
+pub(super) struct Plain<'a>(pub(super) &'a kube::Error);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            kube::Error::Api(status) => f.write_str(&status.message),
+            other => other.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::core::response::reason;
+
+    use super::*;
+
+    fn api(reason: &str, code: u16) -> kube::Error {
+        kube::Error::Api(Box::new(Status::failure("in its words", reason).with_code(code)))
+    }
+
+    #[test]
+    fn reasons_are_few_and_messages_plain() {
+        let cases = [
+            (api(reason::FORBIDDEN, 403), "Forbidden"),
+            (api(reason::INVALID, 422), "Invalid"),
+            (api(reason::CONFLICT, 409), "Conflict"),
+            (api(reason::ALREADY_EXISTS, 409), "Conflict"),
+            (api(reason::NOT_FOUND, 404), "NotFound"),
+            (api(reason::INTERNAL_ERROR, 500), "ApiUnavailable"),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(super::reason(&error), expected);
+            assert_eq!(Plain(&error).to_string(), "in its words");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The API key that we make when the spec names none.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+
+use super::{API_KEY_ENTRY, api_key_name, metadata};
+use crate::mudgateway::validate::{Gateway, Keys};
+
+/// The Secret with an API key made of 256 random bits. It is created once and its data never written again.
+pub fn api_key(gateway: &Gateway, random: &[u8; 32]) -> Secret {
+    let mut token = String::with_capacity(64);
+    for byte in random {
+        // Writing to a String cannot fail.
+        let _ = write!(token, "{byte:02x}");
+    }
+    Secret {
+        metadata: metadata(gateway, api_key_name(&gateway.key.name)),
+        type_: Some("Opaque".to_owned()),
+        data: Some(BTreeMap::from([(API_KEY_ENTRY.to_owned(), ByteString(token.into_bytes()))])),
+        ..Default::default()
+    }
+}
+
+/// What we keep in shape of that Secret. The uid makes the API server refuse to create an empty one in case it
+/// has been deleted since.
+pub(super) fn api_key_metadata(gateway: &Gateway) -> Option<PartialObjectMeta<Secret>> {
+    let Keys::Made { uid } = &gateway.keys else { return None };
+    let metadata = metadata(gateway, api_key_name(&gateway.key.name));
+    Some(ObjectMeta { uid: Some(uid.clone()), ..metadata }.into_request_partial())
+}

@@ -1,0 +1,234 @@
+//! Step five: the status, and an event for what a person should see. Written only when it says something new.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, Patch};
+use kube::runtime::events::{Event, EventType};
+use kube::{Resource, ResourceExt};
+use mudgateway_crds::report::{GatewayReport, SessionReason};
+use mudgateway_crds::status::{ConditionType, Reason, RouterSession};
+use mudgateway_crds::{MudGateway, MudGatewayStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tracing::warn;
+
+use super::api_error::Plain;
+use super::apply;
+use super::verdict::{self, Observation, Outcome, Verdict};
+use crate::bus::Session;
+use crate::context::Context;
+use crate::key::Key;
+
+/// The most of a message that goes into conditions and events: an event holds 1 kB.
+const MESSAGE_LIMIT: usize = 512;
+
+/// A `MudGateway` of which nobody looks at the spec, which so may be one that we cannot decode.
+#[derive(Clone, Debug, Deserialize, Serialize, Resource)]
+#[resource(inherit = MudGateway)]
+pub struct StatusView {
+    /// Standard metadata.
+    pub metadata: ObjectMeta,
+    /// The status.
+    #[serde(default)]
+    pub status: Option<MudGatewayStatus>,
+}
+
+/// The status could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("writing the status: {}", Plain(source))]
+pub struct Error {
+    /// What the API server said.
+    #[from]
+    pub source: kube::Error,
+}
+
+/// Brings the status in line with an observation.
+///
+/// `cached` is the status as the watch last saw it. If it says all that already, nothing is even read; if not,
+/// the live one decides, for our own last write may not have come back by the watch yet.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn update(
+    context: &Context,
+    key: &Key,
+    cached: Option<&MudGatewayStatus>,
+    observation: &Observation,
+) -> Result<(), Error> {
+    let now = whole_seconds(Timestamp::now());
+    if cached.is_some_and(|cached| next(cached, observation, now) == *cached) {
+        return Ok(());
+    }
+    let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
+    let Some(live) = api.get_opt(&key.name).await? else { return Ok(()) };
+    let before = live.status.clone().unwrap_or_default();
+    let after = next(&before, observation, now);
+    if live.status.is_some() && before == after {
+        return Ok(());
+    }
+    let patch = json!({
+        "apiVersion": MudGateway::api_version(&()),
+        "kind": MudGateway::kind(&()),
+        // The uid, so that an object created anew under this name meanwhile does not get it.
+        "metadata": {"uid": live.uid()},
+        "status": after,
+    });
+    api.patch_status(&key.name, &apply::params(), &Patch::Apply(patch)).await?;
+    publish(context, &live, &events(&before, observation)).await;
+    Ok(())
+}
+
+/// The API server's own times have no fractions either.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Events are best effort: a refused one must not fail the reconciliation.
+async fn publish(context: &Context, object: &StatusView, events: &[Event]) {
+    let reference = object.object_ref(&());
+    for event in events {
+        if let Err(error) = context.recorder.publish(event, &reference).await {
+            warn!(reason = event.reason, %error, "an event could not be published");
+        }
+    }
+}
+
+/// The status after an observation. It moves the time of a condition only when its status changes, so the same
+/// observation twice gives the same status.
+fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) -> MudGatewayStatus {
+    let mut after = before.clone();
+    after.observed_generation = observation.generation;
+    for (type_, verdict) in news(before, observation) {
+        set(&mut after.conditions, condition(type_, &verdict, observation.generation, now));
+    }
+    if let Some(ready) = ready(&after) {
+        set(&mut after.conditions, Condition { last_transition_time: Time(now), ..ready });
+    }
+    if let Outcome::Applied(applied) = &observation.outcome {
+        after.endpoints = Some(applied.endpoints.clone());
+        after.api_key_secret.clone_from(&applied.api_key_secret);
+    }
+    match &observation.session {
+        Session::Reported(report) => {
+            after.holder = Some(report.holder.clone());
+            after.router = router_session(report);
+        }
+        Session::Silent | Session::BusAway => {
+            after.holder = None;
+            after.router = None;
+        }
+        Session::NotYetKnown => {}
+    }
+    after
+}
+
+fn router_session(report: &GatewayReport) -> Option<RouterSession> {
+    let name = report.router.clone().filter(|_| report.is_connected())?;
+    let since = report.connected_since.as_deref().and_then(|time| time.parse().ok());
+    Some(RouterSession { name, connected_since: since.map(Time) })
+}
+
+/// The verdict on each condition but Ready, without those that tell nothing new.
+fn news(before: &MudGatewayStatus, observation: &Observation) -> Vec<(ConditionType, Verdict)> {
+    let Observation { outcome, session, .. } = observation;
+    let verdicts = [
+        (ConditionType::Accepted, verdict::accepted(outcome)),
+        (ConditionType::Programmed, verdict::programmed(outcome)),
+        (ConditionType::Connected, verdict::connected(outcome, session)),
+    ];
+    let stands = |(type_, verdict): &(_, Verdict)| !verdict.tentative || before.condition(*type_).is_none();
+    verdicts.into_iter().filter(stands).collect()
+}
+
+/// Ready says what the first of the others says that does not hold, or else what Connected says.
+fn ready(status: &MudGatewayStatus) -> Option<Condition> {
+    let others = [ConditionType::Accepted, ConditionType::Programmed, ConditionType::Connected];
+    let others = others.map(|type_| status.condition(type_));
+    let telling = others
+        .iter()
+        .flatten()
+        .find(|condition| condition.status != "True")
+        .or(others.iter().flatten().last());
+    telling.map(|condition| Condition {
+        type_: ConditionType::Ready.as_str().to_owned(),
+        ..(*condition).clone()
+    })
+}
+
+fn condition(type_: ConditionType, verdict: &Verdict, generation: Option<i64>, now: Timestamp) -> Condition {
+    Condition {
+        type_: type_.as_str().to_owned(),
+        status: verdict.status.as_str().to_owned(),
+        reason: verdict.reason.as_str().to_owned(),
+        message: shortened(&verdict.message),
+        observed_generation: generation,
+        last_transition_time: Time(now),
+    }
+}
+
+/// Puts a condition in its place, with the time of its last change.
+fn set(conditions: &mut Vec<Condition>, new: Condition) {
+    match conditions.iter_mut().find(|old| old.type_ == new.type_) {
+        Some(old) if old.status == new.status => {
+            *old = Condition { last_transition_time: old.last_transition_time.clone(), ..new };
+        }
+        Some(old) => *old = new,
+        None => conditions.push(new),
+    }
+}
+
+/// An event for each condition that came to say something new that a person should see.
+fn events(before: &MudGatewayStatus, observation: &Observation) -> Vec<Event> {
+    let is_said = |type_, verdict: &Verdict| {
+        before
+            .condition(type_)
+            .is_some_and(|old| old.status == verdict.status.as_str() && old.reason == verdict.reason.as_str())
+    };
+    let mut events: Vec<Event> = Vec::new();
+    for (type_, verdict) in news(before, observation) {
+        let Some(event_type) = event_type(verdict.reason) else { continue };
+        let reason = verdict.reason.as_str();
+        // One reason may concern two conditions: it is one event.
+        if !is_said(type_, &verdict) && events.iter().all(|event| event.reason != reason) {
+            events.push(Event {
+                type_: event_type,
+                reason: reason.to_owned(),
+                note: Some(shortened(&verdict.message)),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            });
+        }
+    }
+    events
+}
+
+/// Whether a person should see it, and how.
+fn event_type(reason: Reason) -> Option<EventType> {
+    match reason {
+        Reason::InvalidSpec
+        | Reason::SecretNotFound
+        | Reason::NameConflict
+        | Reason::ObjectExists
+        | Reason::ApplyFailed
+        | Reason::ProgressDeadlineExceeded => Some(EventType::Warning),
+        Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
+        Reason::Session(SessionReason::Connecting | SessionReason::ShuttingDown) => None,
+        Reason::Session(_) => Some(EventType::Warning),
+        Reason::Accepted
+        | Reason::MinimumReplicasAvailable
+        | Reason::Progressing
+        | Reason::ScaledToZero
+        | Reason::WaitingForGateway
+        | Reason::BusUnavailable => None,
+    }
+}
+
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(MESSAGE_LIMIT) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

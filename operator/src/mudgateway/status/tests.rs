@@ -1,0 +1,155 @@
+use k8s_openapi::api::apps::v1::Deployment;
+use mudgateway_crds::status::Endpoints;
+use serde_json::json;
+
+use super::*;
+use crate::mudgateway::validate::Rejection;
+use crate::mudgateway::verdict::Applied;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn report(reason: SessionReason) -> Session {
+    Session::Reported(GatewayReport {
+        holder: "luminari-gateway-1".to_owned(),
+        reason,
+        message: format!("the gateway says {}", reason.as_str()),
+        router: Some("*demo".to_owned()),
+        connected_since: Some("2026-11-23T07:00:00Z".to_owned()),
+    })
+}
+
+fn observed(session: Session) -> Observation {
+    let deployment: Deployment = serde_json::from_value(json!({
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 1, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1, "conditions": [{"type": "Available", "status": "True"}]},
+    }))
+    .unwrap();
+    let applied = Applied {
+        deployment,
+        endpoints: Endpoints { websocket: "ws://luminari".to_owned(), tcp: "luminari:8081".to_owned() },
+        api_key_secret: Some("luminari-api-key".to_owned()),
+    };
+    Observation { generation: Some(3), outcome: Outcome::Applied(Box::new(applied)), session }
+}
+
+fn rejected() -> Observation {
+    let rejection = Rejection::ApiKeyLost("luminari-api-key".to_owned());
+    Observation { outcome: Outcome::Rejected(rejection), ..observed(Session::Silent) }
+}
+
+fn reasons(events: &[Event]) -> Vec<&str> {
+    events.iter().map(|event| event.reason.as_str()).collect()
+}
+
+#[test]
+fn a_connected_gateway_in_full() {
+    let status =
+        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
+    insta::assert_yaml_snapshot!(status);
+}
+
+#[test]
+fn the_same_observation_again_changes_nothing() {
+    let observation = observed(report(SessionReason::SessionEstablished));
+    let once = next(&MudGatewayStatus::default(), &observation, at(0));
+    assert_eq!(next(&once, &observation, at(100)), once);
+}
+
+#[test]
+fn a_condition_gets_a_new_time_with_a_new_status_only() {
+    let first = next(&MudGatewayStatus::default(), &observed(report(SessionReason::Connecting)), at(0));
+    let second = next(&first, &observed(report(SessionReason::RouterRefused)), at(100));
+    let third = next(&second, &observed(report(SessionReason::SessionEstablished)), at(200));
+    let time = |status: &MudGatewayStatus| {
+        status.condition(ConditionType::Connected).unwrap().last_transition_time.0
+    };
+    assert_eq!([time(&first), time(&second), time(&third)], [at(0), at(0), at(200)]);
+}
+
+#[test]
+fn ready_says_what_the_first_says_that_does_not_hold() {
+    let cases = [
+        (observed(report(SessionReason::SessionEstablished)), ("True", "SessionEstablished")),
+        (observed(report(SessionReason::RouterRefused)), ("False", "RouterRefused")),
+        (observed(Session::Silent), ("Unknown", "WaitingForGateway")),
+        (rejected(), ("False", "SecretNotFound")),
+    ];
+    for (observation, expected) in cases {
+        let status = next(&MudGatewayStatus::default(), &observation, at(0));
+        let ready = status.condition(ConditionType::Ready).unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), expected);
+    }
+}
+
+#[test]
+fn a_restarted_operator_keeps_what_it_does_not_know_yet() {
+    let before =
+        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
+    assert_eq!(next(&before, &observed(Session::NotYetKnown), at(100)), before);
+}
+
+#[test]
+fn silence_takes_holder_and_router_away() {
+    let before =
+        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
+    let after = next(&before, &observed(Session::Silent), at(100));
+    assert_eq!((after.holder, after.router), (None, None));
+    assert!(after.endpoints.is_some());
+}
+
+#[test]
+fn a_router_is_named_only_while_connected() {
+    let status = next(&MudGatewayStatus::default(), &observed(report(SessionReason::RouterRefused)), at(0));
+    assert_eq!(status.router, None);
+    assert_eq!(status.holder.as_deref(), Some("luminari-gateway-1"));
+}
+
+#[test]
+fn an_undecodable_object_keeps_all_but_its_acceptance() {
+    let before =
+        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
+    let outcome = Outcome::Undecodable("unknown variant".to_owned());
+    let observation = Observation { outcome, ..observed(report(SessionReason::SessionEstablished)) };
+    let after = next(&before, &observation, at(100));
+    let brief: Vec<(&str, &str)> = after
+        .conditions
+        .iter()
+        .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            ("Accepted", "InvalidSpec"),
+            ("Programmed", "MinimumReplicasAvailable"),
+            ("Connected", "SessionEstablished"),
+            ("Ready", "InvalidSpec")
+        ]
+    );
+    assert_eq!(after.endpoints, before.endpoints);
+}
+
+#[test]
+fn events_tell_changes_once() {
+    let nothing = MudGatewayStatus::default();
+    let refused = observed(report(SessionReason::RouterRefused));
+    let first = events(&nothing, &refused);
+    assert_eq!(reasons(&first), ["RouterRefused"]);
+    assert_eq!(first[0].type_, EventType::Warning);
+    assert_eq!(first[0].note.as_deref(), Some("the gateway says RouterRefused"));
+
+    let status = next(&nothing, &refused, at(0));
+    assert_eq!(reasons(&events(&status, &refused)), [""; 0]);
+    let connected = observed(report(SessionReason::SessionEstablished));
+    assert_eq!(reasons(&events(&status, &connected)), ["SessionEstablished"]);
+    assert_eq!(reasons(&events(&nothing, &rejected())), ["SecretNotFound"]);
+    assert_eq!(reasons(&events(&nothing, &observed(Session::Silent))), [""; 0]);
+}
+
+#[test]
+fn long_messages_are_cut_between_characters() {
+    assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT)), "é".repeat(MESSAGE_LIMIT));
+    assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT + 1)), format!("{}…", "é".repeat(MESSAGE_LIMIT)));
+}

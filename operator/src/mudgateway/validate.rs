@@ -1,0 +1,297 @@
+//! Step two: decides whether a spec can be carried out. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use mudgateway_crds::mudgateway::{ApiKey, SecretRef};
+use mudgateway_crds::status::Reason;
+use mudgateway_crds::{MudGateway, MudGatewaySpec};
+
+use super::build::{API_KEY_ENTRY, api_key_name, workload_name};
+use super::dereference::{Facts, SecretFacts};
+use crate::key::Key;
+
+/// A MudGateway that can be carried out.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Its namespace and name.
+    pub key: Key,
+    /// The reference by which its objects are deleted with it.
+    pub owner: OwnerReference,
+    /// What is asked for.
+    pub spec: MudGatewaySpec,
+    /// The API keys.
+    pub keys: Keys,
+}
+
+/// Where the API keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// In Secrets that the spec names.
+    Given(Vec<MountedKey>),
+    /// In the Secret of this uid, which we made before.
+    Made {
+        /// The uid of the Secret.
+        uid: String,
+    },
+    /// In a Secret that we have yet to make.
+    Missing,
+}
+
+/// An API key to mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedKey {
+    /// Its Secret and entry.
+    pub secret: SecretRef,
+    /// What tells one state of it from another: when this changes, the pod must see the new state.
+    pub version: String,
+}
+
+/// Why a spec cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The API server lets through only what the schema allows, so the definition it has is another version's.
+    #[error("{0}: install the CustomResourceDefinition of this operator's version and correct the spec")]
+    InvalidSpec(&'static str),
+    /// Another has the name.
+    #[error(
+        "MudGateway {holder} is older and has the mud name {mud:?} on the network {network}: \
+         use another name, or delete one of the two"
+    )]
+    NameConflict {
+        /// The name both claim.
+        mud: String,
+        /// The network both claim it on.
+        network: String,
+        /// The older one.
+        holder: Key,
+    },
+    /// An API key is not where the spec says.
+    #[error(
+        "Secret {} has no entry {:?}, or does not exist: create it in this namespace, or change spec.api.keys",
+        .0.name, .0.key
+    )]
+    SecretNotFound(SecretRef),
+    /// The API key we made is gone from its Secret.
+    #[error("Secret {0} has lost its entry \"token\": delete the Secret, and the operator makes a new one")]
+    ApiKeyLost(String),
+    /// An object of a name we need belongs to someone else.
+    #[error(
+        "{kind} {name} exists and does not belong to this MudGateway: remove it, or rename the MudGateway"
+    )]
+    ObjectExists {
+        /// The kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Rejection {
+    /// The reason as it stands in conditions, events and logs.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::InvalidSpec(_) => Reason::InvalidSpec,
+            Self::NameConflict { .. } => Reason::NameConflict,
+            Self::SecretNotFound(_) | Self::ApiKeyLost(_) => Reason::SecretNotFound,
+            Self::ObjectExists { .. } => Reason::ObjectExists,
+        }
+    }
+}
+
+/// Decides whether `gateway` can be carried out, given what was found.
+///
+/// # Errors
+/// The first reason why it cannot.
+pub fn validate(key: &Key, gateway: &MudGateway, facts: &Facts) -> Result<Gateway, Rejection> {
+    let owner = gateway.controller_owner_ref(&()).ok_or(Rejection::InvalidSpec("the object has no uid"))?;
+    check_spec(&gateway.spec)?;
+    check_name(&gateway.spec, facts)?;
+    check_ownership(key, &owner.uid, facts)?;
+    let keys = keys(&key.name, &gateway.spec.api.keys, facts)?;
+    Ok(Gateway { key: key.clone(), owner, spec: gateway.spec.clone(), keys })
+}
+
+/// What would do harm if the schema in the cluster let it through.
+fn check_spec(spec: &MudGatewaySpec) -> Result<(), Rejection> {
+    let checks = [
+        (!spec.routers.is_empty(), "spec.routers is empty"),
+        ((0..=1).contains(&spec.replicas), "spec.replicas is neither 0 nor 1"),
+        (!spec.mud.name.is_empty(), "spec.mud.name is empty"),
+        (!spec.mud.name.chars().any(char::is_control), "spec.mud.name has control characters"),
+    ];
+    match checks.into_iter().find(|(good, _)| !good) {
+        Some((_, problem)) => Err(Rejection::InvalidSpec(problem)),
+        None => Ok(()),
+    }
+}
+
+fn check_name(spec: &MudGatewaySpec, facts: &Facts) -> Result<(), Rejection> {
+    match &facts.senior {
+        Some(holder) => Err(Rejection::NameConflict {
+            mud: spec.mud.name.clone(),
+            network: spec.network().to_owned(),
+            holder: holder.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Server-side apply would take over an object of someone else, such as the Service of the mud itself.
+fn check_ownership(key: &Key, uid: &str, facts: &Facts) -> Result<(), Rejection> {
+    let workload = workload_name(&key.name);
+    let needed = [
+        ("ConfigMap", &facts.config_map, workload.clone()),
+        ("Service", &facts.service, key.name.clone()),
+        ("Deployment", &facts.deployment, workload),
+    ];
+    let api_key = facts.api_key.as_ref().map(|secret| secret.metadata.clone());
+    let needed = needed.into_iter().chain([("Secret", &api_key, api_key_name(&key.name))]);
+    for (kind, found, name) in needed {
+        if found.as_ref().is_some_and(|metadata| !is_owned(metadata, uid)) {
+            return Err(Rejection::ObjectExists { kind, name });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object belongs to the MudGateway of this uid.
+pub fn is_owned(metadata: &ObjectMeta, uid: &str) -> bool {
+    metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+}
+
+fn keys(name: &str, given: &[ApiKey], facts: &Facts) -> Result<Keys, Rejection> {
+    if !given.is_empty() {
+        let keys = given.iter().zip(&facts.keys).map(|(key, found)| given_key(key, found.as_ref()));
+        return keys.collect::<Result<_, _>>().map(Keys::Given);
+    }
+    match &facts.api_key {
+        None => Ok(Keys::Missing),
+        Some(secret) if secret.entries.contains(API_KEY_ENTRY) => {
+            Ok(Keys::Made { uid: secret.metadata.uid.clone().unwrap_or_default() })
+        }
+        Some(_) => Err(Rejection::ApiKeyLost(api_key_name(name))),
+    }
+}
+
+fn given_key(key: &ApiKey, found: Option<&SecretFacts>) -> Result<MountedKey, Rejection> {
+    match found {
+        Some(secret) if secret.entries.contains(&key.secret_ref.key) => {
+            Ok(MountedKey { secret: key.secret_ref.clone(), version: secret.version() })
+        }
+        _ => Err(Rejection::SecretNotFound(key.secret_ref.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::gateway;
+
+    const UID: &str = "uid-of-luminari";
+
+    fn key() -> Key {
+        Key::new("tenant-a", "luminari")
+    }
+
+    fn object() -> MudGateway {
+        gateway("tenant-a", "luminari", "LuminariMUD")
+    }
+
+    fn owned_by(uid: &str) -> ObjectMeta {
+        let owner = OwnerReference { uid: uid.to_owned(), ..Default::default() };
+        ObjectMeta { owner_references: Some(vec![owner]), ..Default::default() }
+    }
+
+    fn secret(metadata: ObjectMeta, entry: &str) -> SecretFacts {
+        let metadata = ObjectMeta {
+            uid: Some("secret-uid".to_owned()),
+            resource_version: Some("7".to_owned()),
+            ..metadata
+        };
+        SecretFacts { metadata, entries: BTreeSet::from([entry.to_owned()]) }
+    }
+
+    fn rejection(object: &MudGateway, facts: &Facts) -> Rejection {
+        validate(&key(), object, facts).expect_err("accepted")
+    }
+
+    #[test]
+    fn a_new_gateway_gets_a_key_made() {
+        let gateway = validate(&key(), &object(), &Facts::default()).unwrap();
+        assert_eq!(gateway.keys, Keys::Missing);
+        assert_eq!(gateway.owner.uid, UID);
+        assert_eq!(gateway.owner.controller, Some(true));
+    }
+
+    #[test]
+    fn the_key_made_before_is_kept() {
+        let facts = Facts { api_key: Some(secret(owned_by(UID), "token")), ..Facts::default() };
+        let gateway = validate(&key(), &object(), &facts).unwrap();
+        assert_eq!(gateway.keys, Keys::Made { uid: "secret-uid".to_owned() });
+    }
+
+    #[test]
+    fn a_made_secret_without_its_key_is_not_filled_again() {
+        let facts = Facts { api_key: Some(secret(owned_by(UID), "other")), ..Facts::default() };
+        assert_eq!(rejection(&object(), &facts), Rejection::ApiKeyLost("luminari-api-key".to_owned()));
+    }
+
+    #[test]
+    fn given_keys_must_exist_with_their_entry() {
+        let mut object = object();
+        object.spec.api.keys =
+            serde_json::from_str(r#"[{"secretRef": {"name": "bot", "key": "key"}}]"#).unwrap();
+        let with = |found| Facts { keys: vec![found], ..Facts::default() };
+        for found in [None, Some(secret(ObjectMeta::default(), "another"))] {
+            let rejection = rejection(&object, &with(found));
+            assert_eq!(rejection.reason(), Reason::SecretNotFound);
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(rejection, @r#"Secret bot has no entry "key", or does not exist: create it in this namespace, or change spec.api.keys"#);
+            }
+        }
+        let gateway = validate(&key(), &object, &with(Some(secret(ObjectMeta::default(), "key")))).unwrap();
+        let Keys::Given(keys) = gateway.keys else { panic!("{:?}", gateway.keys) };
+        assert_eq!(keys[0].version, "secret-uid@7");
+    }
+
+    #[test]
+    fn the_older_claimant_is_named() {
+        let facts = Facts { senior: Some(Key::new("tenant-b", "other")), ..Facts::default() };
+        let rejection = rejection(&object(), &facts);
+        assert_eq!(rejection.reason(), Reason::NameConflict);
+        insta::assert_snapshot!(rejection, @r#"MudGateway tenant-b/other is older and has the mud name "LuminariMUD" on the network *demo: use another name, or delete one of the two"#);
+    }
+
+    #[test]
+    fn objects_of_others_are_never_taken_over() {
+        for owner in [ObjectMeta::default(), owned_by("the uid of one deleted before")] {
+            let facts = Facts { service: Some(owner), ..Facts::default() };
+            let rejection = rejection(&object(), &facts);
+            let expected = Rejection::ObjectExists { kind: "Service", name: "luminari".to_owned() };
+            assert_eq!(rejection, expected);
+        }
+        let facts = Facts { api_key: Some(secret(ObjectMeta::default(), "token")), ..Facts::default() };
+        let rejection = rejection(&object(), &facts);
+        assert_eq!(
+            rejection,
+            Rejection::ObjectExists { kind: "Secret", name: "luminari-api-key".to_owned() }
+        );
+        let facts = Facts { deployment: Some(owned_by(UID)), ..Facts::default() };
+        assert!(validate(&key(), &object(), &facts).is_ok());
+    }
+
+    #[test]
+    fn what_an_older_schema_lets_through_is_refused_here() {
+        let mut many = object();
+        many.spec.replicas = 2;
+        let mut nowhere = object();
+        nowhere.spec.routers.clear();
+        let mut bell = object();
+        bell.spec.mud.name.push('\u{7}');
+        for object in [many, nowhere, bell] {
+            assert_eq!(rejection(&object, &Facts::default()).reason(), Reason::InvalidSpec);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the gateways report over a real NATS, and what happens without one.
+
+use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
+use mudgateway_crds::MudGateway;
+use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use mudgateway_crds::report::SessionReason::{RouterRefused, SessionEstablished};
+use mudgateway_crds::status::ConditionType;
+use serde_json::json;
+
+use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, message, says};
+use crate::nats::{Nats, report};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_drive_connected() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    let bucket = nats.reports().await;
+    eventually("a session", async || (operator.metric("i3op_bus_connected").await == 1.0).then_some(()))
+        .await;
+    space.wait_for("luminari", ConditionType::Accepted, "True", "Accepted").await;
+
+    report(&bucket, &space, "luminari", RouterRefused).await;
+    let gateway = space.wait_for("luminari", ConditionType::Connected, "False", "RouterRefused").await;
+    assert_eq!(message(&gateway, ConditionType::Connected), "the gateway says RouterRefused");
+    let status = gateway.status.unwrap();
+    assert_eq!((status.holder.as_deref(), status.router), (Some("luminari-gateway-pod"), None));
+
+    report(&bucket, &space, "luminari", SessionEstablished).await;
+    let gateway = space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    let router = gateway.status.unwrap().router.unwrap();
+    assert_eq!(router.name, "*demo");
+    assert_eq!(router.connected_since.unwrap().0.to_string(), "2026-11-23T07:00:00Z");
+
+    // A gateway that goes for good may take its report away.
+    bucket.delete(mudgateway_crds::bus::report_key(&space.name, "luminari")).await.unwrap();
+    space.wait_for("luminari", ConditionType::Connected, "Unknown", "WaitingForGateway").await;
+
+    // Nobody's reports, and no reports, harm nobody.
+    report(&bucket, &space, "nobody", SessionEstablished).await;
+    bucket.put(format!("{}.luminari", space.name), "no JSON".into()).await.unwrap();
+    let invalid = "i3op_bus_errors_total{reason=\"InvalidReport\"}";
+    eventually("the count", async || (operator.metric(invalid).await == 1.0).then_some(())).await;
+    report(&bucket, &space, "luminari", SessionEstablished).await;
+    space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_and_the_buckets_are_bounded() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    nats.reports().await;
+    let jetstream = nats.jetstream().await;
+
+    let channels = jetstream.get_stream(CHANNEL_STREAM).await.unwrap().cached_info().config.clone();
+    assert_eq!(channels.subjects, [CHANNEL_STREAM_SUBJECTS]);
+    assert_eq!((channels.max_age.as_secs(), channels.max_bytes), (600, 64 << 20));
+    assert_eq!((channels.duplicate_window.as_secs(), channels.discard), (120, DiscardPolicy::Old));
+    for (bucket, storage, seconds) in
+        [(STATE_BUCKET, StorageType::File, 0), (REPORT_BUCKET, StorageType::Memory, 30)]
+    {
+        let config = jetstream.get_stream(format!("KV_{bucket}")).await.unwrap().cached_info().config.clone();
+        assert_eq!((config.storage, config.max_age.as_secs()), (storage, seconds), "{bucket}");
+        assert_eq!(config.max_messages_per_subject, 1, "{bucket}");
+        assert!(config.max_bytes > 0 && config.max_message_size > 0, "{bucket}");
+    }
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nats_loses_is_made_again() {
+    let (space, mut nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    report(&nats.reports().await, &space, "luminari", SessionEstablished).await;
+    space.wait_for("luminari", ConditionType::Accepted, "True", "Accepted").await;
+
+    nats.kill();
+    eventually("the loss", async || (operator.metric("i3op_bus_connected").await == 0.0).then_some(())).await;
+    // Reconciling goes on meanwhile.
+    space.create("dawn", "DawnMUD", json!({})).await;
+    space.wait_for("dawn", ConditionType::Accepted, "True", "Accepted").await;
+
+    nats.revive_empty();
+    let bucket = nats.reports().await;
+    report(&bucket, &space, "dawn", SessionEstablished).await;
+    space.wait_for("dawn", ConditionType::Connected, "True", "SessionEstablished").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_operator_hears_at_once_what_was_reported() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    report(&nats.reports().await, &space, "luminari", RouterRefused).await;
+    operator.stop().await;
+
+    report(&nats.reports().await, &space, "luminari", SessionEstablished).await;
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    operator.stop().await;
+}
+
+/// Takes as long as a report holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_nats_everything_but_connected_is_known() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    space
+        .wait_within(
+            mudgateway_operator::bus::TTL + PATIENCE,
+            "luminari",
+            "without a bus",
+            |gateway: &MudGateway| says(gateway, ConditionType::Connected, "Unknown", "BusUnavailable"),
+        )
+        .await;
+    operator.stop().await;
+}

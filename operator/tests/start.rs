@@ -1,0 +1,64 @@
+//! How the operator starts, or says why it does not: against an API server that knows nothing.
+
+// Clippy knows tests by their attribute; the helpers beside them are tests too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use clap::Parser;
+use kube::{Client, Config};
+use mudgateway_operator::Error;
+use mudgateway_operator::settings::Settings;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// An API server that answers every request with this.
+async fn api_server(code: StatusCode, body: &'static str) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = Router::new().fallback(move || async move { (code, body) });
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    // The connector is made for TLS, whether it is used or not.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::try_from(Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+}
+
+async fn start(client: Client, listen: SocketAddr) -> Error {
+    let listen = listen.to_string();
+    let args = ["operator", "--gateway-image=g:1", "--nats-url=nats://127.0.0.1:9", "--http-listen", &listen];
+    let run = mudgateway_operator::run(client, Settings::parse_from(args), CancellationToken::new());
+    run.await.expect_err("started")
+}
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[tokio::test]
+async fn without_the_definition_it_says_how_to_install_it() {
+    let client = api_server(StatusCode::NOT_FOUND, "404 page not found\n").await;
+    let error = start(client, anywhere()).await;
+    assert!(matches!(error, Error::NoDefinition), "{error}");
+    assert!(error.to_string().contains("kubectl apply --server-side -f crds/"));
+}
+
+#[tokio::test]
+async fn without_rights_it_says_what_it_wanted() {
+    let status = r#"{"kind": "Status", "status": "Failure", "message": "nobody may", "reason": "Forbidden", "code": 403}"#;
+    let client = api_server(StatusCode::FORBIDDEN, status).await;
+    let error = start(client, anywhere()).await;
+    assert!(error.to_string().starts_with("listing MudGateways: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let taken = TcpListener::bind(anywhere()).await.unwrap();
+    let client = api_server(StatusCode::NOT_FOUND, "").await;
+    let error = start(client, taken.local_addr().unwrap()).await;
+    assert!(
+        error.to_string().starts_with(&format!("listening on {}", taken.local_addr().unwrap())),
+        "{error}"
+    );
+}
