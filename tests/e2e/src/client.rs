@@ -1,9 +1,10 @@
 //! A MUD's connection to its gateway, from a pod inside the cluster.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ pub struct Client {
     child: Child,
     input: ChildStdin,
     output: Receiver<String>,
+    /// What the client program says when something is wrong.
+    complaint: Option<JoinHandle<String>>,
     events: VecDeque<Value>,
 }
 
@@ -35,12 +38,20 @@ impl Client {
             .args(["exec", "-i", "-n", "i3-demo", "deploy/i3-router", "--", "/mudclient", url])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| Error::Missing { program: "kubectl".to_owned(), source })?;
-        let (Some(input), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            unreachable!("both were asked for")
+        let (Some(input), Some(stdout), Some(mut stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            unreachable!("all three were asked for")
         };
+        let complaint = std::thread::spawn(move || {
+            let mut text = String::new();
+            // What cannot be read cannot be told either.
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
         let (sender, output) = sync_channel(BACKLOG);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
@@ -49,7 +60,9 @@ impl Client {
                 }
             }
         });
-        let mut client = Self { url: url.to_owned(), child, input, output, events: VecDeque::new() };
+        let complaint = Some(complaint);
+        let mut client =
+            Self { url: url.to_owned(), child, input, output, complaint, events: VecDeque::new() };
         // The key goes through standard input, so that no list of processes shows it.
         client.call("authenticate", &json!({"api_key": key}))?;
         Ok(client)
@@ -115,7 +128,7 @@ impl Client {
             Err(RecvTimeoutError::Disconnected) => Err(Error::Unexpected {
                 what: what.to_owned(),
                 expected: "a connection".to_owned(),
-                found: "the client ended".to_owned(),
+                found: self.complaint.take().and_then(|text| text.join().ok()).unwrap_or_default(),
             }),
         }
     }
