@@ -5,3 +5,4 @@ mod bus;
 mod lifecycle;
 mod link;
 mod support;
+mod tls;
