@@ -9,7 +9,7 @@ pub mod config;
 pub mod hub;
 pub mod keys;
 pub mod metrics;
-mod net;
+pub mod net;
 pub mod router;
 pub mod run;
 pub mod services;

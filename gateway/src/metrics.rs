@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use intermud3::Packet;
-use intermud3::packet::Body;
+use intermud3::packet::{Body, ErrorPacket};
 use mudgateway_crds::report::SessionReason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -81,6 +81,11 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CloseLabels {
     transport: &'static str,
     reason: &'static str,
@@ -97,6 +102,7 @@ pub struct Metrics {
     packets: Family<PacketLabels, Counter>,
     totals: [AtomicU64; 2],
     undecodable: Counter,
+    errors: Family<CodeLabels, Counter>,
     sessions_ended: Family<ReasonLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     closed: Family<CloseLabels, Counter>,
@@ -114,6 +120,7 @@ impl Default for Metrics {
             packets: Family::default(),
             totals: Default::default(),
             undecodable: Counter::default(),
+            errors: Family::default(),
             sessions_ended: Family::default(),
             requests: Family::default(),
             closed: Family::default(),
@@ -139,6 +146,7 @@ impl Metrics {
             "Packets from the router that could not be read",
             self.undecodable.clone(),
         );
+        registry.register("i3_errors", "Errors from the router and other muds, by code", self.errors.clone());
         registry.register(
             "i3_router_sessions_ended",
             "Router sessions, and attempts at one, that ended, by reason",
@@ -166,13 +174,16 @@ impl Metrics {
     }
 
     /// Counts a packet.
-    pub fn packet(&self, direction: Direction, packet: &Packet) {
-        self.totals[direction as usize].fetch_add(1, Ordering::Relaxed);
-        let direction = match direction {
+    pub fn packet(&self, way: Direction, packet: &Packet) {
+        self.totals[way as usize].fetch_add(1, Ordering::Relaxed);
+        let direction = match way {
             Direction::In => "in",
             Direction::Out => "out",
         };
         self.packets.get_or_create(&PacketLabels { direction, r#type: packet_type(packet) }).inc();
+        if let (Direction::In, Body::Error(error)) = (way, &packet.body) {
+            self.errors.get_or_create(&CodeLabels { code: error_code(&error.code) }).inc();
+        }
     }
 
     /// Counts a packet that could not be read.
@@ -224,17 +235,25 @@ impl Metrics {
     }
 }
 
-/// The packet's type as a label: a type we have no structure for is "other".
+/// The packet's type as a label: a type the library has no structure for is "other".
 fn packet_type(packet: &Packet) -> &'static str {
-    match &packet.body {
-        Body::StartupReq3(_) => "startup-req-3",
-        Body::StartupReply(_) => "startup-reply",
-        Body::Mudlist(_) => "mudlist",
-        Body::ChanlistReply(_) => "chanlist-reply",
-        Body::ChannelListen(_) => "channel-listen",
-        Body::ChannelMessage(_) => "channel-m",
-        Body::Tell(_) => "tell",
-        Body::Error(_) => "error",
-        Body::Unknown(_) => "other",
-    }
+    packet.body.label()
+}
+
+/// An error's code as a label: one that nobody has specified is "other".
+fn error_code(code: &str) -> &'static str {
+    const KNOWN: [&str; 11] = [
+        ErrorPacket::UNK_DST,
+        ErrorPacket::NOT_IMP,
+        ErrorPacket::UNK_TYPE,
+        ErrorPacket::UNK_SRC,
+        ErrorPacket::BAD_PKT,
+        ErrorPacket::BAD_PROTO,
+        ErrorPacket::NOT_ALLOWED,
+        ErrorPacket::UNK_USER,
+        ErrorPacket::UNK_CHANNEL,
+        ErrorPacket::BAD_MOJO,
+        ErrorPacket::WARNING,
+    ];
+    KNOWN.into_iter().find(|known| *known == code).unwrap_or("other")
 }

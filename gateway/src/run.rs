@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +14,15 @@ use crate::bus::{Bus, BusError, StateStore, report};
 use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
+use crate::net::{Listener, Tls, TlsError};
 use crate::router::{Link, LinkEvent, RouterHandle};
 use crate::services::{BusLink, Services, Setup};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
 
-/// How often key files are looked at: a new key works, and an old one ends, within this.
-const KEY_INTERVAL: Duration = Duration::from_secs(2);
+/// How often files are looked at: a new key works, an old one ends, and a new certificate is shown within this.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum StartError {
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -52,10 +55,11 @@ pub enum StartError {
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
-    let websocket = listen(config.api.websocket, "WebSocket and health").await?;
-    let lines = listen(config.api.tcp, "TCP lines").await?;
+    let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+    let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone()).await?;
+    let lines = listen(config.api.tcp, "TCP lines", tls.clone()).await?;
     let observers = match config.metrics {
-        Some(address) => Some(listen(address, "metrics").await?),
+        Some(address) => Some(listen(address, "metrics", None).await?),
         None => None,
     };
     let metrics = Arc::new(Metrics::default());
@@ -97,7 +101,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     if let Some(listener) = observers {
         tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
     }
-    tokio::spawn(reload_keys(keyring, Arc::clone(&services), bus_stop.clone()));
+    tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let link = tokio::spawn(link(&config, bus.as_ref(), router, metrics, services, &clients_stop).run());
 
@@ -117,11 +121,15 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     Ok(())
 }
 
-async fn listen(address: SocketAddr, what: &'static str) -> Result<TcpListener, StartError> {
-    let fail = |source| StartError::Listen { address, what, source };
-    let listener = TcpListener::bind(address).await.map_err(fail)?;
-    let bound = listener.local_addr().map_err(fail)?;
-    tracing::info!(address = %bound, what, "listening");
+async fn listen(
+    address: SocketAddr,
+    what: &'static str,
+    tls: Option<Arc<Tls>>,
+) -> Result<Listener, StartError> {
+    let secured = tls.is_some();
+    let listener =
+        Listener::bind(address, tls).await.map_err(|source| StartError::Listen { address, what, source })?;
+    tracing::info!(address = %listener.address(), what, tls = secured, "listening");
     Ok(listener)
 }
 
@@ -184,30 +192,41 @@ fn epoch(now: Timestamp) -> u64 {
     now.as_millisecond().unsigned_abs()
 }
 
-/// Looks for changed key files now and then. What a key's end takes with it are the sessions that use it.
-async fn reload_keys(keyring: Arc<Keyring>, services: Arc<Services>, stop: CancellationToken) {
-    let mut look = interval(KEY_INTERVAL);
-    let mut failing = false;
+/// Looks for changed files now and then. What a key's end takes with it are the sessions that use it.
+async fn reload(
+    keyring: Arc<Keyring>,
+    tls: Option<Arc<Tls>>,
+    services: Arc<Services>,
+    stop: CancellationToken,
+) {
+    let mut look = interval(RELOAD_INTERVAL);
+    let mut last_problem = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = look.tick() => {}
         }
-        match keyring.reload(Timestamp::now()) {
-            Ok(changed) => {
-                if changed {
-                    tracing::info!("the API keys have changed");
-                    services.hub.close_revoked(|key| keyring.holds(key));
-                }
-                failing = false;
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(%error, "keeping the API keys as they were");
-                }
-            }
+        let problem = reload_once(&keyring, tls.as_deref(), &services).err();
+        if problem != last_problem
+            && let Some(problem) = &problem
+        {
+            tracing::warn!(problem, "keeping what was read before");
         }
+        last_problem = problem;
     }
+}
+
+fn reload_once(keyring: &Keyring, tls: Option<&Tls>, services: &Services) -> Result<(), String> {
+    if keyring.reload(Timestamp::now()).map_err(|error| error.to_string())? {
+        tracing::info!("the API keys have changed");
+        services.hub.close_revoked(|key| keyring.holds(key));
+    }
+    if let Some(tls) = tls
+        && tls.reload().map_err(|error| error.to_string())?
+    {
+        tracing::info!("the TLS certificate has changed");
+    }
+    Ok(())
 }
 
 /// Takes packets that waited too long out of the outbox, each second.

@@ -1,26 +1,23 @@
 //! The HTTP side: health, metrics, and the upgrade to WebSocket.
 
-use std::net::SocketAddr;
-
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Api, authenticate, openrpc, ws};
 use crate::hub::{Session, Transport};
+use crate::net::{Listener, Peer};
 
 /// Serves clients: WebSocket and health.
 ///
 /// # Errors
 /// Those of the listener.
-pub async fn serve_clients(api: Api, listener: TcpListener) -> std::io::Result<()> {
+pub async fn serve_clients(api: Api, listener: Listener) -> std::io::Result<()> {
     let router = Router::new()
         .route("/", get(websocket))
         .route("/ws", get(websocket))
@@ -34,18 +31,13 @@ pub async fn serve_clients(api: Api, listener: TcpListener) -> std::io::Result<(
 ///
 /// # Errors
 /// Those of the listener.
-pub async fn serve_metrics(api: Api, listener: TcpListener) -> std::io::Result<()> {
+pub async fn serve_metrics(api: Api, listener: Listener) -> std::io::Result<()> {
     serve(api, listener, Router::new().route("/metrics", get(metrics)).merge(health())).await
 }
 
-async fn serve(api: Api, listener: TcpListener, router: Router<Api>) -> std::io::Result<()> {
+async fn serve(api: Api, listener: Listener, router: Router<Api>) -> std::io::Result<()> {
     let shutdown = api.shutdown.clone();
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = crate::net::tune_client(stream) {
-            tracing::debug!(%error, "cannot set options of a client socket");
-        }
-    });
-    axum::serve(listener, router.with_state(api).into_make_service_with_connect_info::<SocketAddr>())
+    axum::serve(listener, router.with_state(api).into_make_service_with_connect_info::<Peer>())
         .with_graceful_shutdown(async move { shutdown.cancelled().await })
         .await
 }
@@ -103,7 +95,7 @@ async fn metrics(State(api): State<Api>) -> Response {
 /// Upgrades to WebSocket. A key in `X-API-Key` is checked first; without one the client authenticates later.
 async fn websocket(
     State(api): State<Api>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     mut request: Request,
 ) -> Response {
     let accept = match accept_key(&request) {
@@ -153,7 +145,7 @@ fn accept_key(request: &Request) -> Result<HeaderValue, &'static str> {
         || !has_token(headers, header::CONNECTION, "upgrade")
         || !has_token(headers, header::UPGRADE, "websocket")
     {
-        return Err("This is a WebSocket endpoint: connect with ws://");
+        return Err("This is a WebSocket endpoint: connect with a WebSocket client");
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err("Sec-WebSocket-Version must be 13");

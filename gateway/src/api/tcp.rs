@@ -2,35 +2,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{Decoder, FramedRead};
 
 use super::Api;
 use super::rpc::IdScanner;
 use crate::hub::{CloseReason, Line, Session, Transport};
+use crate::net::{Listener, Stream};
 
 /// Accepts clients until the gateway ends.
-pub async fn serve(api: Api, listener: TcpListener) {
+pub async fn serve(api: Api, mut listener: Listener) {
     loop {
         let (stream, peer) = tokio::select! {
             () = api.shutdown.cancelled() => return,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: give others time to close theirs.
-                    tracing::warn!(%error, "cannot accept a TCP client");
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+            accepted = listener.next() => accepted,
         };
         let Some(slot) = api.slot() else {
             tracing::warn!("refused a TCP client: too many connections");
@@ -49,15 +39,13 @@ pub async fn serve(api: Api, listener: TcpListener) {
 }
 
 /// Reads and writes until the queue is closed or the connection is gone.
-async fn converse(api: &Api, session: &Arc<Session>, stream: TcpStream) -> io::Result<()> {
-    crate::net::tune_client(&stream)?;
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = FramedRead::with_capacity(reader, LineDecoder::new(api.limits.message_bytes), 4096);
+async fn converse(api: &Api, session: &Arc<Session>, stream: Stream) -> io::Result<()> {
+    let mut lines = FramedRead::with_capacity(stream, LineDecoder::new(api.limits.message_bytes), 4096);
     session.queue.push(welcome());
     let unauthenticated = sleep(api.limits.authentication);
     tokio::pin!(unauthenticated);
     loop {
-        write(api, session, &mut writer).await?;
+        write(api, session, lines.get_mut()).await?;
         if session.queue.closed().is_some() {
             return Ok(());
         }
@@ -78,7 +66,7 @@ async fn converse(api: &Api, session: &Arc<Session>, stream: TcpStream) -> io::R
 }
 
 /// Writes all that waits, in one send. A write that stalls closes the queue.
-async fn write(api: &Api, session: &Session, writer: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn write(api: &Api, session: &Session, stream: &mut Stream) -> io::Result<()> {
     let bytes = match session.queue.take().as_slice() {
         [] => return Ok(()),
         [line] => line.bytes().clone(),
@@ -90,7 +78,12 @@ async fn write(api: &Api, session: &Session, writer: &mut OwnedWriteHalf) -> io:
             })
             .freeze(),
     };
-    match timeout(api.limits.write, writer.write_all(&bytes)).await {
+    let write = async {
+        stream.write_all(&bytes).await?;
+        // Under TLS the last record may still be in a buffer.
+        stream.flush().await
+    };
+    match timeout(api.limits.write, write).await {
         Ok(result) => result,
         Err(_) => {
             session.queue.close(CloseReason::SlowConsumer);

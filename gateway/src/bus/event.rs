@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum ChannelKind {
     /// A message, `channel-m`.
     Message,
+    /// An emote, `channel-e`: `$N` stands for the speaker.
+    Emote,
 }
 
 impl ChannelKind {
@@ -15,6 +17,7 @@ impl ChannelKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Message => "message",
+            Self::Emote => "emote",
         }
     }
 }

@@ -178,7 +178,9 @@ impl<'a> Layers<'a> {
     }
 
     fn sourced(&mut self, path: &'static str) -> Option<(String, String)> {
-        let setting = SETTINGS.iter().find(|setting| setting.path == path)?;
+        let setting = SETTINGS.iter().find(|setting| setting.path == path);
+        debug_assert!(setting.is_some(), "{path} is not in the table of settings");
+        let setting = setting?;
         if let Some(text) = self.flags.get(path).filter(|text| !text.is_empty()) {
             return Some((text.clone(), format!("flag --{}", setting.flag)));
         }

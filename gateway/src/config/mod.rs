@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
+use crate::net::TlsFiles;
 use crate::services::{Pattern, Policy};
 
 pub use layers::{Layers, Problem};
@@ -95,6 +96,8 @@ pub struct Api {
     pub websocket: SocketAddr,
     /// TCP lines.
     pub tcp: SocketAddr,
+    /// TLS for both, if any.
+    pub tls: Option<TlsFiles>,
     /// The keys that clients authenticate with.
     pub keys: Vec<KeySpec>,
     /// How fast keys may be used.
@@ -161,6 +164,7 @@ impl Config {
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
                 tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
+                tls: tls(&mut layers),
                 keys: keys::specs(&mut layers),
                 rates: keys::rates(&mut layers),
                 limits: limits(&mut layers),
@@ -237,6 +241,20 @@ fn check_router_name(layers: &mut Layers<'_>, path: &'static str, name: &str) {
 
 fn first_name(routers: &[RouterAddress]) -> String {
     routers.first().map(|router| router.name.clone()).unwrap_or_default()
+}
+
+fn tls(layers: &mut Layers<'_>) -> Option<TlsFiles> {
+    let client_ca = layers.text("api.tls.client_ca_file").map(PathBuf::from);
+    match (layers.text("api.tls.certificate_file"), layers.text("api.tls.key_file")) {
+        (Some(certificate), Some(key)) => {
+            Some(TlsFiles { certificate: certificate.into(), key: key.into(), client_ca })
+        }
+        (None, None) if client_ca.is_none() => None,
+        _ => {
+            layers.problem("api.tls", "needs both certificate_file and key_file");
+            None
+        }
+    }
 }
 
 fn policy(layers: &mut Layers<'_>) -> Policy {

@@ -57,6 +57,19 @@ pub const SETTINGS: &[Setting] = &[
     setting("api.tcp.host", "tcp-host", "API_TCP_HOST", "Where TCP lines listen [default: api.host]"),
     setting("api.tcp.port", "tcp-port", "API_TCP_PORT", "The TCP port [default: 8081]"),
     setting(
+        "api.tls.certificate_file",
+        "tls-certificate",
+        "API_TLS_CERTIFICATE_FILE",
+        "A certificate (PEM): WebSocket and TCP lines are served under TLS",
+    ),
+    setting("api.tls.key_file", "tls-key", "API_TLS_KEY_FILE", "Its private key (PEM)"),
+    setting(
+        "api.tls.client_ca_file",
+        "tls-client-ca",
+        "API_TLS_CLIENT_CA_FILE",
+        "Clients must show a certificate signed by one of these (PEM)",
+    ),
+    setting(
         "gateway.auth.secret",
         "secret",
         "I3_GATEWAY_SECRET",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-pub use event::{Event, timestamp};
+pub use event::{EmoteTarget, Event, Reply, Told, Trouble, timestamp};
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};
 pub use queue::{CloseReason, Line, Queue};
@@ -157,7 +157,7 @@ impl Hub {
         for session in inner.sessions.values() {
             heard |= self.send(session, &logged, &mut encoded);
         }
-        if !heard && matches!(*logged.event, Event::TellReceived { .. }) {
+        if !heard && logged.event.is_kept() {
             if inner.kept.len() >= KEPT_TELLS {
                 inner.kept.pop_front();
             }
@@ -184,7 +184,7 @@ impl Hub {
     fn send(&self, session: &Session, logged: &Logged, encoded: &mut Encoded) -> bool {
         let wanted = session.wants(&logged.event, &self.mud);
         if wanted {
-            session.queue.push(encoded.line(logged));
+            session.queue.push(encoded.line(logged, session.colour()));
         }
         wanted
     }
@@ -215,12 +215,13 @@ impl Inner {
 /// An event's encodings, each made when the first session needs it.
 #[derive(Default)]
 struct Encoded {
-    line: Option<Line>,
+    lines: [Option<Line>; 3],
 }
 
 impl Encoded {
-    fn line(&mut self, logged: &Logged) -> Line {
-        self.line.get_or_insert_with(|| logged.event.encode(logged.position, &timestamp())).clone()
+    fn line(&mut self, logged: &Logged, colour: Colour) -> Line {
+        let encode = || logged.event.encode(logged.position, &timestamp(), colour);
+        self.lines[colour as usize].get_or_insert_with(encode).clone()
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::keys::Key;
 
 use super::event::Event;
-use super::filter::Options;
+use super::filter::{Colour, Options};
 use super::lock;
 use super::queue::Queue;
 
@@ -128,6 +128,11 @@ impl Session {
     /// Changes what it wants.
     pub fn subscribe(&self, subscription: Subscription) {
         lock(&self.state).subscription = subscription;
+    }
+
+    /// How it wants colours to be shown.
+    pub fn colour(&self) -> Colour {
+        lock(&self.state).subscription.options.colour
     }
 
     /// Changes its filters.

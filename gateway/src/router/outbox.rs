@@ -172,14 +172,16 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::ChannelKind;
     use crate::services::packets;
 
     fn tell(text: &str) -> Packet {
-        packets::tell("Dawn", "ann", "Dusk", "bob", "Ann", text)
+        let between = packets::Between { mud: "Dawn", user: "ann", target_mud: "Dusk", target_user: "bob" };
+        packets::tell(between, false, text)
     }
 
     fn chat(text: &str) -> Packet {
-        packets::channel_message("Dawn", "ann", "imud_gossip", "Ann", text)
+        packets::channel(ChannelKind::Message, "Dawn", "ann", "imud_gossip", "Ann", text)
     }
 
     fn sent_at(outbox: &mut Outbox, now: Instant) -> Vec<Packet> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, Header};
+use intermud3::packet::Body;
 
 use crate::services::packets;
 
@@ -111,15 +111,13 @@ impl Session {
             (true, true) => Due::Silent,
             (true, false) => {
                 self.probed = true;
-                // A router loops a mud's packet to itself back, on a live link at once (rule 25).
-                let to_ourselves = Header::to_mud(&self.mud, &self.mud);
-                Due::Probe(packets::unknown(to_ourselves, "auth-mud-req", Vec::new()))
+                Due::Probe(packets::probe(&self.mud))
             }
         }
     }
 
     fn is_probe(&self, packet: &Packet) -> bool {
-        packet.kind() == "auth-mud-req" && packet.header.origin_mud == self.mud
+        packet.body == Body::AuthMudReq && packet.header.origin_mud == self.mud
     }
 }
 

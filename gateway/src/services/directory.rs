@@ -28,6 +28,23 @@ impl MudInfo {
     }
 }
 
+/// A mud that came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is there now.
+    Online {
+        /// Its name.
+        mud: String,
+        /// Whether it was known before, as not there.
+        known: bool,
+    },
+    /// It is not there any more.
+    Offline {
+        /// Its name.
+        mud: String,
+    },
+}
+
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -49,20 +66,36 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Takes a piece of the mudlist.
-    pub fn merge_muds(&mut self, list: Mudlist) {
+    /// Takes a piece of the mudlist; returns which muds came and went by it.
+    pub fn merge_muds(&mut self, list: Mudlist) -> Vec<Change> {
         self.mudlist_id = list.id;
+        let mut changes = Vec::new();
         for (name, entry) in list.muds {
+            let before = self.muds.get(&name).map(MudEntry::is_up);
+            let now = entry.as_ref().is_some_and(MudEntry::is_up);
             match entry {
-                Some(entry) if self.muds.len() < CAPACITY || self.muds.contains_key(&name) => {
-                    self.muds.insert(name, entry);
+                Some(entry) if self.muds.len() < CAPACITY || before.is_some() => {
+                    self.muds.insert(name.clone(), entry);
                 }
-                Some(_) => {}
+                Some(_) => continue,
                 None => {
                     self.muds.remove(&name);
                 }
             }
+            match (before, now) {
+                (Some(true), false) => changes.push(Change::Offline { mud: name }),
+                (Some(false) | None, true) => {
+                    changes.push(Change::Online { mud: name, known: before.is_some() })
+                }
+                _ => {}
+            }
         }
+        changes
+    }
+
+    /// Whether a mud is known and not there now.
+    pub fn is_down(&self, mud: &str) -> bool {
+        self.muds.get(mud).is_some_and(|entry| !entry.is_up())
     }
 
     /// Takes a piece of the channel list.
@@ -129,13 +162,19 @@ mod tests {
     #[test]
     fn pieces_are_merged_and_a_deleted_mud_goes() {
         let mut directory = Directory::default();
-        directory.merge_muds(mudlist(&(mud("B", -1) + &mud("A", 0))));
+        let changes = directory.merge_muds(mudlist(&(mud("B", -1) + &mud("A", 0))));
+        assert_eq!(changes, [Change::Online { mud: "B".into(), known: false }]);
         directory.merge_muds(mudlist(&mud("C", 300)));
         let names = |directory: &Directory| -> Vec<_> {
             directory.muds().into_iter().map(|mud| (mud.name.clone(), mud.status())).collect()
         };
         assert_eq!(names(&directory), [("A".into(), "down"), ("B".into(), "up"), ("C".into(), "reboot")]);
-        directory.merge_muds(mudlist(&(mud("A", -1) + "\"B\":0,")));
+        assert!(directory.is_down("A") && !directory.is_down("B") && !directory.is_down("nobody"));
+        let changes = directory.merge_muds(mudlist(&(mud("A", -1) + "\"B\":0,")));
+        assert_eq!(
+            changes,
+            [Change::Online { mud: "A".into(), known: true }, Change::Offline { mud: "B".into() }]
+        );
         assert_eq!(names(&directory), [("A".into(), "up"), ("C".into(), "reboot")]);
     }
 

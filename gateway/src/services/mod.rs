@@ -2,6 +2,7 @@
 
 mod directory;
 mod history;
+mod inbound;
 pub mod packets;
 mod policy;
 mod presence;
@@ -9,20 +10,23 @@ mod presence;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, ErrorPacket};
+use intermud3::packet::{Body, ErrorPacket, Mudlist};
+use intermud3::text::clean;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
+use directory::Change;
 pub use directory::{Channel, Directory, MudInfo};
 pub use history::{History, Said};
+pub use packets::Question;
 pub use policy::{NoPattern, Pattern, Policy};
 pub use presence::{Presence, Rejected, User};
 
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
-use crate::hub::{Event, Hub};
+use crate::hub::{EmoteTarget, Event, Hub, Trouble};
 use crate::router::{Accepted, Class, Full, LinkEvent, RouterHandle, SessionStatus};
 
 /// The bus as the services see it.
@@ -47,12 +51,21 @@ pub struct Services {
     history: Mutex<History>,
     presence: Mutex<Presence>,
     ignored: AtomicU64,
+    replies: broadcast::Sender<Event>,
+    /// When the router last accepted us.
+    established: Mutex<Option<Instant>>,
     /// Channels we have told the router to switch off, since it last accepted us.
     switched_off: Mutex<HashSet<String>>,
 }
 
 /// The most channels remembered as switched off.
 const SWITCHED_OFF: usize = 1000;
+
+/// How many answers may wait for one who waits for them.
+const REPLIES: usize = 256;
+
+/// After a registration the router tells all muds it knows, bit by bit, for some seconds.
+const LISTS_SETTLE: Duration = Duration::from_secs(15);
 
 /// What the services are told at the start.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +97,8 @@ impl Services {
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),
             ignored: AtomicU64::new(0),
+            replies: broadcast::Sender::new(REPLIES),
+            established: Mutex::default(),
             switched_off: Mutex::default(),
         }
     }
@@ -156,6 +171,16 @@ impl Services {
         lock(&self.presence).replace(Instant::now(), users)
     }
 
+    /// Who of our users is on a channel: all that are there, when any client of ours is on it.
+    pub fn users_on(&self, channel: &str) -> Vec<String> {
+        if !self.is_wanted(channel) {
+            return Vec::new();
+        }
+        let presence = lock(&self.presence);
+        let users = presence.users(Instant::now()).unwrap_or_default();
+        users.iter().map(|user| user.name.clone()).collect()
+    }
+
     /// The ids of the last mudlist and the last channel list.
     pub fn list_ids(&self) -> (i64, i64) {
         lock(&self.directory).ids()
@@ -171,27 +196,30 @@ impl Services {
         lock(&self.directory).channels()
     }
 
-    /// Says something on a channel: to the router, and at the same time to the provider's other muds by the bus.
+    /// Says or does something on a channel: to the router, and at the same time to the provider's other muds by
+    /// the bus.
     ///
     /// # Errors
     /// [`Full`] when too much waits for the router; nothing was said then.
     pub async fn say(
         &self,
+        kind: ChannelKind,
         channel: &str,
         user: &str,
         visname: &str,
         message: &str,
     ) -> Result<Accepted, Full> {
-        let packet = packets::channel_message(&self.mud, user, channel, visname, message);
+        let (visname, message) = (clean(visname), clean(message));
+        let packet = packets::channel(kind, &self.mud, user, channel, &visname, &message);
         let accepted = self.router.send(packet, Class::Channel).await?;
         if let Some(bus) = &self.bus {
             let message = ChannelMessage {
                 mud: self.mud.clone(),
                 user: user.to_owned(),
                 channel: channel.to_owned(),
-                kind: ChannelKind::Message,
-                visname: visname.to_owned(),
-                message: message.to_owned(),
+                kind,
+                visname: visname.into_owned(),
+                message: message.into_owned(),
             };
             if !bus.publisher.publish(ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message }) {
                 tracing::warn!(channel, "the bus cannot keep up: a message goes by the router alone");
@@ -200,19 +228,46 @@ impl Services {
         Ok(accepted)
     }
 
-    /// Tells a user of another mud something.
+    /// Tells a user of another mud something, or does something to one.
     ///
     /// # Errors
     /// [`Full`] when too much waits for the router.
     pub async fn tell(
         &self,
+        emote: bool,
         user: &str,
         target_mud: &str,
         target_user: &str,
         message: &str,
     ) -> Result<Accepted, Full> {
-        let packet = packets::tell(&self.mud, user, target_mud, target_user, user, message);
-        self.router.send(packet, Class::Direct).await
+        let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
+        self.router.send(packets::tell(between, emote, message), Class::Direct).await
+    }
+
+    /// Asks another mud something; the answer comes as an event.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router.
+    pub async fn ask(&self, user: &str, target_mud: &str, question: Question<'_>) -> Result<Accepted, Full> {
+        self.router.send(packets::question(&self.mud, user, target_mud, question), Class::Direct).await
+    }
+
+    /// Asks every mud whether a user is there; the answers come as events.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router.
+    pub async fn locate(&self, user: &str, username: &str) -> Result<Accepted, Full> {
+        self.router.send(packets::locate(&self.mud, user, username), Class::Direct).await
+    }
+
+    /// The answers of other muds and errors from now on, for who waits for one. Who is slow loses the oldest.
+    pub fn replies(&self) -> broadcast::Receiver<Event> {
+        self.replies.subscribe()
+    }
+
+    /// Whether the mudlist says that a mud is not there now: then it swallows all that is sent to it.
+    pub fn is_down(&self, mud: &str) -> bool {
+        lock(&self.directory).is_down(mud)
     }
 
     /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
@@ -243,11 +298,12 @@ impl Services {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.deliver(Path::Bus, event.message);
+        self.deliver(Path::Bus, event.message, None);
     }
 
     fn on_established(&self) {
         lock(&self.switched_off).clear();
+        *lock(&self.established) = Some(Instant::now());
         let mut wanted: Vec<_> = self.hub.channels().union(&self.configured).cloned().collect();
         wanted.sort();
         for channel in wanted {
@@ -262,61 +318,79 @@ impl Services {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        if let Some((said, target)) = inbound::channel_message(&packet) {
+            self.switch_off_unwanted(&said.channel);
+            self.deliver(Path::Router, said, target);
+        } else if let Some(event) = inbound::event(&self.mud, &packet) {
+            // Nobody waiting for an answer is no error.
+            let _ = self.replies.send(event.clone());
+            self.hub.publish(event);
+        } else {
+            self.on_other(packet);
+        }
+    }
+
+    fn on_other(&self, packet: Packet) {
         let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
-        let header = packet.header.clone();
+        let ours = packet.header.origin_mud == self.mud;
         match packet.body {
-            Body::ChannelMessage(said) => {
-                let message = ChannelMessage {
-                    mud: header.origin_mud,
-                    user: header.origin_user.unwrap_or_default(),
-                    channel: said.channel,
-                    kind: ChannelKind::Message,
-                    visname: said.visname,
-                    message: said.message,
-                };
-                self.switch_off_unwanted(&message.channel);
-                self.deliver(Path::Router, message);
-            }
-            Body::Tell(told) => self.hub.publish(Event::TellReceived {
-                from_mud: header.origin_mud,
-                from_user: header.origin_user.unwrap_or_default(),
-                to_mud: self.mud.clone(),
-                to_user: header.target_user.unwrap_or_default(),
-                message: told.message,
-                visname: told.visname,
-            }),
-            Body::Mudlist(list) => lock(&self.directory).merge_muds(list),
+            Body::Mudlist(list) => self.on_mudlist(list),
             Body::ChanlistReply(list) => lock(&self.directory).merge_channels(list),
-            Body::Error(error) => self.hub.publish(error_event(&self.mud, &header, *error)),
-            // Broadcasts such as ucache-update need no answer.
-            _ if for_us => self.router.post(packets::unknown_type(&self.mud, &packet), Class::Direct),
+            Body::Error(_) => {}
+            // A search is for every mud, and comes back to us too when it is our own.
+            Body::LocateReq(_) if !ours => self.answer(&packet),
+            // Other broadcasts, such as ucache-update, need no answer.
+            _ if for_us => self.answer(&packet),
             _ => {}
         }
     }
 
+    /// Answers a request, or says that it is not served here.
+    fn answer(&self, packet: &Packet) {
+        let presence = lock(&self.presence);
+        let users = presence.users(Instant::now()).unwrap_or_default();
+        let answer = packets::answer(&self.mud, packet, users, |channel| self.is_wanted(channel));
+        drop(presence);
+        let needed = !matches!(packet.body, Body::LocateReq(_));
+        let refusal = || {
+            let message = format!("{} is not served here", packet.kind());
+            packets::error(&self.mud, packet, ErrorPacket::UNK_TYPE, &message)
+        };
+        if let Some(answer) = answer.or_else(|| needed.then(refusal)) {
+            self.router.post(answer, Class::Direct);
+        }
+    }
+
+    fn on_mudlist(&self, list: Mudlist) {
+        // The whole list comes after each registration: only what changes later is news.
+        let settled = lock(&self.established).is_some_and(|since| since.elapsed() >= LISTS_SETTLE);
+        let changes = lock(&self.directory).merge_muds(list);
+        for change in changes {
+            match change {
+                Change::Online { mud, known } if known || settled => self.hub.publish(Event::MudOnline(mud)),
+                Change::Online { .. } => {}
+                Change::Offline { mud } => self.hub.publish(Event::MudOffline(mud)),
+            }
+        }
+    }
+
     /// Delivers one copy of a channel message, unless its twin was delivered before.
-    fn deliver(&self, path: Path, message: ChannelMessage) {
-        if !lock(&self.echoes).admit(Instant::now(), path, &message) {
+    fn deliver(&self, path: Path, said: ChannelMessage, target: Option<EmoteTarget>) {
+        if !lock(&self.echoes).admit(Instant::now(), path, &said) {
             return;
         }
-        lock(&self.history).record(Said { message: message.clone(), at: now_in_microseconds() });
-        self.hub.publish(Event::ChannelMessage {
-            channel: message.channel,
-            from_mud: message.mud,
-            from_user: message.user,
-            message: message.message,
-            visname: message.visname,
-        });
+        lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
+        self.hub.publish(Event::Channel { said, target });
     }
 
     fn on_expired(&self, packet: &Packet) {
-        self.hub.publish(Event::ErrorOccurred {
-            error_code: "not-sent".to_owned(),
-            error_message: format!("the router was away too long, so a {} was not sent", packet.kind()),
+        self.hub.publish(Event::Error(Trouble {
+            code: "not-sent".to_owned(),
+            message: format!("the router was away too long, so a {} was not sent", packet.kind()),
             from_mud: self.mud.clone(),
             to_mud: self.mud.clone(),
             to_user: packet.header.origin_user.clone().unwrap_or_default(),
-        });
+        }));
     }
 
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
@@ -340,16 +414,6 @@ impl Services {
         if let (true, Some(router)) = (status.is_connected(), status.router) {
             self.router.post(packets::channel_listen(&self.mud, &router, channel, on), Class::Control);
         }
-    }
-}
-
-fn error_event(mud: &str, header: &intermud3::packet::Header, error: ErrorPacket) -> Event {
-    Event::ErrorOccurred {
-        error_code: error.code,
-        error_message: error.message,
-        from_mud: header.origin_mud.clone(),
-        to_mud: mud.to_owned(),
-        to_user: header.target_user.clone().unwrap_or_default(),
     }
 }
 

@@ -1,14 +1,18 @@
-//! The packets we originate.
+//! The packets we originate. Texts that enter the network are free of control characters.
 
 use intermud3::packet::{
-    Body, ChannelListen, ChannelMessage, ErrorPacket, Header, StartupReq3, Tell, Unknown,
+    Body, ChanUserReq, ChanWhoReply, ChanWhoReq, ChannelListen, ChannelMessage, ErrorPacket, FingerReply,
+    FingerReq, Header, LocateReply, LocateReq, Shutdown, StartupReq3, Tell, UserInfo, WhoEntry, WhoReply,
 };
+use intermud3::text::clean;
 use intermud3::{Mapping, Packet, Value};
 
+use super::presence::User;
+use crate::bus::ChannelKind;
 use crate::config::Mud;
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
-pub const SERVICES: &[&str] = &["tell", "channel"];
+pub const SERVICES: &[&str] = &["tell", "emoteto", "channel", "who", "finger", "locate"];
 
 /// The registration with a router.
 pub fn startup(mud: &Mud, router: &str, password: i64) -> Packet {
@@ -35,62 +39,160 @@ pub fn startup(mud: &Mud, router: &str, password: i64) -> Packet {
     Packet { header: Header::to_mud(&mud.name, router), body: Body::StartupReq3(Box::new(startup)) }
 }
 
+/// Finds out whether the link is alive: a router loops what a mud sends to itself back (dead-souls-router rule 25).
+pub fn probe(mud: &str) -> Packet {
+    Packet { header: Header::to_mud(mud, mud), body: Body::AuthMudReq }
+}
+
 /// Switches a channel on or off for us. The flag must be a number: routers take a string for "on".
 pub fn channel_listen(mud: &str, router: &str, channel: &str, on: bool) -> Packet {
-    Packet {
-        header: Header::to_mud(mud, router),
-        body: Body::ChannelListen(ChannelListen { channel: channel.to_owned(), on }),
-    }
+    let body = Body::ChannelListen(ChannelListen { channel: channel.to_owned(), on });
+    Packet { header: Header::to_mud(mud, router), body }
 }
 
-/// A message on a channel.
-pub fn channel_message(mud: &str, user: &str, channel: &str, visname: &str, message: &str) -> Packet {
-    Packet {
-        header: Header::to_all(mud, Some(user)),
-        body: Body::ChannelMessage(ChannelMessage {
-            channel: channel.to_owned(),
-            visname: visname.to_owned(),
-            message: message.to_owned(),
-        }),
-    }
-}
-
-/// A message to one user.
-pub fn tell(
+/// Something said or done on a channel.
+pub fn channel(
+    kind: ChannelKind,
     mud: &str,
     user: &str,
-    target_mud: &str,
-    target_user: &str,
+    channel: &str,
     visname: &str,
     message: &str,
 ) -> Packet {
-    Packet {
-        header: Header::to_user(mud, user, target_mud, target_user),
-        body: Body::Tell(Tell { visname: visname.to_owned(), message: message.to_owned() }),
+    let said = ChannelMessage {
+        channel: channel.to_owned(),
+        visname: clean(visname).into_owned(),
+        message: clean(message).into_owned(),
+    };
+    let body = match kind {
+        ChannelKind::Message => Body::ChannelMessage(said),
+        ChannelKind::Emote => Body::ChannelEmote(said),
+    };
+    Packet { header: Header::to_all(mud, Some(user)), body }
+}
+
+/// Who says something to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Between<'a> {
+    /// Our mud.
+    pub mud: &'a str,
+    /// Who asks or speaks.
+    pub user: &'a str,
+    /// The other mud.
+    pub target_mud: &'a str,
+    /// The other user.
+    pub target_user: &'a str,
+}
+
+/// Something told, or done, to one user.
+pub fn tell(between: Between<'_>, emote: bool, message: &str) -> Packet {
+    let Between { mud, user, target_mud, target_user } = between;
+    let told = Tell { visname: clean(user).into_owned(), message: clean(message).into_owned() };
+    let body = if emote { Body::Emoteto(told) } else { Body::Tell(told) };
+    Packet { header: Header::to_user(mud, user, target_mud, target_user), body }
+}
+
+/// A question of a user to another mud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question<'a> {
+    /// Who is there?
+    Who,
+    /// What is known of this user?
+    Finger(&'a str),
+    /// Who is on this channel?
+    ChannelWho(&'a str),
+}
+
+/// Asks another mud something.
+pub fn question(mud: &str, user: &str, target_mud: &str, question: Question<'_>) -> Packet {
+    let body = match question {
+        Question::Who => Body::WhoReq,
+        Question::Finger(username) => Body::FingerReq(FingerReq { username: username.to_lowercase() }),
+        Question::ChannelWho(channel) => Body::ChanWhoReq(ChanWhoReq { channel: channel.to_owned() }),
+    };
+    Packet { header: Header { origin_user: Some(user.to_owned()), ..Header::to_mud(mud, target_mud) }, body }
+}
+
+/// Asks every mud whether a user is there.
+pub fn locate(mud: &str, user: &str, username: &str) -> Packet {
+    let body = Body::LocateReq(LocateReq { username: username.to_lowercase() });
+    Packet { header: Header::to_all(mud, Some(user)), body }
+}
+
+/// What we answer to a request, from what our mud tells of its users; nothing to what needs no answer.
+pub fn answer(mud: &str, request: &Packet, users: &[User], listens: impl Fn(&str) -> bool) -> Option<Packet> {
+    let find = |name: &str| users.iter().find(|user| user.name.to_lowercase() == name.to_lowercase());
+    let unknown =
+        |name: &str| error(mud, request, ErrorPacket::UNK_USER, &format!("{name} is not known here"));
+    let body = match &request.body {
+        Body::WhoReq => Body::WhoReply(WhoReply { who: users.iter().map(who_entry).collect() }),
+        Body::FingerReq(FingerReq { username }) => match find(username) {
+            Some(user) => Body::FingerReply(Box::new(finger(user))),
+            None => return Some(unknown(username)),
+        },
+        Body::ChanUserReq(ChanUserReq { username }) => match find(username) {
+            Some(user) => {
+                let visname = user.name.clone();
+                Body::ChanUserReply(UserInfo {
+                    username: username.clone(),
+                    visname,
+                    gender: UserInfo::NEUTER,
+                })
+            }
+            None => return Some(unknown(username)),
+        },
+        Body::ChanWhoReq(ChanWhoReq { channel }) => {
+            let names = users.iter().filter(|_| listens(channel)).map(|user| user.name.clone());
+            Body::ChanWhoReply(ChanWhoReply { channel: channel.clone(), visnames: names.collect() })
+        }
+        // A search goes to every mud: who does not have the user says nothing.
+        Body::LocateReq(LocateReq { username }) => {
+            let user = find(username)?;
+            Body::LocateReply(LocateReply {
+                located_mud: mud.to_owned(),
+                located_visname: user.name.clone(),
+                idle: Some(user.idle),
+                status: Some(user.status.clone()).filter(|status| !status.is_empty()),
+            })
+        }
+        Body::PingReq(ping) => Body::PingReply(ping.clone()),
+        _ => return None,
+    };
+    Some(Packet { header: reply_header(mud, request), body })
+}
+
+fn who_entry(user: &User) -> WhoEntry {
+    let level = if user.level > 0 { format!("Level {} ", user.level) } else { String::new() };
+    WhoEntry { visname: user.name.clone(), idle: user.idle, extra: format!("{level}{}", user.title) }
+}
+
+fn finger(user: &User) -> FingerReply {
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    FingerReply {
+        visname: text(&user.name),
+        title: text(&user.title),
+        real_name: None,
+        email: None,
+        loginout_time: text(&user.login_time),
+        idle: user.idle,
+        ip_name: None,
+        level: (user.level > 0).then(|| user.level.to_string()),
+        extra: text(&user.location),
     }
 }
 
-/// The error that answers a packet of a kind we do not serve.
-pub fn unknown_type(mud: &str, refused: &Packet) -> Packet {
-    Packet {
-        header: Header {
-            target_user: refused.header.origin_user.clone(),
-            ..Header::to_mud(mud, &refused.header.origin_mud)
-        },
-        body: Body::Error(Box::new(ErrorPacket {
-            code: ErrorPacket::UNK_TYPE.to_owned(),
-            message: format!("{} is not served here", refused.kind()),
-            bad_packet: refused.to_value(),
-        })),
-    }
+/// The error that answers a packet.
+pub fn error(mud: &str, refused: &Packet, code: &str, message: &str) -> Packet {
+    let error =
+        ErrorPacket { code: code.to_owned(), message: message.to_owned(), bad_packet: refused.to_value() };
+    Packet { header: reply_header(mud, refused), body: Body::Error(Box::new(error)) }
+}
+
+fn reply_header(mud: &str, to: &Packet) -> Header {
+    Header { target_user: to.header.origin_user.clone(), ..Header::to_mud(mud, &to.header.origin_mud) }
 }
 
 /// The word that we go, `delay` seconds before we are back; 0 is unknown.
 pub fn shutdown(mud: &str, router: &str, delay: i64) -> Packet {
-    unknown(Header::to_mud(mud, router), "shutdown", vec![Value::Int(delay)])
-}
-
-/// A packet of a kind the library has no type for yet.
-pub fn unknown(header: Header, kind: &str, fields: Vec<Value>) -> Packet {
-    Packet { header, body: Body::Unknown(Unknown { kind: kind.to_owned(), fields }) }
+    Packet { header: Header::to_mud(mud, router), body: Body::Shutdown(Shutdown { restart_delay: delay }) }
 }

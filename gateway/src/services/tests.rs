@@ -123,13 +123,89 @@ fn a_request_we_do_not_serve_is_answered_and_a_broadcast_is_not() {
     let (services, router, _) = connected();
     from_router(&services, r#"({"ucache-update",5,"Dusk",0,0,0,"bob","Bob",0,})"#);
     assert!(sent(&router).is_empty());
-    from_router(&services, r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#);
+    from_router(&services, r#"({"frobnicate",5,"Dusk","bob","Dawn",0,})"#);
     assert_eq!(
         sent(&router),
         [
-            r#"({"error",5,"Dawn",0,"Dusk","bob","unk-type","who-req is not served here",({"who-req",5,"Dusk","bob","Dawn",0,}),})"#
+            r#"({"error",5,"Dawn",0,"Dusk","bob","unk-type","frobnicate is not served here",({"frobnicate",5,"Dusk","bob","Dawn",0,}),})"#
         ]
     );
+}
+
+#[test]
+fn others_questions_are_answered_from_what_our_mud_told() {
+    let (services, router, _session) = connected();
+    let users = serde_json::json!([{"name": "Ann", "title": "the Brave", "level": 5, "idle": 7}]);
+    services.sync_presence(serde_json::from_value(users).unwrap()).unwrap();
+    let cases = [
+        (
+            r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#,
+            Some(r#"({"who-reply",5,"Dawn",0,"Dusk","bob",({({"Ann",7,"Level 5 the Brave",}),}),})"#),
+        ),
+        (
+            r#"({"finger-req",5,"Dusk","bob","Dawn",0,"ann",})"#,
+            Some(r#"({"finger-reply",5,"Dawn",0,"Dusk","bob","Ann","the Brave",0,0,0,7,0,"5",0,})"#),
+        ),
+        (
+            r#"({"finger-req",5,"Dusk","bob","Dawn",0,"zoe",})"#,
+            Some(
+                r#"({"error",5,"Dawn",0,"Dusk","bob","unk-user","zoe is not known here",({"finger-req",5,"Dusk","bob","Dawn",0,"zoe",}),})"#,
+            ),
+        ),
+        (
+            r#"({"locate-req",5,"Dusk","bob",0,0,"ann",})"#,
+            Some(r#"({"locate-reply",5,"Dawn",0,"Dusk","bob","Dawn","Ann",7,0,})"#),
+        ),
+        (r#"({"locate-req",5,"Dusk","bob",0,0,"zoe",})"#, None),
+        (r#"({"locate-req",5,"Dawn","ann",0,0,"ann",})"#, None),
+        (
+            r#"({"chan-who-req",5,"Dusk","bob","Dawn",0,"imud_gossip",})"#,
+            Some(r#"({"chan-who-reply",5,"Dawn",0,"Dusk","bob","imud_gossip",({"Ann",}),})"#),
+        ),
+        (
+            r#"({"chan-who-req",5,"Dusk","bob","Dawn",0,"nobody_here",})"#,
+            Some(r#"({"chan-who-reply",5,"Dawn",0,"Dusk","bob","nobody_here",({}),})"#),
+        ),
+        (r#"({"ping-req",5,"*test",0,"Dawn",0,0,})"#, Some(r#"({"ping-reply",5,"Dawn",0,"*test",0,0,})"#)),
+    ];
+    for (request, expected) in cases {
+        // Each in a second of its own, as far as the pace is concerned.
+        router.outbox().registered(Instant::now() - Duration::from_secs(2));
+        from_router(&services, request);
+        assert_eq!(sent(&router).first().map(String::as_str), expected, "{request}");
+    }
+}
+
+#[test]
+fn muds_that_come_and_go_are_told_but_not_the_first_list() {
+    let (services, _, session) = connected();
+    let list = |state: i64| {
+        format!(
+            r#"({{"mudlist",5,"*test",0,0,0,1,(["Dusk":({{{state},"127.0.0.1",4000,0,0,"L","B","D","LP","open","a",([]),([]),}}),]),}})"#
+        )
+    };
+    services.on_link(LinkEvent::Established);
+    events(&session);
+    from_router(&services, &list(-1));
+    assert!(events(&session).is_empty());
+    from_router(&services, &list(0));
+    from_router(&services, &list(-1));
+    let names: Vec<_> = events(&session).iter().map(|event| event["method"].clone()).collect();
+    assert_eq!(names, ["mud_offline", "mud_online"]);
+}
+
+#[test]
+fn a_lost_search_is_no_error() {
+    let (services, _, session) = connected();
+    let error = |kind: &str| {
+        format!(
+            r#"({{"error",5,"Dusk",0,"Dawn","ann","unk-type","no",({{"{kind}",5,"Dawn","ann",0,0,"x",}}),}})"#
+        )
+    };
+    from_router(&services, &error("locate-req"));
+    assert!(events(&session).is_empty());
+    from_router(&services, &error("finger-req"));
+    assert_eq!(events(&session).len(), 1);
 }
 
 #[test]
@@ -170,7 +246,7 @@ async fn what_is_said_while_the_router_is_away_is_queued_and_its_loss_is_told() 
     let router = RouterHandle::default();
     let services = Services::new(setup(&[]), router.clone(), None);
     let session = client(&services);
-    assert_eq!(services.tell("ann", "Dusk", "Bob", "pst").await, Ok(Accepted::Queued));
+    assert_eq!(services.tell(false, "ann", "Dusk", "Bob", "pst").await, Ok(Accepted::Queued));
     let Next::Send(entry) = router.outbox().next(Instant::now()) else { panic!("a tell waits") };
     services.on_link(LinkEvent::Expired(entry.packet));
     let event = events(&session).remove(0);

@@ -4,4 +4,6 @@ mod api;
 mod bus;
 mod lifecycle;
 mod link;
+mod services;
 mod support;
+mod tls;

@@ -4,6 +4,7 @@ mod channels;
 mod control;
 mod lists;
 mod presence;
+mod questions;
 mod session;
 mod tells;
 
@@ -39,6 +40,16 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     fn services(&self) -> &'a Services {
         &self.api.services
+    }
+
+    /// Refuses what is for a mud that is not there now: it would swallow it without a word.
+    fn check_up(&self, mud: &str) -> Result<(), RpcError> {
+        if !self.services().is_down(mud) {
+            return Ok(());
+        }
+        let data = json!({"field": "target_mud", "mud_name": mud});
+        let message = format!("{mud} is not connected now; nothing was sent");
+        Err(RpcError { data: Some(data), ..RpcError::new(GATEWAY_ERROR, message) })
     }
 
     /// Refuses a text that is longer than may be sent.
@@ -106,9 +117,15 @@ pub(super) const METHODS: &[Entry] = &[
     entry::<channels::Join>(),
     entry::<channels::Leave>(),
     entry::<channels::Send>(),
+    entry::<channels::Emote>(),
     entry::<channels::List>(),
     entry::<channels::History>(),
+    entry::<questions::ChannelWho>(),
     entry::<tells::Tell>(),
+    entry::<tells::Emoteto>(),
+    entry::<questions::Who>(),
+    entry::<questions::Finger>(),
+    entry::<questions::Locate>(),
     entry::<lists::Mudlist>(),
     entry::<presence::Sync>(),
     entry::<session::SetOptions>(),
@@ -168,7 +185,8 @@ fn permission_denied(entry: &Entry) -> RpcError {
 
 /// One error that names all that is missing. A text of nothing but blanks is as good as none.
 fn check_required(required: &[String], params: &Map<String, Value>) -> Result<(), RpcError> {
-    let is_missing = |name: &&String| match params.get(name.as_str()) {
+    let given = |name: &str| params.get(name).or_else(|| params.get(alias(name)?));
+    let is_missing = |name: &&String| match given(name) {
         None | Some(Value::Null) => true,
         Some(Value::String(text)) => text.trim().is_empty(),
         Some(_) => false,
@@ -182,6 +200,11 @@ fn check_required(required: &[String], params: &Map<String, Value>) -> Result<()
         message: format!("Missing required parameters: {}", missing.join(", ")),
         data: Some(json!({"missing": missing})),
     })
+}
+
+/// The other name of a parameter: the published clients send an emote as `message`.
+fn alias(name: &str) -> Option<&'static str> {
+    (name == "emote").then_some("message")
 }
 
 /// Reads parameters into their type; an error names the field. Null counts as not given.

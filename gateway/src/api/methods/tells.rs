@@ -1,4 +1,4 @@
-//! Tells.
+//! What one user says or does to another.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -34,7 +34,42 @@ impl Method for Tell {
     async fn call(context: Context<'_>, params: TellParams) -> Result<Sent, RpcError> {
         let TellParams { target_mud, target_user, message, from_user } = params;
         context.check_length("message", &message)?;
-        let accepted = context.services().tell(&from_user, &target_mud, &target_user, &message).await;
+        context.check_up(&target_mud)?;
+        let accepted = context.services().tell(false, &from_user, &target_mud, &target_user, &message).await;
         Sent::new(accepted, "tell", &target_mud)
+    }
+}
+
+/// `emoteto`.
+pub(super) struct Emoteto;
+
+/// Parameters of `emoteto`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct EmotetoParams {
+    /// The user's mud.
+    target_mud: String,
+    /// The user.
+    target_user: String,
+    /// What is done; `$N` stands for the doer. `message` is as good a name.
+    #[serde(alias = "message")]
+    emote: String,
+    /// Who does it.
+    #[serde(default = "someone")]
+    from_user: String,
+}
+
+impl Method for Emoteto {
+    const NAME: &'static str = "emoteto";
+    const SUMMARY: &'static str = "Do something to a user of another mud.";
+    const PERMISSION: Option<Permission> = Some(Permission::Tell);
+    type Params = EmotetoParams;
+    type Output = Sent;
+
+    async fn call(context: Context<'_>, params: EmotetoParams) -> Result<Sent, RpcError> {
+        let EmotetoParams { target_mud, target_user, emote, from_user } = params;
+        context.check_length("emote", &emote)?;
+        context.check_up(&target_mud)?;
+        let accepted = context.services().tell(true, &from_user, &target_mud, &target_user, &emote).await;
+        Sent::new(accepted, "emoteto", &target_mud)
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 const CLIENT_SEND_BUFFER: usize = 128 * 1024;
 
 /// Options for a client's connection: no delay, and dead peers are noticed.
-pub(crate) fn tune_client(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn tune_client(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_send_buffer_size(CLIENT_SEND_BUFFER)?;
     tune(&socket, Duration::from_secs(60))

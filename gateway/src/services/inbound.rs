@@ -1,0 +1,105 @@
+//! What becomes of the packets that come from the router.
+
+use intermud3::Packet;
+use intermud3::packet::{Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, Tell};
+use serde_json::json;
+
+use crate::bus::{ChannelKind, ChannelMessage};
+use crate::hub::{EmoteTarget, Event, Reply, Told, Trouble};
+
+/// The event a packet for our clients becomes; none for packets that are no event.
+pub(super) fn event(mud: &str, packet: &Packet) -> Option<Event> {
+    let header = &packet.header;
+    let reply = |fields| Reply {
+        from_mud: header.origin_mud.clone(),
+        to_mud: mud.to_owned(),
+        to_user: header.target_user.clone().unwrap_or_default(),
+        fields,
+    };
+    Some(match &packet.body {
+        Body::Tell(tell) => Event::Tell(told(mud, header, tell)),
+        Body::Emoteto(emote) => Event::Emoteto(told(mud, header, emote)),
+        Body::WhoReply(who) => {
+            let user = |visname: &str, idle: i64, extra: &str| json!({"name": visname, "idle": idle, "idle_time": idle, "level": null, "extra": extra});
+            let users = who.who.iter().map(|entry| user(&entry.visname, entry.idle, &entry.extra));
+            Event::WhoReply(reply(json!({"users": users.collect::<Vec<_>>()})))
+        }
+        Body::FingerReply(finger) => Event::FingerReply(reply(json!({"user_info": user_info(finger)}))),
+        Body::LocateReply(found) => Event::LocateReply(reply(json!({
+            "located_mud": found.located_mud,
+            "located_user": found.located_visname,
+            "idle": found.idle,
+            "status": found.status,
+        }))),
+        Body::ChanWhoReply(who) => {
+            Event::ChannelWhoReply(reply(json!({"channel": who.channel, "users": who.visnames})))
+        }
+        Body::Error(error) if !is_lost_search(error) => Event::Error(Trouble {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            from_mud: header.origin_mud.clone(),
+            to_mud: mud.to_owned(),
+            to_user: header.target_user.clone().unwrap_or_default(),
+        }),
+        _ => return None,
+    })
+}
+
+/// A search goes to every mud: that one of them cannot answer is no news.
+fn is_lost_search(error: &ErrorPacket) -> bool {
+    error.bad_kind() == Some("locate-req")
+        && [ErrorPacket::UNK_DST, ErrorPacket::UNK_TYPE, ErrorPacket::NOT_IMP].contains(&error.code.as_str())
+}
+
+fn told(mud: &str, header: &Header, tell: &Tell) -> Told {
+    Told {
+        from_mud: header.origin_mud.clone(),
+        from_user: header.origin_user.clone().unwrap_or_default(),
+        to_mud: mud.to_owned(),
+        to_user: header.target_user.clone().unwrap_or_default(),
+        message: tell.message.clone(),
+        visname: tell.visname.clone(),
+    }
+}
+
+fn user_info(finger: &FingerReply) -> serde_json::Value {
+    json!({
+        "name": finger.visname, "title": finger.title, "real_name": finger.real_name, "email": finger.email,
+        "login_time": finger.loginout_time, "idle_time": finger.idle, "ip_address": finger.ip_name,
+        "level": finger.level, "extra": finger.extra,
+    })
+}
+
+/// What was said or done on a channel, and to whom; none for other packets.
+pub(super) fn channel_message(packet: &Packet) -> Option<(ChannelMessage, Option<EmoteTarget>)> {
+    let message = |kind, channel: &str, visname: &str, message: &str| ChannelMessage {
+        mud: packet.header.origin_mud.clone(),
+        user: packet.header.origin_user.clone().unwrap_or_default(),
+        channel: channel.to_owned(),
+        kind,
+        visname: visname.to_owned(),
+        message: message.to_owned(),
+    };
+    Some(match &packet.body {
+        Body::ChannelMessage(said) => {
+            (message(ChannelKind::Message, &said.channel, &said.visname, &said.message), None)
+        }
+        Body::ChannelEmote(done) => {
+            (message(ChannelKind::Emote, &done.channel, &done.visname, &done.message), None)
+        }
+        Body::ChannelTargetedEmote(done) => {
+            let said = message(ChannelKind::Emote, &done.channel, &done.origin_visname, &done.message_others);
+            (said, Some(target(done)))
+        }
+        _ => return None,
+    })
+}
+
+fn target(done: &ChannelTargetedEmote) -> EmoteTarget {
+    EmoteTarget {
+        mud: done.targeted_mud.clone(),
+        user: done.targeted_user.clone(),
+        visname: done.target_visname.clone(),
+        message: done.message_target.clone(),
+    }
+}
