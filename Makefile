@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: help setup demo demo-down run dev test test-unit test-integration test-e2e test-coverage bench lint format \
+.PHONY: help setup demo demo-down run dev test test-unit test-integration test-e2e test-coverage bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -32,9 +32,7 @@ test: ## All tests: units, integration, end to end
 	@$(MAKE) --no-print-directory test-unit test-integration test-e2e
 
 test-unit: ## Tests that need nothing but the code
-	$(CARGO) test --workspace --lib --bins --quiet
-	$(CARGO) test --workspace --doc --quiet
-	$(CARGO) test -p intermud3 -p i3-router -p mudclient -p mudgateway-crds --tests --quiet
+	$(CARGO) test --workspace --quiet
 
 test-integration: ## The gateway against a real nats-server, the operator against a real kube-apiserver
 	@scripts/setup cluster
@@ -49,8 +47,13 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 test-coverage: ## Line coverage of the tests that need no cluster
 	@scripts/coverage
 
-bench: ## Benchmarks
-	$(CARGO) bench -p intermud3
+bench: ## Benchmarks: the protocol library, and a gateway under load
+	$(CARGO) bench --package intermud3
+	$(CARGO) build --release --package mudgateway --package mudgateway-bench
+	target/release/mudgateway-bench --gateway target/release/mudgateway
+
+fuzz: ## Fuzz the protocol library, SECONDS (60) for each target
+	@scripts/fuzz $(or $(SECONDS),60)
 
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings

@@ -30,33 +30,33 @@ impl Bracket {
 
 /// Where the fields of a packet go: into text (`Writer`) or into a value (`Builder`).
 ///
-/// In a mapping each pair is a `key` and then one value.
+/// In a mapping each pair is a key, a `colon` and a value.
 pub(crate) trait Sink {
     /// Opens a container of `len` elements or pairs.
     fn open(&mut self, bracket: Bracket, len: usize);
     fn close(&mut self, bracket: Bracket);
-    fn key(&mut self, key: &str);
+    fn colon(&mut self);
     fn int(&mut self, n: i64);
     fn string(&mut self, text: &str);
     fn value(&mut self, value: &Value);
     fn mapping(&mut self, mapping: &Mapping);
-
-    /// A string, or 0 for none.
-    fn optional(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => self.string(text),
-            None => self.int(0),
-        }
-    }
 }
+
+/// Most packets have no more elements.
+const TYPICAL: usize = 16;
 
 /// Finished values, those of every open container one behind the other, so that a container is allocated
-/// once and at its exact size: when it closes.
+/// once, when it closes, and at its exact size (the outermost one takes the list as it is).
 pub(crate) struct Builder {
     values: Vec<Value>,
-    open: Vec<Open>,
+    innermost: Option<Open>,
+    /// The open containers around the innermost one. Flat packets need none.
+    around: Vec<Open>,
+    /// What [`Sink`] was given outside of any container.
+    done: Value,
 }
 
+#[derive(Clone, Copy)]
 struct Open {
     bracket: Bracket,
     start: usize,
@@ -64,44 +64,62 @@ struct Open {
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        // Enough for most packets.
-        Self { values: Vec::with_capacity(16), open: Vec::with_capacity(4) }
+        Self { values: Vec::with_capacity(TYPICAL), innermost: None, around: Vec::new(), done: Value::ZERO }
     }
 
     pub(super) fn depth(&self) -> usize {
-        self.open.len()
+        self.around.len() + usize::from(self.innermost.is_some())
     }
 
     /// The innermost open container, and how many values it has (two a pair).
     pub(super) fn innermost(&self) -> Option<(Bracket, usize)> {
-        self.open.last().map(|open| (open.bracket, self.values.len() - open.start))
+        self.innermost.map(|open| (open.bracket, self.values.len() - open.start))
     }
 
     pub(super) fn begin(&mut self, bracket: Bracket) {
-        self.open.push(Open { bracket, start: self.values.len() });
+        self.around.extend(self.innermost);
+        self.innermost = Some(Open { bracket, start: self.values.len() });
     }
 
-    pub(super) fn push(&mut self, value: Value) {
+    /// Puts a value into the innermost container; gives it back if none is open.
+    pub(super) fn push(&mut self, value: Value) -> Option<Value> {
+        if self.innermost.is_none() {
+            return Some(value);
+        }
         self.values.push(value);
+        None
     }
 
-    /// Closes the innermost container and makes it a value of the one around it.
-    pub(super) fn end(&mut self) {
-        let Some(Open { bracket, start }) = self.open.pop() else {
-            return;
-        };
-        let items = self.values.drain(start..);
+    /// Closes the innermost container and makes it a value of the one around it; gives it back if it was the
+    /// outermost.
+    pub(super) fn end(&mut self) -> Option<Value> {
+        let Open { bracket, start } = self.innermost?;
+        self.innermost = self.around.pop();
         let container = match bracket {
-            Bracket::Array => Value::Array(items.collect()),
-            Bracket::Class => Value::Class(items.collect()),
-            Bracket::Mapping => Value::Mapping(pairs(items)),
+            Bracket::Array => Value::Array(self.take(start)),
+            Bracket::Class => Value::Class(self.take(start)),
+            Bracket::Mapping => Value::Mapping(pairs(self.values.drain(start..))),
         };
-        self.values.push(container);
+        self.push(container)
     }
 
-    /// The value built, or 0 if there was none.
-    pub(crate) fn finish(mut self) -> Value {
-        self.values.pop().unwrap_or(Value::ZERO)
+    /// Few are copied; a list grown for many, with much room to spare, is not kept for the few left.
+    fn take(&mut self, start: usize) -> Vec<Value> {
+        if start == 0 && self.values.capacity() <= 2 * self.values.len().max(TYPICAL) {
+            return std::mem::take(&mut self.values);
+        }
+        self.values.split_off(start)
+    }
+
+    /// The value built by way of [`Sink`].
+    pub(crate) fn finish(self) -> Value {
+        self.done
+    }
+
+    fn give(&mut self, value: Value) {
+        if let Some(value) = self.push(value) {
+            self.done = value;
+        }
     }
 }
 
@@ -119,26 +137,26 @@ impl Sink for Builder {
     }
 
     fn close(&mut self, _bracket: Bracket) {
-        self.end();
+        if let Some(value) = self.end() {
+            self.done = value;
+        }
     }
 
-    fn key(&mut self, key: &str) {
-        self.push(key.into());
-    }
+    fn colon(&mut self) {}
 
     fn int(&mut self, n: i64) {
-        self.push(n.into());
+        self.give(n.into());
     }
 
     fn string(&mut self, text: &str) {
-        self.push(text.into());
+        self.give(text.into());
     }
 
     fn value(&mut self, value: &Value) {
-        self.push(value.clone());
+        self.give(value.clone());
     }
 
     fn mapping(&mut self, mapping: &Mapping) {
-        self.push(mapping.clone().into());
+        self.give(mapping.clone().into());
     }
 }

@@ -1,32 +1,23 @@
 //! Reading LPC text: one pass, an explicit stack.
 
-use super::{Bracket, Builder, DecodeError, Limits, charset};
-use crate::Value;
+use std::ops::Range;
 
-/// Bytes that end a run of plain bytes in a string.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special[b'\r' as usize] = true;
-    special[0] = true;
-    special
-};
+use super::scan::find;
+use super::{Bracket, Builder, DecodeError, Limits};
+use crate::{Value, text};
 
 pub(super) fn read(text: &[u8], limits: &Limits) -> Result<Value, DecodeError> {
     if text.len() > limits.input_bytes {
         return Err(DecodeError::TooLong { len: text.len(), limit: limits.input_bytes });
     }
-    let mut reader = Reader { text, at: 0, limits, count: 0, built: Builder::new() };
-    loop {
-        if reader.value()? && reader.built.depth() == 0 {
-            return reader.finish();
-        }
-    }
+    let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    Reader::new(&text[..end], limits).read()
 }
 
 struct Reader<'t> {
     text: &'t [u8],
+    /// The same, if it is UTF-8 as a whole: strings need not be checked one by one then.
+    utf8: Option<&'t str>,
     at: usize,
     limits: &'t Limits,
     /// Values read so far.
@@ -35,32 +26,41 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    /// Reads a value, or the opening or closing bracket of one, and the separator behind it; tells whether a
-    /// value is now complete.
-    fn value(&mut self) -> Result<bool, DecodeError> {
-        match self.next_token()? {
-            b'(' => {
-                self.open()?;
-                return Ok(false);
+    fn new(text: &'t [u8], limits: &'t Limits) -> Self {
+        let utf8 = std::str::from_utf8(text).ok();
+        Self { text, utf8, at: 0, limits, count: 0, built: Builder::new() }
+    }
+
+    /// Reads values, and openings and closings of containers, each with the separator behind it, until the
+    /// outermost value is complete.
+    fn read(mut self) -> Result<Value, DecodeError> {
+        loop {
+            let outermost = match self.next_token()? {
+                b'(' => {
+                    self.open()?;
+                    continue;
+                }
+                b'"' => {
+                    let text = self.string()?;
+                    self.built.push(Value::String(text))
+                }
+                b'0'..=b'9' | b'-' => {
+                    let number = self.number()?;
+                    self.built.push(number)
+                }
+                // FluffOS reads `({,})` as `({0,})`.
+                b',' if self.built.innermost() == Some((Bracket::Array, 0)) => self.built.push(Value::ZERO),
+                byte => self.close(byte)?,
+            };
+            self.count += 1;
+            if self.count > self.limits.input_values {
+                return Err(DecodeError::TooManyValues { at: self.at, limit: self.limits.input_values });
             }
-            b'"' => {
-                let text = self.string()?;
-                self.built.push(Value::String(text));
+            match outermost {
+                Some(value) => return self.finish(value),
+                None => self.separator()?,
             }
-            b'0'..=b'9' | b'-' => {
-                let number = self.number()?;
-                self.built.push(number);
-            }
-            // FluffOS reads `({,})` as `({0,})`.
-            b',' if self.built.innermost() == Some((Bracket::Array, 0)) => self.built.push(Value::ZERO),
-            byte => self.close(byte)?,
         }
-        self.count += 1;
-        if self.count > self.limits.input_values {
-            return Err(DecodeError::TooManyValues { at: self.at, limit: self.limits.input_values });
-        }
-        self.separator()?;
-        Ok(true)
     }
 
     fn open(&mut self) -> Result<(), DecodeError> {
@@ -70,7 +70,7 @@ impl<'t> Reader<'t> {
             Some(b'/') => Bracket::Class,
             _ => return Err(self.unexpected(self.at + 1)),
         };
-        if self.built.depth() >= self.limits.depth {
+        if self.built.depth() >= self.limits.depth.min(Limits::MAX_DEPTH) {
             return Err(DecodeError::TooDeep { at: self.at, limit: self.limits.depth });
         }
         self.built.begin(bracket);
@@ -78,8 +78,8 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// Closes the innermost container, whose closing bracket must stand here.
-    fn close(&mut self, byte: u8) -> Result<(), DecodeError> {
+    /// Closes the innermost container, whose closing bracket must stand here; it, if it is the outermost.
+    fn close(&mut self, byte: u8) -> Result<Option<Value>, DecodeError> {
         let Some((bracket, len)) = self.built.innermost() else {
             return Err(self.unexpected(self.at));
         };
@@ -91,9 +91,8 @@ impl<'t> Reader<'t> {
         if self.text.get(self.at + 1) != Some(&second) {
             return Err(self.unexpected(self.at + 1));
         }
-        self.built.end();
         self.at += 2;
-        Ok(())
+        Ok(self.built.end())
     }
 
     /// What must follow a value: `:` after a key; else a comma, or the closing bracket, which is left for
@@ -120,32 +119,42 @@ impl<'t> Reader<'t> {
     /// Reads a string, at its opening quote.
     fn string(&mut self) -> Result<String, DecodeError> {
         self.at += 1;
-        let (plain, mut end) = self.run()?;
+        let run = self.run()?;
         // Most strings have nothing to unescape and are copied in one go.
-        let mut bytes = plain.to_vec();
-        while end != b'"' {
-            match end {
-                b'\\' => {
-                    let escaped = *self.text.get(self.at).ok_or(self.ended())?;
-                    self.at += 1;
-                    bytes.push(if escaped == 0 { b' ' } else { escaped });
-                }
-                b'\r' => bytes.push(b'\n'),
-                _ => bytes.push(b' '),
-            }
-            let (plain, next) = self.run()?;
-            bytes.extend_from_slice(plain);
-            end = next;
+        if self.text[run.end] == b'"' {
+            return Ok(match self.utf8.and_then(|text| text.get(run.clone())) {
+                Some(text) => text.to_owned(),
+                None => text::decode(self.text[run].to_vec()),
+            });
         }
-        Ok(charset::text(bytes))
+        self.escaped_string(run)
     }
 
-    /// The plain bytes from here on, and the special byte that ends them, which is passed over.
-    fn run(&mut self) -> Result<(&'t [u8], u8), DecodeError> {
-        let rest = &self.text[self.at..];
-        let len = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]).ok_or(self.ended())?;
-        self.at += len + 1;
-        Ok((&rest[..len], rest[len]))
+    /// The string that begins with these plain bytes and goes on with something special.
+    fn escaped_string(&mut self, mut run: Range<usize>) -> Result<String, DecodeError> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.extend_from_slice(&self.text[run.clone()]);
+            match self.text[run.end] {
+                b'"' => return Ok(text::decode(bytes)),
+                b'\r' => bytes.push(b'\n'),
+                b'\\' => {
+                    let escaped = *self.text.get(self.at).ok_or_else(|| self.ended())?;
+                    bytes.push(if escaped == 0 { b' ' } else { escaped });
+                    self.at += 1;
+                }
+                _nul => bytes.push(b' '),
+            }
+            run = self.run()?;
+        }
+    }
+
+    /// Passes over plain bytes and the special one behind them; where the plain ones are.
+    fn run(&mut self) -> Result<Range<usize>, DecodeError> {
+        let start = self.at;
+        let end = start + find(&self.text[start..], [b'"', b'\\', b'\r', 0]).ok_or_else(|| self.ended())?;
+        self.at = end + 1;
+        Ok(start..end)
     }
 
     fn number(&mut self) -> Result<Value, DecodeError> {
@@ -183,31 +192,36 @@ impl<'t> Reader<'t> {
 
     /// Passes over blanks; the byte behind them, which is not passed over.
     fn next_token(&mut self) -> Result<u8, DecodeError> {
-        while let Some(byte) = self.text.get(self.at) {
-            if !is_blank(*byte) {
-                return Ok(*byte);
+        while let Some(&byte) = self.text.get(self.at) {
+            if !is_blank(byte) {
+                return Ok(byte);
             }
             self.at += 1;
         }
         Err(self.ended())
     }
 
-    fn finish(self) -> Result<Value, DecodeError> {
+    /// Checks what follows the outermost value.
+    fn finish(self, value: Value) -> Result<Value, DecodeError> {
         let rest = &self.text[self.at..];
-        let follows = rest.iter().position(|&byte| !is_blank(byte));
-        let value = self.built.finish();
-        match (follows, &value) {
-            (Some(blanks), Value::Int(_) | Value::Float(_) | Value::String(_)) => {
-                Err(DecodeError::UnexpectedByte { at: self.at + blanks, byte: rest[blanks] })
-            }
-            _ => Ok(value),
+        let unexpected = match &value {
+            // FluffOS refuses even a blank here.
+            Value::String(_) => (!rest.is_empty()).then_some(0),
+            Value::Int(_) | Value::Float(_) => rest.iter().position(|&byte| !is_blank(byte)),
+            Value::Array(_) | Value::Mapping(_) | Value::Class(_) => None,
+        };
+        match unexpected {
+            Some(after) => Err(DecodeError::UnexpectedByte { at: self.at + after, byte: rest[after] }),
+            None => Ok(value),
         }
     }
 
+    #[cold]
     fn ended(&self) -> DecodeError {
         DecodeError::UnexpectedEnd { at: self.text.len() }
     }
 
+    #[cold]
     fn unexpected(&self, at: usize) -> DecodeError {
         match self.text.get(at) {
             Some(&byte) => DecodeError::UnexpectedByte { at, byte },

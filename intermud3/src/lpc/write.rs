@@ -1,10 +1,11 @@
 //! Writing LPC text: strictly, as Dead Souls wants it.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::slice::Iter;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::scan::find;
 use super::{Bracket, EncodeError, Limits, Sink};
 use crate::{Mapping, Value};
 
@@ -12,9 +13,10 @@ use crate::{Mapping, Value};
 const TYPICAL: usize = 256;
 
 /// Every value is written with the comma that follows it inside a container; [`Writer::finish`] takes the
-/// last one back. The first error sticks, and nothing is written from then on.
+/// last one back, and [`Sink::colon`] makes one a colon. The first error sticks, and nothing is written from
+/// then on.
 pub(crate) struct Writer<'l> {
-    out: BytesMut,
+    out: Vec<u8>,
     limits: &'l Limits,
     depth: usize,
     error: Option<EncodeError>,
@@ -22,16 +24,16 @@ pub(crate) struct Writer<'l> {
 
 impl<'l> Writer<'l> {
     pub(crate) fn new(limits: &'l Limits) -> Self {
-        Self { out: BytesMut::with_capacity(TYPICAL), limits, depth: 0, error: None }
+        Self { out: Vec::with_capacity(TYPICAL), limits, depth: 0, error: None }
     }
 
     pub(crate) fn finish(mut self) -> Result<Bytes, EncodeError> {
-        self.out.truncate(self.out.len().saturating_sub(1));
+        self.out.pop();
         match self.error {
             None if self.out.len() > self.limits.output_bytes => {
                 Err(EncodeError::TooLong { limit: self.limits.output_bytes })
             }
-            None => Ok(self.out.freeze()),
+            None => Ok(self.out.into()),
             Some(error) => Err(error),
         }
     }
@@ -47,22 +49,12 @@ impl<'l> Writer<'l> {
 
     fn put(&mut self, bytes: &[u8]) {
         if self.room(bytes.len()) {
-            self.out.put_slice(bytes);
-        }
-    }
-
-    fn put_int(&mut self, n: i64, then: u8) {
-        if let Ok(digit @ 0..=9) = u8::try_from(n) {
-            self.put(&[b'0' + digit, then]);
-        } else if self.room(0) {
-            // Writing to a BytesMut cannot fail.
-            let _ = write!(self.out, "{n}");
-            self.put(&[then]);
+            self.out.extend_from_slice(bytes);
         }
     }
 
     /// `%f`, which is six places, or as many as it takes to read the same number back.
-    fn put_float(&mut self, n: f64, then: u8) {
+    fn float(&mut self, n: f64) {
         if !n.is_finite() {
             self.error.get_or_insert(EncodeError::NotFinite);
             return;
@@ -70,30 +62,8 @@ impl<'l> Writer<'l> {
         let shortest = n.to_string();
         let places = shortest.split_once('.').map_or(0, |(_, places)| places.len());
         let point = if places == 0 { "." } else { "" };
-        let text = format!("{shortest}{point}{}", "0".repeat(6_usize.saturating_sub(places)));
-        self.put(text.as_bytes());
-        self.put(&[then]);
-    }
-
-    fn put_string(&mut self, text: &str, then: u8) {
-        // Checked before anything is copied, so that a string far too long costs nothing.
-        if !self.room(text.len()) {
-            return;
-        }
-        self.put(b"\"");
-        let mut rest = text.as_bytes();
-        while let Some(len) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | 0)) {
-            self.put(&rest[..len]);
-            match rest[len] {
-                // A NUL would end the packet for every reader.
-                0 => {}
-                b'\n' => self.put(b"\r"),
-                byte => self.put(&[b'\\', byte]),
-            }
-            rest = &rest[len + 1..];
-        }
-        self.put(rest);
-        self.put(&[b'"', then]);
+        let zeros = "0".repeat(6_usize.saturating_sub(places));
+        self.put(format!("{shortest}{point}{zeros},").as_bytes());
     }
 
     /// Opens a container; false when it must not be.
@@ -109,30 +79,24 @@ impl<'l> Writer<'l> {
         self.error.is_none()
     }
 
-    fn end(&mut self, bracket: Bracket, then: u8) {
-        self.depth -= 1;
-        self.put(bracket.closing());
-        self.put(&[then]);
-    }
-
     /// Writes a value that is no container; of a container the opening, and returns what is left to do.
-    fn start<'v>(&mut self, value: &'v Value, then: u8) -> Option<Walk<'v>> {
+    fn start<'v>(&mut self, value: &'v Value) -> Option<Walk<'v>> {
         let walk = match value {
             Value::Int(n) => {
-                self.put_int(*n, then);
+                self.int(*n);
                 return None;
             }
             Value::Float(n) => {
-                self.put_float(*n, then);
+                self.float(*n);
                 return None;
             }
             Value::String(text) => {
-                self.put_string(text, then);
+                self.string(text);
                 return None;
             }
-            Value::Array(items) => Walk { bracket: Bracket::Array, rest: Rest::Items(items.iter()), then },
-            Value::Class(items) => Walk { bracket: Bracket::Class, rest: Rest::Items(items.iter()), then },
-            Value::Mapping(mapping) => Walk::pairs(mapping, then),
+            Value::Array(items) => Walk { bracket: Bracket::Array, rest: Rest::Items(items.iter()) },
+            Value::Class(items) => Walk { bracket: Bracket::Class, rest: Rest::Items(items.iter()) },
+            Value::Mapping(mapping) => Walk::pairs(mapping),
         };
         self.begin(walk.bracket, walk.len()).then_some(walk)
     }
@@ -140,17 +104,20 @@ impl<'l> Writer<'l> {
     /// Writes what is left of a container.
     fn walk(&mut self, first: Option<Walk<'_>>) {
         let mut stack: Vec<Walk> = first.into_iter().collect();
-        while let Some(walk) = stack.last_mut() {
+        while let Some(walk) = stack.last_mut()
+            && self.error.is_none()
+        {
             match walk.next() {
-                Some((value, then)) => stack.extend(self.start(value, then)),
-                None => {
-                    let (bracket, then) = (walk.bracket, walk.then);
-                    stack.pop();
-                    self.end(bracket, then);
+                Some(Step::Value(value)) => stack.extend(self.start(value)),
+                Some(Step::ValueOfKey(value)) => {
+                    self.colon();
+                    stack.extend(self.start(value));
                 }
-            }
-            if self.error.is_some() {
-                return;
+                None => {
+                    let bracket = walk.bracket;
+                    stack.pop();
+                    self.close(bracket);
+                }
             }
         }
     }
@@ -162,49 +129,86 @@ impl Sink for Writer<'_> {
     }
 
     fn close(&mut self, bracket: Bracket) {
-        self.end(bracket, b',');
+        self.depth -= 1;
+        self.put(bracket.closing());
+        self.put(b",");
     }
 
-    fn key(&mut self, key: &str) {
-        self.put_string(key, b':');
+    fn colon(&mut self) {
+        if let Some(comma) = self.out.last_mut() {
+            *comma = b':';
+        }
     }
 
     fn int(&mut self, n: i64) {
-        self.put_int(n, b',');
+        if let Ok(digit @ 0..=9) = u8::try_from(n) {
+            self.put(&[b'0' + digit, b',']);
+        } else if self.room(0) {
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.out, "{n}");
+            self.put(b",");
+        }
     }
 
     fn string(&mut self, text: &str) {
-        self.put_string(text, b',');
+        // Checked before anything is copied, so that a string far too long costs nothing.
+        if !self.room(text.len()) {
+            return;
+        }
+        self.out.reserve(text.len() + 3);
+        self.put(b"\"");
+        let mut rest = text.as_bytes();
+        while let Some(len) = find(rest, [b'"', b'\\', b'\r', b'\n', 0]) {
+            self.put(&rest[..len]);
+            match rest[len] {
+                // A NUL would end the packet for every reader.
+                0 => {}
+                b'\n' => self.put(b"\r"),
+                byte => self.put(&[b'\\', byte]),
+            }
+            rest = &rest[len + 1..];
+        }
+        self.put(rest);
+        self.put(b"\",");
     }
 
     fn value(&mut self, value: &Value) {
-        let walk = self.start(value, b',');
+        let walk = self.start(value);
         self.walk(walk);
     }
 
     fn mapping(&mut self, mapping: &Mapping) {
-        let walk = Walk::pairs(mapping, b',');
+        let walk = Walk::pairs(mapping);
         if self.begin(walk.bracket, walk.len()) {
             self.walk(Some(walk));
         }
     }
 }
 
-/// A container half written, and what follows it.
+/// A container half written.
 struct Walk<'v> {
     bracket: Bracket,
     rest: Rest<'v>,
-    then: u8,
 }
 
 enum Rest<'v> {
     Items(Iter<'v, Value>),
-    Pairs { pairs: Iter<'v, (Value, Value)>, value: Option<&'v Value> },
+    /// The value is that of a key already written.
+    Pairs {
+        pairs: Iter<'v, (Value, Value)>,
+        value: Option<&'v Value>,
+    },
+}
+
+/// What to write next.
+enum Step<'v> {
+    Value(&'v Value),
+    ValueOfKey(&'v Value),
 }
 
 impl<'v> Walk<'v> {
-    fn pairs(mapping: &'v Mapping, then: u8) -> Self {
-        Self { bracket: Bracket::Mapping, rest: Rest::Pairs { pairs: mapping.iter(), value: None }, then }
+    fn pairs(mapping: &'v Mapping) -> Self {
+        Self { bracket: Bracket::Mapping, rest: Rest::Pairs { pairs: mapping.iter(), value: None } }
     }
 
     /// Elements or pairs not begun.
@@ -215,16 +219,15 @@ impl<'v> Walk<'v> {
         }
     }
 
-    /// The next value to write, and what follows it.
-    fn next(&mut self) -> Option<(&'v Value, u8)> {
+    fn next(&mut self) -> Option<Step<'v>> {
         match &mut self.rest {
-            Rest::Items(items) => items.next().map(|item| (item, b',')),
+            Rest::Items(items) => items.next().map(Step::Value),
             Rest::Pairs { pairs, value } => match value.take() {
-                Some(value) => Some((value, b',')),
+                Some(value) => Some(Step::ValueOfKey(value)),
                 None => {
                     let (key, of_key) = pairs.next()?;
                     *value = Some(of_key);
-                    Some((key, b':'))
+                    Some(Step::Value(key))
                 }
             },
         }

@@ -1,8 +1,7 @@
 //! Errors from routers and muds.
 
-use super::PacketError;
-use super::fields::{Fields, Layout};
 use crate::Value;
+use crate::layout::{Field, Fields, Layout, Refused};
 use crate::lpc::Sink;
 
 /// `error`: a packet could not be delivered or understood. 9 elements; a few programs leave the last out.
@@ -42,34 +41,35 @@ impl ErrorPacket {
     pub const UNK_CHANNEL: &'static str = "unk-channel";
     /// Another connection tries to register under this mud's name. Dead Souls; not in the specification.
     pub const BAD_MOJO: &'static str = "bad-mojo";
-    /// Nothing was lost. Dead Souls; not in the specification.
+    /// Nothing was lost: the mud was made to listen to the channel first, or its password was wrong and is new
+    /// now. Dead Souls; not in the specification.
     pub const WARNING: &'static str = "warning";
+    /// The channel is unknown. CoffeeMud; not in the specification.
+    pub const BAD_CHANNEL: &'static str = "bad-channel";
+    /// The connection is at fault. Not in the specification.
+    pub const BAD_CONNECTION: &'static str = "bad-connection";
+    /// There is no such directory. Out of band; not in the specification.
+    pub const BAD_DIRECTORY: &'static str = "bad-directory";
 }
 
 impl Layout for ErrorPacket {
-    const KIND: &'static str = "error";
-    const ELEMENTS: usize = 9;
-    const AT_LEAST: usize = 8;
+    const FIELDS: std::ops::RangeInclusive<usize> = 2..=3;
 
-    fn read(fields: &mut Fields) -> Result<Self, PacketError> {
-        Ok(Self {
-            code: fields.string("error code")?,
-            message: fields.text("error message")?,
-            bad_packet: fields.value(),
-        })
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Refused> {
+        Ok(Self { code: fields.next("code")?, message: fields.text("message")?, bad_packet: fields.value() })
     }
 
     fn write(&self, sink: &mut impl Sink) {
-        sink.string(&self.code);
-        sink.string(&self.message);
-        sink.value(&self.bad_packet);
+        self.code.write(sink);
+        self.message.write(sink);
+        self.bad_packet.write(sink);
     }
 }
 
 impl ErrorPacket {
     /// The type of the packet the error is about, if it is a packet.
     pub fn bad_kind(&self) -> Option<&str> {
-        self.bad_packet.as_array()?.first()?.as_str()
+        super::inner_kind(&self.bad_packet)
     }
 }
 
@@ -79,7 +79,7 @@ impl std::fmt::Debug for ErrorPacket {
         f.debug_struct("ErrorPacket")
             .field("code", &self.code)
             .field("message", &self.message)
-            .field("bad_packet", &self.bad_kind().unwrap_or(self.bad_packet.type_name()))
+            .field("bad_packet", &super::kind_or_type(&self.bad_packet))
             .finish()
     }
 }

@@ -1,11 +1,10 @@
 //! The first six elements of every packet.
 
-use super::PacketError;
-use super::fields::Fields;
+use crate::layout::{Field, Fields, Refused};
 use crate::lpc::Sink;
 
 /// How many elements the header has, the type included.
-pub(super) const ELEMENTS: usize = 6;
+pub(crate) const ELEMENTS: usize = 6;
 
 /// The `ttl` that every program writes.
 pub const DEFAULT_TTL: i64 = 5;
@@ -57,21 +56,21 @@ impl Header {
         }
     }
 
-    pub(super) fn read(fields: &mut Fields) -> Result<Self, PacketError> {
+    pub(crate) fn read(fields: &mut Fields<'_>) -> Result<Self, Refused> {
         Ok(Self {
-            ttl: fields.int("ttl")?,
-            origin_mud: fields.string("originator mud")?,
-            origin_user: fields.optional("originator user")?,
-            target_mud: fields.optional("target mud")?,
-            target_user: fields.optional("target user")?,
+            ttl: fields.next("ttl")?,
+            origin_mud: fields.next("originator mud")?,
+            origin_user: fields.next("originator user")?,
+            target_mud: fields.next("target mud")?,
+            target_user: fields.next("target user")?,
         })
     }
 
-    pub(super) fn write(&self, sink: &mut impl Sink) {
-        sink.int(self.ttl);
-        sink.string(&self.origin_mud);
-        sink.optional(self.origin_user.as_deref());
-        sink.optional(self.target_mud.as_deref());
-        sink.optional(self.target_user.as_deref());
+    pub(crate) fn write(&self, sink: &mut impl Sink) {
+        self.ttl.write(sink);
+        self.origin_mud.write(sink);
+        self.origin_user.write(sink);
+        self.target_mud.write(sink);
+        self.target_user.write(sink);
     }
 }

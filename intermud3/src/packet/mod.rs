@@ -10,29 +10,46 @@
 //! | 5 | target user | string, or 0 |
 //! | 6.. | fields | by type |
 //!
-//! A field of type string may hold the int 0, LPC's "nothing", where the field's documentation says so.
+//! A type has the number of elements its documentation says, header included; another number is an error. A
+//! field of type string may hold the int 0, LPC's "nothing", where the field's documentation says so: such a
+//! field reads as an empty string, or as `None` where the two differ. Names of users come in lower case,
+//! *visnames* as they are to be shown.
+//!
+//! What a field may *mean* is not checked: that an `error` does come from the router, for instance, or that a
+//! channel exists.
 
+mod admin;
 mod channel;
 mod display;
 mod error;
-mod fields;
 mod header;
+mod irn;
+mod kinds;
+mod mud;
 mod mudlist;
 mod startup;
-mod tell;
+mod user;
 
 use bytes::Bytes;
 
+use crate::layout::{Fields, Refused};
 use crate::lpc::{self, Bracket, Builder, EncodeError, Limits, Sink, Writer};
 use crate::{DecodeError, Value};
-use fields::{Fields, Layout};
 
-pub use channel::{ChanlistReply, ChannelEntry, ChannelListen, ChannelMessage};
+pub use admin::{ChanAdminlist, ChanAdminlistReply, ChanFilter, ChannelAdd, ChannelAdmin, ChannelRemove};
+pub use channel::{
+    ChanUserReq, ChanWhoReply, ChanWhoReq, ChanlistReply, ChannelEntry, ChannelListen, ChannelMessage,
+    ChannelTargetedEmote, UserInfo,
+};
+pub(crate) use display::{Plain, display_error};
 pub use error::ErrorPacket;
 pub use header::{DEFAULT_TTL, Header};
-pub use mudlist::{MudEntry, Mudlist};
-pub use startup::{RouterEntry, StartupReply, StartupReq3};
-pub use tell::Tell;
+pub use irn::{IrnChanlist, IrnData, IrnListReq, IrnMudlist, IrnPing, IrnStartupReq};
+pub use kinds::Body;
+pub use mud::{AuthMudReply, Ping, Shutdown};
+pub use mudlist::{EntryForm, MudEntry, Mudlist};
+pub use startup::{RouterEntry, StartupReply, StartupReq2, StartupReq3};
+pub use user::{Beep, FingerReply, FingerReq, LocateReply, LocateReq, Tell, WhoEntry, WhoReply};
 
 /// A packet: its header and its fields.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,29 +58,6 @@ pub struct Packet {
     pub header: Header,
     /// The type and what belongs to it.
     pub body: Body,
-}
-
-/// The fields of a packet, by type.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Body {
-    /// `startup-req-3`.
-    StartupReq3(Box<StartupReq3>),
-    /// `startup-reply`.
-    StartupReply(StartupReply),
-    /// `mudlist`.
-    Mudlist(Mudlist),
-    /// `chanlist-reply`.
-    ChanlistReply(ChanlistReply),
-    /// `channel-listen`.
-    ChannelListen(ChannelListen),
-    /// `channel-m`.
-    ChannelMessage(ChannelMessage),
-    /// `tell`.
-    Tell(Tell),
-    /// `error`.
-    Error(Box<ErrorPacket>),
-    /// Any other type.
-    Unknown(Unknown),
 }
 
 /// A packet of a type that has no type here, kept whole.
@@ -76,7 +70,7 @@ pub struct Unknown {
 }
 
 impl std::fmt::Debug for Unknown {
-    /// Shows the number of fields only: those of `startup-req-2` or `auth-mud-reply` are secrets.
+    /// Shows the number of fields only: there may be a secret among them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Unknown {{ kind: {:?}, {} fields }}", self.kind, self.fields.len())
     }
@@ -84,6 +78,7 @@ impl std::fmt::Debug for Unknown {
 
 /// Why a text or a value is no packet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PacketError {
     /// Not LPC text.
     #[error(transparent)]
@@ -94,9 +89,9 @@ pub enum PacketError {
     /// The wrong number of elements for the type.
     #[error("{kind}: {found} elements, not {expected}")]
     FieldCount {
-        /// The packet's type.
+        /// The packet's type, and the field the elements are in, if they are not the packet's own.
         kind: String,
-        /// How many elements the type has.
+        /// How many elements there should be, the most if there are several forms.
         expected: usize,
         /// How many there are.
         found: usize,
@@ -104,7 +99,7 @@ pub enum PacketError {
     /// An element of the wrong LPC type.
     #[error("{kind}: {field} must be {expected}, not {found}")]
     Field {
-        /// The packet's type.
+        /// The packet's type, and the field the element is in, if it is not the packet's own.
         kind: String,
         /// The element.
         field: &'static str,
@@ -116,20 +111,39 @@ pub enum PacketError {
 }
 
 impl Packet {
-    /// Reads the text of one frame.
+    /// Reads the text of one frame, within the default [`Limits`].
     pub fn decode(text: &[u8]) -> Result<Self, PacketError> {
-        Self::from_value(lpc::decode(text)?)
+        Self::decode_with(text, &Limits::DEFAULT)
+    }
+
+    /// Reads the text of one frame, within limits of one's own.
+    pub fn decode_with(text: &[u8], limits: &Limits) -> Result<Self, PacketError> {
+        Self::from_value(lpc::decode_with(text, limits)?)
     }
 
     /// Reads a packet from its array.
     pub fn from_value(value: Value) -> Result<Self, PacketError> {
-        let mut fields = Fields::new(value)?;
+        let (kind, rest) = split(value).ok_or(PacketError::NoHeader)?;
+        if rest.len() + 1 < header::ELEMENTS {
+            return Err(PacketError::NoHeader);
+        }
+        Self::read(kind, rest).map_err(|refused| *refused)
+    }
+
+    fn read(kind: String, rest: std::vec::IntoIter<Value>) -> Result<Self, Refused> {
+        let mut fields = Fields::new(&kind, header::ELEMENTS, rest);
         let header = Header::read(&mut fields)?;
-        let body = Body::read(fields)?;
+        let body = match Body::read(&kind, &mut fields)? {
+            Some(body) => body,
+            None => {
+                let fields = fields.rest();
+                Body::Unknown(Unknown { kind, fields })
+            }
+        };
         Ok(Self { header, body })
     }
 
-    /// Writes the packet as the text of a frame.
+    /// Writes the packet as the text of a frame, within the default [`Limits`].
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
         self.encode_with(&Limits::DEFAULT)
     }
@@ -148,13 +162,18 @@ impl Packet {
         builder.finish()
     }
 
-    /// The packet's type, as on the wire.
+    /// The packet's type, as on the wire. The peer chooses it: as a label of a metric take [`Body::label`].
     pub fn kind(&self) -> &str {
         self.body.kind()
     }
 
     fn write(&self, sink: &mut impl Sink) {
-        sink.open(Bracket::Array, self.body.elements());
+        let fields = match &self.body {
+            Body::Unknown(unknown) => unknown.fields.len(),
+            // Known types have too few to reach a limit.
+            _ => 0,
+        };
+        sink.open(Bracket::Array, header::ELEMENTS + fields);
         sink.string(self.kind());
         self.header.write(sink);
         self.body.write(sink);
@@ -162,59 +181,24 @@ impl Packet {
     }
 }
 
-/// `match` over every type, with the same expression for each that has a [`Layout`].
-macro_rules! each_body {
-    ($body:expr, $typed:ident => $do:expr, $unknown:ident => $else:expr) => {
-        match $body {
-            Body::StartupReq3($typed) => $do,
-            Body::StartupReply($typed) => $do,
-            Body::Mudlist($typed) => $do,
-            Body::ChanlistReply($typed) => $do,
-            Body::ChannelListen($typed) => $do,
-            Body::ChannelMessage($typed) => $do,
-            Body::Tell($typed) => $do,
-            Body::Error($typed) => $do,
-            Body::Unknown($unknown) => $else,
-        }
+/// The type's name, and the elements that follow it.
+pub(crate) fn split(packet: Value) -> Option<(String, std::vec::IntoIter<Value>)> {
+    let Value::Array(items) = packet else {
+        return None;
     };
-}
-
-impl Body {
-    /// The packet's type, as on the wire.
-    pub fn kind(&self) -> &str {
-        each_body!(self, typed => kind_of(typed), unknown => &unknown.kind)
-    }
-
-    fn read(fields: Fields) -> Result<Self, PacketError> {
-        Ok(match fields.kind() {
-            StartupReq3::KIND => Body::StartupReq3(Box::new(fields.all()?)),
-            StartupReply::KIND => Body::StartupReply(fields.all()?),
-            Mudlist::KIND => Body::Mudlist(fields.all()?),
-            ChanlistReply::KIND => Body::ChanlistReply(fields.all()?),
-            ChannelListen::KIND => Body::ChannelListen(fields.all()?),
-            ChannelMessage::KIND => Body::ChannelMessage(fields.all()?),
-            Tell::KIND => Body::Tell(fields.all()?),
-            ErrorPacket::KIND => Body::Error(Box::new(fields.all()?)),
-            _ => Body::Unknown(fields.rest()),
-        })
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        each_body!(self, typed => typed.write(sink), unknown => {
-            unknown.fields.iter().for_each(|field| sink.value(field));
-        });
-    }
-
-    /// How many elements the whole packet has.
-    fn elements(&self) -> usize {
-        each_body!(self, typed => elements_of(typed), unknown => header::ELEMENTS + unknown.fields.len())
+    let mut rest = items.into_iter();
+    match rest.next() {
+        Some(Value::String(kind)) => Some((kind, rest)),
+        _ => None,
     }
 }
 
-fn kind_of<L: Layout>(_: &L) -> &'static str {
-    L::KIND
+/// Of a packet inside another its type, of any other value that it is an int, an array, ...
+pub(crate) fn kind_or_type(packet: &Value) -> &str {
+    inner_kind(packet).unwrap_or(packet.type_name())
 }
 
-fn elements_of<L: Layout>(_: &L) -> usize {
-    L::ELEMENTS
+/// The type of a packet inside another.
+pub(crate) fn inner_kind(packet: &Value) -> Option<&str> {
+    packet.as_array()?.first()?.as_str()
 }

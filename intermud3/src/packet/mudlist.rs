@@ -1,30 +1,28 @@
 //! The muds a router knows.
 
-use super::PacketError;
-use super::fields::{Fields, Layout};
-use crate::lpc::{Bracket, Sink};
+use crate::layout::{Field, Fields, Layout, Refused, layout};
+use crate::lpc::Sink;
 use crate::{Mapping, Value};
 
-/// `mudlist`: muds that are new or changed. 8 elements; the last is a mapping of name to entry, or to 0 for a
-/// mud that is gone for good.
-///
-/// `({"mudlist",5,"*test",0,"MudA",0,14,(["MudB":({-1,"127.0.0.3",4000,0,0,...}),"Gone":0,]),})`
-///
-/// Always a part of the whole: merge it. Dead Souls sends chunks of ten with random ids, then the list again
-/// one mud at a time to target 0. Believe it only when it comes from the router's name.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mudlist {
-    /// A counter of the router's, or a random number for a part of a list.
-    pub id: i64,
-    /// Names and entries, in the order of the packet; `None` for a mud that was deleted.
-    pub muds: Vec<(String, Option<MudEntry>)>,
+layout! {
+    /// `mudlist`: muds that are new or changed. 8 elements; the last is a mapping of name to entry, or to 0 for a
+    /// mud that is gone for good.
+    ///
+    /// `({"mudlist",5,"*test",0,"MudA",0,14,(["MudB":({-1,"127.0.0.3",4000,0,0,...}),"Gone":0,]),})`
+    ///
+    /// Always a part of the whole: merge it. Dead Souls sends chunks of ten with random ids, then the list again
+    /// one mud at a time to target 0. Believe it only when it comes from the router's name.
+    pub struct Mudlist {
+        /// A counter of the router's, or a random number for a part of a list.
+        id: i64,
+        /// Names and entries, in the order of the packet; `None` for a mud that was deleted.
+        muds: Vec<(String, Option<MudEntry>)>,
+    }
 }
 
 /// What a router tells about a mud: `({state,ip,player_port,imud_tcp_port,imud_udp_port,mudlib,base_mudlib,
-/// driver,mud_type,open_status,admin_email,services,other_data})`, 13 elements.
-///
-/// Of muds of older protocols Dead Souls leaves `admin_email` and `other_data` out (11 elements), or also puts
-/// a `restart_delay` behind the state (12). Both are read; 13 are written. A text that is 0 reads as empty.
+/// driver,mud_type,open_status,admin_email,services,other_data})`, 13 elements, or as its [`EntryForm`] says. A
+/// text that is 0 reads as empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MudEntry {
     /// -1 up, 0 down, a positive number: expected up in that many seconds (never seen).
@@ -53,6 +51,21 @@ pub struct MudEntry {
     pub services: Mapping,
     /// Anything else: a mapping or 0.
     pub other_data: Value,
+    /// Which of these are on the wire.
+    pub form: EntryForm,
+}
+
+/// How a [`MudEntry`] is laid out. Dead Souls has shorter entries for muds, and towards muds, of protocols 1
+/// and 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EntryForm {
+    /// All 13 elements.
+    #[default]
+    Full,
+    /// Without `admin_email` and `other_data`: 11 elements.
+    Old,
+    /// As `Old`, with a `restart_delay` behind the state: 12 elements.
+    OldWithRestartDelay(i64),
 }
 
 impl MudEntry {
@@ -67,95 +80,50 @@ impl MudEntry {
     }
 }
 
-const ELEMENTS: usize = 13;
-const WITHOUT_EMAIL_AND_OTHER: usize = 11;
-const WITH_RESTART_DELAY: usize = 12;
+impl Layout for MudEntry {
+    const FIELDS: std::ops::RangeInclusive<usize> = 11..=13;
 
-impl Layout for Mudlist {
-    const KIND: &'static str = "mudlist";
-    const ELEMENTS: usize = 8;
-
-    fn read(fields: &mut Fields) -> Result<Self, PacketError> {
-        let id = fields.int("mudlist_id")?;
-        let muds = fields.mapping("info")?;
-        let muds =
-            muds.into_iter().map(|(name, entry)| read_pair(fields, name, entry)).collect::<Result<_, _>>()?;
-        Ok(Self { id, muds })
-    }
-
-    fn write(&self, sink: &mut impl Sink) {
-        sink.int(self.id);
-        sink.open(Bracket::Mapping, self.muds.len());
-        for (name, entry) in &self.muds {
-            sink.key(name);
-            match entry {
-                Some(entry) => entry.write(sink),
-                None => sink.int(0),
-            }
-        }
-        sink.close(Bracket::Mapping);
-    }
-}
-
-fn read_pair(packet: &Fields, name: Value, entry: Value) -> Result<(String, Option<MudEntry>), PacketError> {
-    let Value::String(name) = name else {
-        return Err(packet.wrong_type("mud name", "a string", &name));
-    };
-    let entry = match entry {
-        Value::Int(0) => None,
-        Value::Array(items) => Some(MudEntry::read(&mut Fields::nested("mudlist entry", items))?),
-        other => return Err(packet.wrong_type("mud entry", "an array or 0", &other)),
-    };
-    Ok((name, entry))
-}
-
-impl MudEntry {
-    fn read(fields: &mut Fields) -> Result<Self, PacketError> {
-        let state = fields.int("state")?;
-        let old = match fields.elements() {
-            ELEMENTS => false,
-            WITHOUT_EMAIL_AND_OTHER => true,
-            WITH_RESTART_DELAY => {
-                fields.int("restart_delay")?;
-                true
-            }
-            _ => return Err(fields.wrong_count(ELEMENTS)),
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Refused> {
+        let state = fields.next("state")?;
+        let form = match fields.count() {
+            11 => EntryForm::Old,
+            12 => EntryForm::OldWithRestartDelay(fields.next("restart_delay")?),
+            _ => EntryForm::Full,
         };
+        let full = form == EntryForm::Full;
         Ok(Self {
             state,
             address: fields.text("address")?,
-            player_port: fields.int("player_port")?,
-            imud_tcp_port: fields.int("imud_tcp_port")?,
-            imud_udp_port: fields.int("imud_udp_port")?,
+            player_port: fields.next("player_port")?,
+            imud_tcp_port: fields.next("imud_tcp_port")?,
+            imud_udp_port: fields.next("imud_udp_port")?,
             mudlib: fields.text("mudlib")?,
             base_mudlib: fields.text("base_mudlib")?,
             driver: fields.text("driver")?,
             mud_type: fields.text("mud_type")?,
             open_status: fields.text("open_status")?,
-            admin_email: if old { String::new() } else { fields.text("admin_email")? },
-            services: read_services(fields)?,
+            admin_email: if full { fields.text("admin_email")? } else { String::new() },
+            services: fields.next("services")?,
             other_data: fields.value(),
+            form,
         })
     }
 
     fn write(&self, sink: &mut impl Sink) {
-        sink.open(Bracket::Array, ELEMENTS);
         sink.int(self.state);
-        sink.string(&self.address);
+        if let EntryForm::OldWithRestartDelay(delay) = self.form {
+            sink.int(delay);
+        }
+        self.address.write(sink);
         [self.player_port, self.imud_tcp_port, self.imud_udp_port].into_iter().for_each(|n| sink.int(n));
-        let texts = [&self.mudlib, &self.base_mudlib, &self.driver, &self.mud_type];
-        texts.into_iter().chain([&self.open_status, &self.admin_email]).for_each(|text| sink.string(text));
-        sink.mapping(&self.services);
-        sink.value(&self.other_data);
-        sink.close(Bracket::Array);
-    }
-}
-
-/// A mapping; 0 reads as an empty one.
-fn read_services(fields: &mut Fields) -> Result<Mapping, PacketError> {
-    match fields.value() {
-        Value::Mapping(services) => Ok(services),
-        Value::Int(0) => Ok(Mapping::new()),
-        other => Err(fields.wrong_type("services", "a mapping", &other)),
+        let texts = [&self.mudlib, &self.base_mudlib, &self.driver, &self.mud_type, &self.open_status];
+        texts.into_iter().for_each(|text| sink.string(text));
+        if self.form == EntryForm::Full {
+            self.admin_email.write(sink);
+        }
+        self.services.write(sink);
+        if self.form == EntryForm::Full {
+            self.other_data.write(sink);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Framing.
 
+use std::time::{Duration, Instant};
+
 use bytes::{Bytes, BytesMut};
-use intermud3::frame::{MAX_INPUT, MAX_OUTPUT, append, split};
+use intermud3::frame::{MAX_INPUT, MAX_OUTPUT, Stall, append, split};
 use intermud3::{FrameError, MudModeCodec};
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -66,4 +68,50 @@ fn dead_souls_limit_holds_for_output() {
     assert_eq!(buffer[..4], 262_144_u32.to_be_bytes());
     let error = codec.encode(Bytes::from(vec![b'1'; MAX_OUTPUT]), &mut buffer).unwrap_err();
     assert_eq!(error.to_string(), "a frame of 262145 bytes, over the limit of 262144");
+}
+
+#[test]
+fn a_frame_incomplete_for_too_long_is_stalled() {
+    let (start, limit) = (Instant::now(), Duration::from_secs(30));
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (mut codec, mut buffer) = (MudModeCodec::new(), BytesMut::new());
+    let mut read = |codec: &mut MudModeCodec, bytes: &[u8]| {
+        buffer.extend_from_slice(bytes);
+        while codec.decode(&mut buffer).unwrap().is_some() {}
+    };
+
+    read(&mut codec, b"");
+    assert!(codec.check_stall(at(0), limit).is_ok());
+    assert!(codec.check_stall(at(1000), limit).is_ok(), "nothing has come, so nothing is missing");
+    read(&mut codec, b"\0\0\0\x041");
+    assert!(codec.check_stall(at(1000), limit).is_ok());
+    read(&mut codec, b"2");
+    assert!(codec.check_stall(at(1029), limit).is_ok(), "a byte more is no frame more");
+    let error = codec.check_stall(at(1030), limit).unwrap_err();
+    assert!(matches!(error, FrameError::Stalled { len: 6, waited } if waited == limit));
+    assert_eq!(error.to_string(), "a frame incomplete for 30 s, with 6 bytes of it here");
+    // The rest, and the beginning of the next, for which the time starts anew.
+    read(&mut codec, b"3\0\0\0");
+    assert!(codec.check_stall(at(1031), limit).is_ok());
+    assert!(codec.check_stall(at(1060), limit).is_ok());
+    assert!(codec.check_stall(at(1061), limit).is_err());
+    read(&mut codec, b"\0\x02x\0");
+    assert!(codec.check_stall(at(9999), limit).is_ok());
+}
+
+#[test]
+fn a_clock_that_goes_back_stalls_nothing() {
+    let (start, limit) = (Instant::now(), Duration::from_secs(30));
+    let mut stall = Stall::default();
+    stall.progress(1, false);
+    assert!(stall.check(start + limit, limit).is_ok());
+    assert!(stall.check(start, limit).is_ok());
+    assert!(stall.check(start + 2 * limit, limit).is_err());
+}
+
+#[test]
+fn a_stream_that_ends_inside_a_frame_is_an_error() {
+    let mut codec = MudModeCodec::new();
+    assert!(matches!(codec.decode_eof(&mut BytesMut::from(&b"\0\0\0\x041"[..])), Err(FrameError::Io(_))));
+    assert!(codec.decode_eof(&mut BytesMut::new()).unwrap().is_none());
 }

@@ -86,6 +86,8 @@ fn what_others_write_is_read() {
         (b"\"a\r\nb\"", string("a\n\nb")),
         (br#""a\nb""#, string("anb")),
         (b"\"a\x00b\\\x00c\"", string("a b c")),
+        (b"\"a\"\x00\x00", string("a")),
+        (b"12 \r\n\x00", 12.into()),
         (b"\"h\xe9llo\"", string("héllo")),
         (b"\"it\x92s\"", string("it’s")),
         (b"\"\xed\xa0\x80\"", string("í\u{a0}€")),
@@ -119,6 +121,8 @@ fn what_is_no_value_is_refused() {
         (b"\"", DecodeError::UnexpectedEnd { at: 1 }),
         (b"\"\\", DecodeError::UnexpectedEnd { at: 2 }),
         (b"\"\"x", DecodeError::UnexpectedByte { at: 2, byte: b'x' }),
+        (b"\"\r\"\r", DecodeError::UnexpectedByte { at: 3, byte: b'\r' }),
+        (b"1 x", DecodeError::UnexpectedByte { at: 2, byte: b'x' }),
         (b"(", DecodeError::UnexpectedEnd { at: 1 }),
         (b"({", DecodeError::UnexpectedEnd { at: 2 }),
         (b"({1,", DecodeError::UnexpectedEnd { at: 4 }),
@@ -150,6 +154,15 @@ fn nesting_ends_at_a_hundred_levels() {
     assert_eq!(decode(nested(101).as_bytes()), Err(DecodeError::TooDeep { at: 200, limit: 100 }));
     assert_eq!(decode("({".repeat(500_000).as_bytes()), Err(DecodeError::TooDeep { at: 200, limit: 100 }));
     assert_eq!(encode(&array([deepest])), Err(EncodeError::TooDeep { limit: 100 }));
+}
+
+#[test]
+fn no_limit_lets_a_peer_nest_so_deep_that_dropping_it_overflows_the_stack() {
+    let limits = Limits { depth: usize::MAX, ..Limits::DEFAULT };
+    let read = |levels| decode_with(nested(levels).as_bytes(), &limits);
+    assert!(read(Limits::MAX_DEPTH).is_ok());
+    assert!(matches!(read(Limits::MAX_DEPTH + 1), Err(DecodeError::TooDeep { .. })));
+    assert!(matches!(read(100_000), Err(DecodeError::TooDeep { .. })));
 }
 
 #[test]

@@ -1,80 +1,139 @@
-//! Faults on request: a listener of its own, and the client of it.
+//! Faults on request: HTTP on a port of its own, and the client of it.
 //!
-//! One request a line, `cut MUD`, `restore MUD` or `muds`; the answer is any number of lines and then `ok`,
-//! or `error` and a reason. `muds` gives a line a mud: `up` or `down`, `cut` or `-`, the address, the name,
-//! with tabs between them.
+//! | request | |
+//! |---|---|
+//! | `GET /muds`, `/channels`, `/links` | lists, as JSON: [`MudInfo`], [`ChannelInfo`], [`LinkInfo`] |
+//! | `POST /muds/NAME/cut`, `/restore` | [`RunningRouter::cut`], [`RunningRouter::restore`] |
+//! | `POST /muds/NAME/half-open`, `/resume` | [`RunningRouter::half_open`], [`RunningRouter::resume`] |
+//! | `POST /muds/NAME/delay?ms=N` | [`RunningRouter::delay`] |
+//! | `POST /muds/NAME/slice?bytes=N` | [`RunningRouter::slice`]; 1 if not given |
+//! | `POST /muds/NAME/raw` | [`RunningRouter::send_raw`] of the body |
+//! | `POST /muds/NAME/packet` | [`RunningRouter::send_packet`] of the body |
+//! | `POST /restart` | [`RunningRouter::restart`] |
+//!
+//! A name is percent-encoded. The answer to what has none is 204; 404 when the mud has no link.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
-use crate::{MudInfo, RunningRouter};
-
-/// The longest line.
-const MAX_LINE: usize = 4_096;
-
-/// Listens for requests until the future is dropped.
-pub async fn serve(listener: TcpListener, router: RunningRouter) -> io::Result<()> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        // One at a time is enough for a person or a script, and bounds what a broken one can hold.
-        if let Err(error) = answer_all(stream, &router).await {
-            tracing::debug!(%error, "control connection");
-        }
-    }
-}
-
-async fn answer_all(stream: TcpStream, router: &RunningRouter) -> Result<(), LinesCodecError> {
-    let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_LINE));
-    while let Some(line) = lines.next().await {
-        for answer in answer(&line?, router).await {
-            lines.feed(answer).await?;
-        }
-        SinkExt::<String>::flush(&mut lines).await?;
-    }
-    Ok(())
-}
-
-async fn answer(line: &str, router: &RunningRouter) -> Vec<String> {
-    match line.split_once(' ').unwrap_or((line, "")) {
-        ("cut", mud) if !mud.is_empty() => router.cut(mud).await,
-        ("restore", mud) if !mud.is_empty() => router.restore(mud).await,
-        ("muds", "") => {
-            let muds = router.muds().await;
-            return muds.iter().map(describe).chain(["ok".to_owned()]).collect();
-        }
-        _ => return vec!["error expected `cut MUD`, `restore MUD` or `muds`".to_owned()],
-    }
-    vec!["ok".to_owned()]
-}
-
-fn describe(mud: &MudInfo) -> String {
-    let state = if mud.up { "up" } else { "down" };
-    let cut = if mud.cut { "cut" } else { "-" };
-    format!("{state}\t{cut}\t{}\t{}", mud.address, mud.name.escape_debug())
-}
-
-/// Sends one request; the lines of the answer without the last.
-pub async fn request(control: impl ToSocketAddrs, request: &str) -> io::Result<Vec<String>> {
-    let stream = TcpStream::connect(control).await?;
-    let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_LINE));
-    lines.send(request).await.map_err(io::Error::other)?;
-    let mut answer = Vec::new();
-    while let Some(line) = lines.next().await {
-        let line = line.map_err(io::Error::other)?;
-        if line == "ok" {
-            return Ok(answer);
-        }
-        if let Some(reason) = line.strip_prefix("error ") {
-            return Err(io::Error::other(reason.to_owned()));
-        }
-        answer.push(line);
-    }
-    Err(io::ErrorKind::UnexpectedEof.into())
-}
+use crate::{ChannelInfo, LinkInfo, MudInfo, RunningRouter};
 
 /// Where the program listens for requests unless told otherwise.
-pub const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8788);
+pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+
+/// The most a request or an answer may have.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Answers requests until the future is dropped.
+pub async fn serve(listener: TcpListener, router: RunningRouter) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/muds", get(muds))
+        .route("/channels", get(channels))
+        .route("/links", get(links))
+        .route("/muds/{mud}/{action}", post(act))
+        .route("/restart", post(restart))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    axum::serve(listener, routes.with_state(router)).await
+}
+
+async fn muds(State(router): State<RunningRouter>) -> Json<Vec<MudInfo>> {
+    Json(router.muds().await)
+}
+
+async fn channels(State(router): State<RunningRouter>) -> Json<Vec<ChannelInfo>> {
+    Json(router.channels().await)
+}
+
+async fn links(State(router): State<RunningRouter>) -> Json<Vec<LinkInfo>> {
+    Json(router.links().await)
+}
+
+async fn restart(State(router): State<RunningRouter>) -> StatusCode {
+    router.restart().await;
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+struct Options {
+    #[serde(default)]
+    ms: u64,
+    #[serde(default = "one")]
+    bytes: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+type Failure = (StatusCode, String);
+
+async fn act(
+    State(router): State<RunningRouter>,
+    Path((mud, action)): Path<(String, String)>,
+    Query(options): Query<Options>,
+    body: Bytes,
+) -> Result<StatusCode, Failure> {
+    let has_link = match &*action {
+        "half-open" => router.half_open(&mud).await,
+        "resume" => router.resume(&mud).await,
+        "raw" => router.send_raw(&mud, body).await,
+        "packet" => router.send_packet(&mud, body).await,
+        _ => {
+            match &*action {
+                "cut" => router.cut(&mud).await,
+                "restore" => router.restore(&mud).await,
+                "delay" => router.delay(&mud, Duration::from_millis(options.ms)).await,
+                "slice" => router.slice(&mud, options.bytes).await,
+                _ => return Err((StatusCode::NOT_FOUND, format!("there is no action {action:?}"))),
+            }
+            true
+        }
+    };
+    if has_link {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err((StatusCode::NOT_FOUND, format!("{mud:?} has no link")))
+    }
+}
+
+/// The path of an action on a mud.
+pub fn path(mud: &str, action: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    format!("/muds/{}/{action}", mud.bytes().map(encode).collect::<String>())
+}
+
+/// Sends one request; the body of the answer, which is an error unless the status is 2xx.
+pub async fn request(
+    control: impl ToSocketAddrs,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(control).await?;
+    let len = body.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: i3-router\r\nContent-Length: {len}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await?;
+    let mut answer = Vec::new();
+    stream.take(MAX_BODY as u64).read_to_end(&mut answer).await?;
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let body = answer.split_off(head + 4);
+    let status = answer.split(|byte| *byte == b' ').nth(1);
+    if status.is_some_and(|status| status.starts_with(b"2")) {
+        return Ok(body);
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&body).into_owned()))
+}

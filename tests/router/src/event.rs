@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use intermud3::Packet;
 
-use crate::core::Conn;
+use crate::core::{Conn, TextError};
 
 /// Something that happened at the router.
 #[derive(Debug, Clone)]
@@ -15,6 +15,11 @@ pub enum Event {
     Connected {
         /// The connection.
         conn: Conn,
+        /// From where.
+        address: IpAddr,
+    },
+    /// A connection was closed as soon as it came, because of another one in the same clock second.
+    TurnedAway {
         /// From where.
         address: IpAddr,
     },
@@ -27,6 +32,15 @@ pub enum Event {
         /// The text of the frame.
         text: Bytes,
     },
+    /// It was dropped, because it is not what a driver reads.
+    Unreadable {
+        /// The connection.
+        conn: Conn,
+        /// The mud registered on it.
+        mud: Option<String>,
+        /// What is wrong with it.
+        error: TextError,
+    },
     /// A mud was accepted.
     Registered {
         /// The connection.
@@ -34,7 +48,7 @@ pub enum Event {
         /// The mud.
         mud: String,
     },
-    /// A `startup-req-3` was not answered.
+    /// A startup request was not accepted.
     Refused {
         /// The connection.
         conn: Conn,
@@ -43,6 +57,15 @@ pub enum Event {
         /// Why.
         why: Refusal,
     },
+    /// A connection is one with another router.
+    Linked {
+        /// The connection.
+        conn: Conn,
+        /// The router.
+        router: String,
+    },
+    /// Everything is closed and starts again.
+    Restarted,
     /// A connection ended, by whomever.
     Closed {
         /// The connection.
@@ -52,11 +75,13 @@ pub enum Event {
     },
 }
 
-/// Why a mud was met with silence.
+/// Why a mud was met with silence. On a link that is registered under the same name some of these are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Wrong number or types of fields.
     Malformed,
+    /// Not one of the protocols 1 to 3.
+    UnknownProtocol(i64),
     /// No name.
     NoName,
     /// Addressed to another router.
@@ -65,6 +90,12 @@ pub enum Refusal {
     WrongPassword,
     /// The name is connected from another address or with another password.
     Taken,
+    /// A new name, and its address has 33 muds.
+    AddressLimit,
+    /// Its address gave too many wrong passwords.
+    Blacklisted,
+    /// It sent too much and is ignored for a while.
+    Flood,
     /// Cut off by a test.
     Cut,
     /// The router knows as many muds as it can.
@@ -110,12 +141,16 @@ impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Event::Connected { conn, address } => write!(f, "{conn} connected from {address}"),
+            Event::TurnedAway { address } => write!(f, "turned a connection from {address} away"),
             Event::Received { conn, text, .. } => match Packet::decode(text) {
                 Ok(packet) => write!(f, "{conn} sent {packet}"),
                 Err(error) => write!(f, "{conn} sent {} bytes that are no packet: {error}", text.len()),
             },
+            Event::Unreadable { conn, error, .. } => write!(f, "{conn} was not understood: {error}"),
             Event::Registered { conn, mud } => write!(f, "{conn} registered as {mud:?}"),
             Event::Refused { conn, mud, why } => write!(f, "{conn} refused as {mud:?}: {why:?}"),
+            Event::Linked { conn, router } => write!(f, "{conn} is the router {router:?}"),
+            Event::Restarted => f.write_str("closed everything and started again"),
             Event::Closed { conn, mud: Some(mud) } => write!(f, "{conn} closed, was {mud:?}"),
             Event::Closed { conn, mud: None } => write!(f, "{conn} closed"),
         }

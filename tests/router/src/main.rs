@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use i3_router::{Config, Router, control};
+use i3_router::{Config, Peer, Router, Ways, control};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+mod ctl;
 
 /// An Intermud-3 router for tests. Serves until SIGTERM or Ctrl-C.
 #[derive(Parser)]
@@ -23,7 +25,7 @@ struct Cli {
 
 #[derive(Args)]
 struct Serve {
-    /// Where muds connect
+    /// Where muds and other routers connect
     #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)))]
     listen: SocketAddr,
     /// The router's name
@@ -35,18 +37,40 @@ struct Serve {
     /// What the router tells muds its own address is [default: the address at which a mud reached it]
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
-    /// From a mud's registration to the news of it in the mudlist
-    #[arg(long, value_name = "MS", default_value_t = 100)]
-    up_delay: u64,
-    /// From a mud's end to the news of it in the mudlist
-    #[arg(long, value_name = "MS", default_value_t = 100)]
-    down_delay: u64,
+    /// Have the limits and the pace of the real router
+    #[arg(long)]
+    strict: bool,
+    /// Whose habits to have
+    #[arg(long, value_enum, default_value = "dead-souls")]
+    family: Family,
+    /// From a mud's registration to the news of it in the mudlist [default: 100; 1000 with --strict]
+    #[arg(long, value_name = "MS")]
+    up_delay: Option<u64>,
+    /// From a mud's end to the news of it in the mudlist [default: 100; 11000 with --strict]
+    #[arg(long, value_name = "MS")]
+    down_delay: Option<u64>,
+    /// Close every link when an array has more elements than this
+    #[arg(long, value_name = "N")]
+    crash_above: Option<usize>,
+    /// Another router to exchange muds and channels with; may be repeated. One of the two has to know the
+    /// address, and only one should
+    #[arg(long = "peer", value_name = "NAME[=ADDR]", value_parser = peer)]
+    peers: Vec<(String, Option<SocketAddr>)>,
+    /// What routers say to each other first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    peer_password: i64,
     /// Where `i3-router ctl` connects
     #[arg(long, value_name = "ADDR", default_value_t = control::DEFAULT)]
     control: SocketAddr,
     /// The form of the log on stderr; RUST_LOG sets its level
     #[arg(long, value_enum, default_value = "text")]
     log: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Family {
+    DeadSouls,
+    CoffeeMud,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,37 +81,15 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make faults in a running router
-    Ctl {
-        /// The router's control address
-        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8788")]
-        control: String,
-        #[command(subcommand)]
-        request: Request,
-    },
-}
-
-#[derive(Subcommand)]
-enum Request {
-    /// Close a mud's link and let it register no more
-    Cut {
-        /// The mud's name
-        mud: String,
-    },
-    /// Let a mud register again
-    Restore {
-        /// The mud's name
-        mud: String,
-    },
-    /// List the muds known: up or down, cut or -, address, name
-    Muds,
+    /// Look into a running router, and make faults in it
+    Ctl(ctl::Ctl),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Command::Ctl { control, request }) => ask(&control, &request).await,
+        Some(Command::Ctl(ctl)) => ctl.run().await,
         None => serve(cli.serve).await,
     };
     match done {
@@ -97,17 +99,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-async fn ask(control: &str, request: &Request) -> Result<(), Box<dyn Error>> {
-    let line = match request {
-        Request::Cut { mud } => format!("cut {mud}"),
-        Request::Restore { mud } => format!("restore {mud}"),
-        Request::Muds => "muds".to_owned(),
-    };
-    let answer = control::request(control, &line).await.map_err(|error| format!("{control}: {error}"))?;
-    answer.iter().for_each(|line| println!("{line}"));
-    Ok(())
 }
 
 async fn serve(args: Serve) -> Result<(), Box<dyn Error>> {
@@ -132,7 +123,10 @@ async fn serve(args: Serve) -> Result<(), Box<dyn Error>> {
 }
 
 fn config(args: Serve) -> Config {
-    let default = Config::default();
+    let default = if args.strict { Config::strict() } else { Config::default() };
+    let ms = |given: Option<u64>, default| given.map_or(default, Duration::from_millis);
+    let password = args.peer_password;
+    let peer = |(name, address)| Peer { name, address, password };
     Config {
         listen: args.listen,
         name: args.name,
@@ -142,10 +136,22 @@ fn config(args: Serve) -> Config {
             None => address,
         }),
         channels: if args.channels.is_empty() { default.channels } else { args.channels },
-        up_delay: Duration::from_millis(args.up_delay),
-        down_delay: Duration::from_millis(args.down_delay),
-        seed: None,
+        ways: match args.family {
+            Family::DeadSouls => Ways::DEAD_SOULS,
+            Family::CoffeeMud => Ways::COFFEE_MUD,
+        },
+        up_delay: ms(args.up_delay, default.up_delay),
+        down_delay: ms(args.down_delay, default.down_delay),
+        crash_above: args.crash_above,
+        peers: args.peers.into_iter().map(peer).collect(),
+        ..default
     }
+}
+
+fn peer(text: &str) -> Result<(String, Option<SocketAddr>), String> {
+    let (name, address) = text.split_once('=').map_or((text, None), |(name, address)| (name, Some(address)));
+    let address = address.map(|address| address.parse().map_err(|error| format!("{address}: {error}")));
+    Ok((name.to_owned(), address.transpose()?))
 }
 
 fn log(format: LogFormat) {

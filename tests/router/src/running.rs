@@ -13,16 +13,19 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::core::{Conn, Core, MudInfo, Output};
+use crate::core::{ChannelInfo, Conn, Core, LinkInfo, MudInfo, Output};
 use crate::journal::Journal;
-use crate::link::Link;
-use crate::{Config, Event, Mark};
+use crate::link::{Faults, Link, Setup};
+use crate::{Config, Event, Mark, Peer};
 
 /// Connections at a time; more are closed at once.
 const MAX_LINKS: usize = 8_192;
 
 /// What may wait for the task that has the state. Readers wait when it is full.
 const MAX_INPUTS: usize = 1_024;
+
+/// Between two attempts to reach a peer.
+const REDIAL: Duration = Duration::from_millis(500);
 
 /// Starts routers.
 pub struct Router;
@@ -37,13 +40,18 @@ impl Router {
         let tasks = TaskTracker::new();
         let journal = Arc::new(Journal::new());
         let state = State {
-            core: Core::new(&config),
+            core: Core::new(&config, now()),
             links: HashMap::new(),
+            dialled: HashMap::new(),
+            faults: HashMap::new(),
             last: 0,
             inputs: inputs.clone(),
             journal: journal.clone(),
             stop: stop.clone(),
+            send_buffer: config.send_buffer,
+            nul: config.ways.nul,
         };
+        config.peers.into_iter().for_each(|peer| state.dial(peer, Duration::ZERO));
         tasks.spawn(stop.clone().run_until_cancelled_owned(accept(listener, inputs.clone())));
         tasks.spawn(stop.clone().run_until_cancelled_owned(state.run(inbox)));
         tasks.close();
@@ -80,22 +88,80 @@ impl RunningRouter {
         &self.shared.name
     }
 
+    /// The muds it knows, by name.
+    pub async fn muds(&self) -> Vec<MudInfo> {
+        self.run(|state| state.core.muds()).await.unwrap_or_default()
+    }
+
+    /// The channels it knows, by name.
+    pub async fn channels(&self) -> Vec<ChannelInfo> {
+        self.run(|state| state.core.channels()).await.unwrap_or_default()
+    }
+
+    /// The connections there are, the oldest first.
+    pub async fn links(&self) -> Vec<LinkInfo> {
+        self.run(|state| state.core.links()).await.unwrap_or_default()
+    }
+
     /// Closes a mud's link and lets it register no more: connections are accepted and meet silence. The mud
     /// need not be known.
     pub async fn cut(&self, mud: &str) {
         let mud = mud.to_owned();
-        self.ask(|done| Input::Cut(mud, done)).await;
+        self.run(move |state| {
+            let outputs = state.core.cut(now(), &mud);
+            state.apply(outputs);
+        })
+        .await;
     }
 
     /// Lets a mud register again.
     pub async fn restore(&self, mud: &str) {
         let mud = mud.to_owned();
-        self.ask(|done| Input::Restore(mud, done)).await;
+        self.run(move |state| state.core.restore(&mud)).await;
     }
 
-    /// The muds it knows, by name.
-    pub async fn muds(&self) -> Vec<MudInfo> {
-        self.ask(Input::Muds).await.unwrap_or_default()
+    /// Stops reading from and writing to a mud's link, and leaves it open, like a link whose other end is
+    /// gone without a word. Whether there is such a link; a mud that is not registered has the one on which it
+    /// asked last.
+    pub async fn half_open(&self, mud: &str) -> bool {
+        self.change_faults(mud, |faults| faults.frozen = true).await
+    }
+
+    /// Reads and writes again.
+    pub async fn resume(&self, mud: &str) -> bool {
+        self.change_faults(mud, |faults| faults.frozen = false).await
+    }
+
+    /// From now on writes everything to a mud so much later, on its later links, too.
+    pub async fn delay(&self, mud: &str, delay: Duration) {
+        self.change_lasting_faults(mud, move |faults| faults.delay = delay).await;
+    }
+
+    /// From now on writes to a mud so many bytes at a time, on its later links, too; 0 for no such thing.
+    pub async fn slice(&self, mud: &str, size: usize) {
+        self.change_lasting_faults(mud, move |faults| faults.slice = size).await;
+    }
+
+    /// Sends bytes to a mud as they are, without a header. Whether there is a link.
+    pub async fn send_raw(&self, mud: &str, bytes: impl Into<Bytes>) -> bool {
+        let bytes = bytes.into();
+        self.on_link(mud, move |link| link.send_raw(bytes)).await
+    }
+
+    /// Sends a text to a mud as a frame. Whether there is a link.
+    pub async fn send_packet(&self, mud: &str, text: impl Into<Bytes>) -> bool {
+        let text = text.into();
+        self.on_link(mud, move |link| link.send(&text)).await
+    }
+
+    /// Closes every link and goes on with what the real router saves: muds, passwords, channels, and who
+    /// listens to them.
+    pub async fn restart(&self) {
+        self.run(|state| {
+            let outputs = state.core.restart(now());
+            state.apply(outputs);
+        })
+        .await;
     }
 
     /// A place in the sequence of events: now.
@@ -120,27 +186,48 @@ impl RunningRouter {
         self.shared.tasks.wait().await;
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Input) -> Option<T> {
+    /// Has the task that has the state do something. None: the router has ended.
+    async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T + Send + 'static) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.shared.inputs.send(question(answer)).await.ok()?;
+        let job = Box::new(move |state: &mut State| {
+            // Nobody may be waiting any more.
+            let _ = answer.send(job(state));
+        });
+        self.shared.inputs.send(Input::Run(job)).await.ok()?;
         answered.await.ok()
+    }
+
+    async fn on_link(&self, mud: &str, job: impl FnOnce(&Link) + Send + 'static) -> bool {
+        let mud = mud.to_owned();
+        let done = self.run(move |state| state.link_of(&mud).map(job).is_some()).await;
+        done.unwrap_or_default()
+    }
+
+    async fn change_faults(&self, mud: &str, change: impl FnOnce(&mut Faults) + Send + 'static) -> bool {
+        self.on_link(mud, |link| link.change_faults(change)).await
+    }
+
+    async fn change_lasting_faults(&self, mud: &str, change: impl FnOnce(&mut Faults) + Send + 'static) {
+        let mud = mud.to_owned();
+        self.run(move |state| state.change_lasting_faults(mud, change)).await;
     }
 }
 
 /// What the task that has the state is told.
 pub(crate) enum Input {
     Accepted(TcpStream, SocketAddr),
+    Dialled(TcpStream, SocketAddr, Peer),
     Frame(Conn, Bytes),
     Closed(Conn),
-    Cut(String, oneshot::Sender<()>),
-    Restore(String, oneshot::Sender<()>),
-    Muds(oneshot::Sender<Vec<MudInfo>>),
+    Run(Box<dyn FnOnce(&mut State) + Send>),
 }
 
 async fn accept(listener: TcpListener, inputs: mpsc::Sender<Input>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // At once; until then tokio takes it for blocked.
+                let _ = stream.writable().await;
                 if inputs.send(Input::Accepted(stream, peer)).await.is_err() {
                     return;
                 }
@@ -154,14 +241,38 @@ async fn accept(listener: TcpListener, inputs: mpsc::Sender<Input>) {
     }
 }
 
-struct State {
+/// Connects to a peer that has an address, however often it takes.
+async fn dial(peer: Peer, wait: Duration, inputs: mpsc::Sender<Input>) {
+    let Some(address) = peer.address else { return };
+    tokio::time::sleep(wait).await;
+    loop {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                let _ = stream.writable().await;
+                // Fails only when the router has ended.
+                let _ = inputs.send(Input::Dialled(stream, address, peer)).await;
+                return;
+            }
+            Err(error) => tracing::debug!(%error, router = peer.name, "cannot reach a peer"),
+        }
+        tokio::time::sleep(REDIAL).await;
+    }
+}
+
+pub(crate) struct State {
     core: Core,
     links: HashMap<Conn, Link>,
+    /// Links to peers, which are made again when they end.
+    dialled: HashMap<Conn, Peer>,
+    /// Faults for a mud's links to come.
+    faults: HashMap<String, Faults>,
     /// The number of the last connection.
     last: u64,
     inputs: mpsc::Sender<Input>,
     journal: Arc<Journal>,
     stop: CancellationToken,
+    send_buffer: usize,
+    nul: bool,
 }
 
 impl State {
@@ -185,24 +296,17 @@ impl State {
     fn take(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Accepted(stream, peer) => self.welcome(stream, peer).unwrap_or_default(),
-            Input::Frame(conn, text) => self.core.handle(now(), conn, text),
+            Input::Dialled(stream, address, peer) => self.join(stream, address, peer).unwrap_or_default(),
+            Input::Frame(conn, body) => self.core.handle(now(), conn, body),
             Input::Closed(conn) => {
                 self.links.remove(&conn);
+                if let Some(peer) = self.dialled.remove(&conn) {
+                    self.dial(peer, REDIAL);
+                }
                 self.core.disconnected(now(), conn)
             }
-            Input::Cut(mud, done) => {
-                let outputs = self.core.cut(now(), &mud);
-                // Nobody may be waiting any more.
-                let _ = done.send(());
-                outputs
-            }
-            Input::Restore(mud, done) => {
-                self.core.restore(&mud);
-                let _ = done.send(());
-                Vec::new()
-            }
-            Input::Muds(answer) => {
-                let _ = answer.send(self.core.muds());
+            Input::Run(job) => {
+                job(self);
                 Vec::new()
             }
         }
@@ -210,12 +314,35 @@ impl State {
 
     /// Takes a new connection on; None when it is gone again, or there are too many.
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr) -> Option<Vec<Output>> {
-        let local = stream.local_addr().ok().filter(|_| self.links.len() < MAX_LINKS)?;
+        let local = stream.local_addr().ok()?;
+        let conn = self.start_link(stream)?;
+        Some(self.core.connected(now(), conn, peer.ip(), local))
+    }
+
+    fn join(&mut self, stream: TcpStream, address: SocketAddr, peer: Peer) -> Option<Vec<Output>> {
+        let local = stream.local_addr().ok()?;
+        let conn = self.start_link(stream)?;
+        let outputs = self.core.dialled(now(), conn, &peer.name, address, local);
+        self.dialled.insert(conn, peer);
+        Some(outputs)
+    }
+
+    fn start_link(&mut self, stream: TcpStream) -> Option<Conn> {
+        if self.links.len() >= MAX_LINKS {
+            return None;
+        }
         stream.set_nodelay(true).ok()?;
         self.last += 1;
         let conn = Conn(self.last);
-        self.links.insert(conn, Link::start(conn, stream, self.inputs.clone(), &self.stop));
-        Some(self.core.connected(conn, peer.ip(), local))
+        let (inputs, stop) = (self.inputs.clone(), self.stop.clone());
+        let setup = Setup { conn, inputs, stop, send_buffer: self.send_buffer, nul: self.nul };
+        self.links.insert(conn, Link::start(stream, setup));
+        Some(conn)
+    }
+
+    fn dial(&self, peer: Peer, wait: Duration) {
+        let dial = dial(peer, wait, self.inputs.clone());
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(dial));
     }
 
     fn apply(&mut self, outputs: Vec<Output>) {
@@ -223,7 +350,7 @@ impl State {
             match output {
                 Output::Send { to, text } => {
                     if let Some(link) = self.links.get(&to) {
-                        link.send(text);
+                        link.send(&text);
                     }
                 }
                 Output::Close(conn) => {
@@ -231,9 +358,35 @@ impl State {
                 }
                 Output::Note(event) => {
                     tracing::info!("{event}");
+                    self.make_lasting_faults(&event);
                     self.journal.write(event);
                 }
             }
+        }
+    }
+
+    fn link_of(&self, mud: &str) -> Option<&Link> {
+        self.links.get(&self.core.link_of(mud)?)
+    }
+
+    fn change_lasting_faults(&mut self, mud: String, change: impl FnOnce(&mut Faults)) {
+        let mut faults = self.faults.get(&mud).copied().unwrap_or_default();
+        change(&mut faults);
+        if let Some(link) = self.link_of(&mud) {
+            link.change_faults(|now| *now = Faults { frozen: now.frozen, ..faults });
+        }
+        if faults == Faults::default() {
+            self.faults.remove(&mud);
+        } else if self.faults.len() < MAX_LINKS {
+            self.faults.insert(mud, faults);
+        }
+    }
+
+    /// A mud that comes back finds the faults it had.
+    fn make_lasting_faults(&self, event: &Event) {
+        let Event::Registered { conn, mud } = event else { return };
+        if let (Some(faults), Some(link)) = (self.faults.get(mud), self.links.get(conn)) {
+            link.change_faults(|now| *now = *faults);
         }
     }
 }

@@ -1,34 +1,45 @@
 //! The rules: what the router answers to what, as a state machine without sockets or clocks.
 //!
-//! Rule numbers are those of the observations of a Dead Souls router that this follows.
+//! Rule numbers are those of the observations of a Dead Souls router that this follows; each has a test of its
+//! name. A clock second is one since the start.
 
 mod channel;
+mod doors;
+mod flood;
+mod irn;
 mod lists;
+mod news;
+mod owner;
 mod route;
 mod startup;
+mod text;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::{Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use intermud3::packet::MudEntry;
-use intermud3::{Limits, Value, lpc};
+use intermud3::Value;
+use intermud3::packet::DEFAULT_TTL;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 
 use crate::{Config, Event};
 use channel::Channel;
+use doors::Doors;
+use flood::Flood;
+use lists::{Entry, Listing};
+use news::News;
+pub use text::TextError;
 
 /// The muds the router knows at most, and the names that may be cut off.
 const MAX_MUDS: usize = 8_192;
 
-/// What may be written: what Dead Souls writes, which is more than a careful sender would.
-const LIMITS: Limits = Limits { output_elements: 64_000, input_elements: 64_000, ..Limits::DEFAULT };
-
 /// A connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Conn(pub u64);
 
 impl Display for Conn {
@@ -54,68 +65,123 @@ pub enum Output {
 }
 
 /// A mud the router knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MudInfo {
     /// Its name.
     pub name: String,
-    /// Whether it is connected.
+    /// Whether it is connected, here or at a peer.
     pub up: bool,
     /// Where it connected from last.
     pub address: String,
     /// Whether a test has cut it off.
     pub cut: bool,
+    /// The peer it is connected to, if it is not connected here.
+    pub router: Option<String>,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: String,
+    /// The mud that made it, or the router.
+    pub owner: String,
+    /// The muds that listen, connected or not. None: nobody ever did.
+    pub listeners: Option<Vec<String>>,
+    /// The muds that may not.
+    pub banned: Vec<String>,
+}
+
+/// A connection and who is on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// The connection.
+    pub conn: Conn,
+    /// From where.
+    pub address: IpAddr,
+    /// The mud registered on it.
+    pub mud: Option<String>,
+    /// The name in its last startup request, answered or not.
+    pub asked: Option<String>,
+    /// The router on it.
+    pub router: Option<String>,
 }
 
 /// The state of a router.
 pub struct Core {
-    name: String,
-    advertise: Option<String>,
-    up_delay: Duration,
-    down_delay: Duration,
+    config: Config,
+    epoch: Instant,
     links: HashMap<Conn, Link>,
     muds: BTreeMap<String, Mud>,
     channels: BTreeMap<String, Channel>,
     cut: HashSet<String>,
-    /// Muds whose change is still to be told, and when.
-    deltas: BTreeMap<String, Instant>,
-    /// Links that are still to get the mudlist a second time, and when.
-    lists: BTreeMap<Conn, Instant>,
+    doors: Doors,
+    flood: Flood,
+    /// Muds that got news, which others will be told of.
+    news: BTreeMap<(Instant, i64), News>,
+    /// Muds that went, of which others will be told whatever is true then.
+    ended: BTreeSet<(Instant, String)>,
+    /// What is left of the second lists.
+    listings: BTreeMap<Conn, Listing>,
+    /// When peers are pinged.
+    ping_peers: Option<Instant>,
     mudlist_id: i64,
     chanlist_id: i64,
     rng: StdRng,
     outputs: Vec<Output>,
 }
 
-/// A connection's side of things. Without a mud it is one of: not registered yet, refused, taken over.
+/// A connection's side of things. Without a mud it is one of: not registered yet, refused, taken over, a
+/// router.
 struct Link {
     peer: IpAddr,
     local: SocketAddr,
     mud: Option<String>,
+    /// The name in the last startup request.
+    asked: Option<String>,
+    router: Option<String>,
+    /// When something came from it, or a ping went to it.
+    heard: Instant,
 }
 
-/// A mud that registered once. Without an entry it asked to be deleted.
+/// A mud that registered once.
 struct Mud {
-    entry: Option<MudEntry>,
+    /// None: it asked to be deleted.
+    entry: Option<Arc<Entry>>,
     password: i64,
-    conn: Option<Conn>,
+    protocol: i64,
+    place: Place,
+    /// The peer it was last connected to, if not here.
+    router: Option<String>,
+}
+
+/// Where a mud is connected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Here(Conn),
+    /// At the router on this link.
+    At(Conn),
 }
 
 impl Core {
     /// A router that nobody is connected to.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, now: Instant) -> Self {
         let rng = config.seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         let channel = |channel: &String| (channel.clone(), Channel::of(&config.name));
         Self {
-            name: config.name.clone(),
-            advertise: config.advertise.clone(),
-            up_delay: config.up_delay,
-            down_delay: config.down_delay,
+            channels: config.channels.iter().map(channel).collect(),
+            config: config.clone(),
+            epoch: now,
             links: HashMap::new(),
             muds: BTreeMap::new(),
-            channels: config.channels.iter().map(channel).collect(),
             cut: HashSet::new(),
-            deltas: BTreeMap::new(),
-            lists: BTreeMap::new(),
+            doors: Doors::default(),
+            flood: Flood::default(),
+            news: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            listings: BTreeMap::new(),
+            ping_peers: None,
             mudlist_id: 0,
             chanlist_id: 1,
             rng,
@@ -124,19 +190,35 @@ impl Core {
     }
 
     /// A connection was accepted.
-    pub fn connected(&mut self, conn: Conn, peer: IpAddr, local: SocketAddr) -> Vec<Output> {
-        self.links.insert(conn, Link { peer, local, mud: None });
-        self.note(Event::Connected { conn, address: peer });
+    pub fn connected(&mut self, now: Instant, conn: Conn, peer: IpAddr, local: SocketAddr) -> Vec<Output> {
+        if self.may_connect(now) {
+            self.add_link(now, conn, peer, local);
+            self.note(Event::Connected { conn, address: peer });
+        } else {
+            self.note(Event::TurnedAway { address: peer });
+            self.outputs.push(Output::Close(conn));
+        }
         self.take()
     }
 
-    /// The text of a frame came.
-    pub fn handle(&mut self, now: Instant, conn: Conn, text: Bytes) -> Vec<Output> {
-        let Some(link) = self.links.get(&conn) else { return Vec::new() };
-        let packet = lpc::decode_with(&text, &LIMITS);
-        self.note(Event::Received { conn, mud: link.mud.clone(), text });
-        if let Ok(packet) = packet {
-            self.packet(now, conn, &packet);
+    /// The body of a frame came.
+    pub fn handle(&mut self, now: Instant, conn: Conn, body: Bytes) -> Vec<Output> {
+        let Some(link) = self.links.get_mut(&conn) else { return Vec::new() };
+        link.heard = now;
+        let mud = link.mud.clone();
+        let max_elements = self.config.crash_above.unwrap_or(text::MAX_ELEMENTS);
+        let packet = text::read(&body, &self.config.ways, max_elements);
+        let end = body.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        self.note(Event::Received { conn, mud: mud.clone(), text: body.slice(..end) });
+        match packet {
+            Ok(packet) => self.packet(now, conn, &packet),
+            Err(error) => {
+                self.note(Event::Unreadable { conn, mud, error });
+                let crashes = matches!(error, TextError::TooManyElements { .. });
+                if crashes && self.config.crash_above.is_some() {
+                    self.end_everything(now);
+                }
+            }
         }
         self.take()
     }
@@ -149,13 +231,21 @@ impl Core {
 
     /// When [`Core::tick`] is to be called.
     pub fn next_tick(&self) -> Option<Instant> {
-        self.deltas.values().chain(self.lists.values()).min().copied()
+        let listings = self.listings.values().map(|listing| listing.due);
+        let news = self.news.keys().next().map(|(due, _)| *due);
+        let ended = self.ended.first().map(|(due, _)| *due);
+        let others = [news, ended, self.flood.due(), self.ping_peers, self.next_idle_ping()];
+        others.into_iter().flatten().chain(listings).min()
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) -> Vec<Output> {
-        self.tell_due_lists(now);
-        self.tell_due_deltas(now);
+        self.tell_due_listings(now);
+        self.tell_due_ends(now);
+        self.tell_due_news(now);
+        self.flood.forgive(now);
+        self.ping_idle_muds(now);
+        self.ping_due_peers(now);
         self.take()
     }
 
@@ -175,25 +265,75 @@ impl Core {
         self.cut.remove(name);
     }
 
+    /// Ends and starts again with all that the router saves (rule 44): every link is closed; muds, passwords,
+    /// channels and who listens to them are known as before.
+    pub fn restart(&mut self, now: Instant) -> Vec<Output> {
+        self.end_everything(now);
+        self.take()
+    }
+
     /// The muds known, by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         let info = |(name, mud): (&String, &Mud)| MudInfo {
             name: name.clone(),
-            up: mud.conn.is_some(),
+            up: mud.is_up(),
             address: mud.entry.as_ref().map(|entry| entry.address.clone()).unwrap_or_default(),
             cut: self.cut.contains(name),
+            router: mud.router.clone(),
         };
         self.muds.iter().map(info).collect()
     }
 
-    /// The connection of a mud that is up.
+    /// The channels, by name.
+    pub fn channels(&self) -> Vec<ChannelInfo> {
+        self.channels.iter().map(|(name, channel)| channel.info(name)).collect()
+    }
+
+    /// The connections, in the order in which they were accepted.
+    pub fn links(&self) -> Vec<LinkInfo> {
+        let info = |(conn, link): (&Conn, &Link)| LinkInfo {
+            conn: *conn,
+            address: link.peer,
+            mud: link.mud.clone(),
+            asked: link.asked.clone(),
+            router: link.router.clone(),
+        };
+        let mut links: Vec<LinkInfo> = self.links.iter().map(info).collect();
+        links.sort_by_key(|link| link.conn);
+        links
+    }
+
+    /// The connection of a mud; if it is not registered, the last one that asked for its name.
+    pub fn link_of(&self, mud: &str) -> Option<Conn> {
+        let asked = |(_, link): &(&Conn, &Link)| link.asked.as_deref() == Some(mud);
+        let waiting = || self.links.iter().filter(asked).map(|(conn, _)| *conn).max();
+        self.conn_of(mud).or_else(waiting)
+    }
+
+    fn add_link(&mut self, now: Instant, conn: Conn, peer: IpAddr, local: SocketAddr) {
+        let link = Link { peer, local, mud: None, asked: None, router: None, heard: now };
+        self.links.insert(conn, link);
+    }
+
+    /// The connection of a mud that is up here.
     fn conn_of(&self, mud: &str) -> Option<Conn> {
-        self.muds.get(mud)?.conn
+        match self.muds.get(mud)?.place {
+            Place::Here(conn) => Some(conn),
+            _ => None,
+        }
     }
 
     /// The mud registered on a connection.
     fn mud_on(&self, conn: Conn) -> Option<&str> {
         self.links.get(&conn)?.mud.as_deref()
+    }
+
+    /// The muds that are up here.
+    fn up(&self) -> impl Iterator<Item = (Conn, &str, &Mud)> {
+        self.muds.iter().filter_map(|(name, mud)| match mud.place {
+            Place::Here(conn) => Some((conn, name.as_str(), mud)),
+            _ => None,
+        })
     }
 
     /// Closes a link; whatever still comes on it is not looked at.
@@ -204,9 +344,12 @@ impl Core {
 
     fn forget(&mut self, now: Instant, conn: Conn) {
         let Some(link) = self.links.remove(&conn) else { return };
-        self.lists.remove(&conn);
+        self.listings.remove(&conn);
         if let Some(name) = &link.mud {
             self.down(now, name);
+        }
+        if link.router.is_some() {
+            self.lose_router(now, conn);
         }
         self.note(Event::Closed { conn, mud: link.mud });
     }
@@ -214,27 +357,63 @@ impl Core {
     /// A mud is no longer connected; the others hear of it later.
     fn down(&mut self, now: Instant, name: &str) {
         if let Some(mud) = self.muds.get_mut(name) {
-            mud.conn = None;
-            if let Some(entry) = &mut mud.entry {
-                entry.state = MudEntry::DOWN;
-            }
-            self.deltas.insert(name.to_owned(), now + self.down_delay);
+            mud.place = Place::Nowhere;
+            self.tell_later(now, name);
         }
     }
 
-    /// Writes to a mud that is up.
-    fn send(&mut self, to: Conn, packet: &Value) {
-        if let Some(text) = write(packet) {
-            self.outputs.push(Output::Send { to, text });
+    fn end_everything(&mut self, now: Instant) {
+        self.note(Event::Restarted);
+        self.news.clear();
+        self.ended.clear();
+        self.listings.clear();
+        self.flood = Flood::default();
+        for link in self.links() {
+            self.close(now, link.conn);
         }
+    }
+
+    /// The first beat that is not before `at`.
+    fn beat(&self, at: Instant) -> Instant {
+        let (beat, since) = (self.config.heartbeat.as_nanos(), at - self.epoch);
+        let Some(missing) =
+            since.as_nanos().checked_rem(beat).filter(|over| *over > 0).map(|over| beat - over)
+        else {
+            return at;
+        };
+        at + Duration::from_nanos(u64::try_from(missing).unwrap_or(0))
+    }
+
+    /// Writes to a link.
+    fn send(&mut self, to: Conn, packet: &Value) {
+        self.send_all([to], packet);
     }
 
     /// Writes the same to several.
     fn send_all(&mut self, to: impl IntoIterator<Item = Conn>, packet: &Value) {
-        if let Some(text) = write(packet) {
-            let send = |to| Output::Send { to, text: text.clone() };
-            self.outputs.extend(to.into_iter().map(send));
+        if let Some(text) = text::write(packet, &self.config.ways) {
+            self.put(to, &text);
         }
+    }
+
+    /// A packet of the router's own.
+    fn send_own(&mut self, to: Conn, kind: &str, target: Value, fields: impl IntoIterator<Item = Value>) {
+        let packet = self.own(kind, [target, Value::ZERO], fields);
+        if let Some(text) = text::write(&packet, &self.config.ways) {
+            let text = if self.config.ways.blanks { text::with_blanks(&text) } else { text };
+            self.put([to], &text);
+        }
+    }
+
+    /// A packet from the router.
+    fn own(&self, kind: &str, target: [Value; 2], fields: impl IntoIterator<Item = Value>) -> Value {
+        let origin = [kind.into(), DEFAULT_TTL.into(), self.config.name.as_str().into(), Value::ZERO];
+        Value::Array(origin.into_iter().chain(target).chain(fields).collect())
+    }
+
+    fn put(&mut self, to: impl IntoIterator<Item = Conn>, text: &Bytes) {
+        let send = |to| Output::Send { to, text: text.clone() };
+        self.outputs.extend(to.into_iter().map(send));
     }
 
     fn note(&mut self, event: Event) {
@@ -244,9 +423,4 @@ impl Core {
     fn take(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
     }
-}
-
-/// What cannot be written is dropped, as Dead Souls drops it: nested too deep, above all.
-fn write(packet: &Value) -> Option<Bytes> {
-    lpc::encode_with(packet, &LIMITS).ok()
 }

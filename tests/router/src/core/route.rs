@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use intermud3::Value;
-use intermud3::packet::{DEFAULT_TTL, ErrorPacket};
+use intermud3::packet::ErrorPacket;
 
-use super::{Conn, Core};
+use super::{Conn, Core, Place};
+use crate::{Event, Refusal};
 
 /// A packet with a sound header.
 #[derive(Clone, Copy)]
@@ -19,14 +20,14 @@ pub(super) struct Incoming<'p> {
 }
 
 /// What Dead Souls wants to see before it answers at all (rule 30).
-const LEAST_ELEMENTS: usize = 4;
+const LEAST_ELEMENTS: usize = 5;
 const HEADER_ELEMENTS: usize = 6;
 
-/// A delay from which on `shutdown` means "delete me" (rule 42): a week and a second.
+/// A delay over which `shutdown` means "delete me" (rule 42): a week.
 const WEEK: i64 = 604_800;
 
 impl<'p> Incoming<'p> {
-    fn read(conn: Conn, packet: &'p Value) -> Option<Self> {
+    pub(super) fn read(conn: Conn, packet: &'p Value) -> Option<Self> {
         let items = packet.as_array()?;
         let [kind, ttl, origin, user, target, target_user] = items.first_chunk::<HEADER_ELEMENTS>()?;
         let named = |name: &Value| name.is_zero() || name.as_str().is_some();
@@ -38,44 +39,98 @@ impl<'p> Incoming<'p> {
 
 impl Core {
     pub(super) fn packet(&mut self, now: Instant, conn: Conn, packet: &Value) {
+        let items = packet.as_array().unwrap_or_default();
+        let Some(kind) = items.first().and_then(Value::as_str) else { return };
+        if kind.starts_with("irn-") {
+            return self.irn(now, conn, items);
+        }
+        let startup = kind.starts_with("startup-req-");
+        // Rule 1: nothing else is heard from a link without a mud.
+        let heard = startup || self.mud_on(conn).is_some();
+        if items.len() < LEAST_ELEMENTS || !heard || self.is_router(conn) {
+            return;
+        }
+        let asked = items[2].as_str().filter(|_| startup);
+        if let (Some(name), Some(link)) = (asked, self.links.get_mut(&conn)) {
+            link.asked = Some(name.to_owned());
+        }
+        if let Some(why) = self.ignores(now, conn, packet) {
+            let mud = asked.map(str::to_owned);
+            return mud.into_iter().for_each(|mud| self.note(Event::Refused { conn, mud, why }));
+        }
         match Incoming::read(conn, packet) {
-            Some(incoming) if incoming.kind == "startup-req-3" => self.startup(now, incoming),
-            // Rule 1: nothing is heard from a link without a mud.
-            Some(incoming) if self.mud_on(conn).is_some() => self.route(now, incoming),
-            Some(_) => {}
-            None => self.bad_header(conn, packet),
+            Some(incoming) if incoming.target.is_some_and(|target| !self.knows(target)) => {
+                self.unknown_target(now, &incoming, startup);
+            }
+            Some(incoming) if startup => self.startup(now, incoming),
+            // Rule 28: a name that is connected elsewhere cannot be used; any other can.
+            Some(incoming) if self.conn_of(incoming.origin).is_some_and(|owner| owner != conn) => {}
+            Some(incoming) => self.route(now, incoming),
+            // Rule 30: answered with what stands where the names should.
+            None => {
+                let message = "Invalid initial data";
+                self.answer(conn, &items[2], &items[3], ErrorPacket::BAD_PKT, message, packet.clone());
+            }
         }
     }
 
-    fn route(&mut self, now: Instant, incoming: Incoming<'_>) {
-        // Rule 28: a name that is connected elsewhere cannot be used; any other can.
-        if self.conn_of(incoming.origin).is_some_and(|conn| conn != incoming.conn) {
-            return;
+    fn ignores(&mut self, now: Instant, conn: Conn, packet: &Value) -> Option<Refusal> {
+        if self.is_blacklisted(now, conn) {
+            Some(Refusal::Blacklisted)
+        } else {
+            self.is_flood(now, conn, packet).then_some(Refusal::Flood)
         }
+    }
+
+    /// Rule 2: 0 is as good as the router's name, and so is the name of any mud in the list.
+    fn knows(&self, target: &str) -> bool {
+        target == self.config.name || self.muds.get(target).is_some_and(|mud| mud.entry.is_some())
+    }
+
+    fn unknown_target(&mut self, now: Instant, incoming: &Incoming<'_>, startup: bool) {
+        if startup {
+            self.refuse(now, incoming, Refusal::WrongRouter);
+        } else {
+            self.error(*incoming, ErrorPacket::UNK_DST, "destination unknown");
+        }
+    }
+
+    /// What is well-formed and comes from whom it says, or from a peer.
+    pub(super) fn route(&mut self, now: Instant, incoming: Incoming<'_>) {
+        let channel = incoming.kind.starts_with("channel-");
         match incoming.target {
-            Some(target) if target == self.name => self.command(now, incoming),
+            _ if channel => self.channel(incoming),
+            _ if incoming.kind == "chan-filter-reply" => self.filtered(incoming),
+            Some(target) if target == self.config.name => self.command(now, incoming),
             Some(target) => self.forward(incoming, target),
-            None if incoming.kind == "channel-listen" => self.command(now, incoming),
-            None if incoming.kind.starts_with("channel-") => self.say(incoming),
-            // Rule 24: whatever it is, everybody gets it, the sender too.
-            None => self.send_all(self.everybody(), incoming.packet),
+            None => {
+                // Rule 24: whatever it is, everybody gets it, the sender too.
+                let everybody: Vec<Conn> = self.up().map(|(conn, _, _)| conn).collect();
+                self.send_all(everybody, incoming.packet);
+                self.tell_peers(&incoming, incoming.packet);
+            }
         }
     }
 
     /// To another mud, or back to the sender.
     fn forward(&mut self, incoming: Incoming<'_>, target: &str) {
-        if incoming.kind.starts_with("channel-") {
-            self.error(incoming, ErrorPacket::BAD_PKT, "Bad packet format.");
-        } else if matches!(incoming.kind, "startup-reply" | "mudlist" | "chanlist-reply") {
+        if matches!(incoming.kind, "startup-reply" | "mudlist" | "chanlist-reply") {
             let message = "You are not allowed to send this kind of packet.";
-            self.error(incoming, ErrorPacket::NOT_ALLOWED, message);
-        } else if let Some(mud) = self.muds.get(target) {
-            // Rule 21: a mud that is known but not connected swallows everything.
-            if let Some(conn) = mud.conn {
-                self.send(conn, incoming.packet);
+            return self.error(incoming, ErrorPacket::NOT_ALLOWED, message);
+        }
+        let probe = incoming.kind == "auth-mud-req" && target == incoming.origin;
+        if probe && self.config.ways.swallows_probes {
+            return;
+        }
+        let Some(mud) = self.muds.get(target) else { return };
+        match mud.place {
+            Place::Here(conn) => {
+                let converted = convert(&incoming, mud.protocol);
+                self.send(conn, converted.as_ref().unwrap_or(incoming.packet));
             }
-        } else {
-            self.error(incoming, ErrorPacket::UNK_DST, "destination unknown");
+            Place::At(router) => self.pass_on(&incoming, router),
+            // Rule 21: a mud that is known but not connected swallows everything.
+            Place::Nowhere => {}
         }
     }
 
@@ -86,10 +141,8 @@ impl Core {
             return;
         }
         match incoming.kind {
-            "channel-listen" => self.listen(incoming),
             "chanlist-req" | "chanlist-request" => self.tell_channels(incoming.conn),
             "shutdown" => self.shutdown(now, incoming),
-            kind if kind.starts_with("irn-") => {}
             kind => {
                 let message = format!("Unknown command sent to router: {kind}");
                 self.error(incoming, ErrorPacket::NOT_IMP, &message);
@@ -104,20 +157,29 @@ impl Core {
             return self.error(incoming, ErrorPacket::BAD_PKT, message);
         };
         let Some(delay) = delay.as_int() else { return };
-        self.close(now, incoming.conn);
         if let Some(mud) = self.muds.get_mut(incoming.origin).filter(|_| delay > WEEK) {
             mud.entry = None;
         }
+        self.close(now, incoming.conn);
     }
 
-    /// Rule 30: answered with what stands where the names should, if there is anything.
-    fn bad_header(&mut self, conn: Conn, packet: &Value) {
-        let items = packet.as_array().unwrap_or_default();
-        let is_packet = items.len() >= LEAST_ELEMENTS && items[0].as_str().is_some();
-        if is_packet && self.mud_on(conn).is_some() {
-            let code = ErrorPacket::BAD_PKT;
-            self.answer(conn, &items[2], &items[3], code, "Invalid initial data", packet.clone());
+    /// Rule 43, but only of CoffeeMud: who was silent for long is asked whether it is there.
+    pub(super) fn ping_idle_muds(&mut self, now: Instant) {
+        let Some(after) = self.config.ways.ping_after else { return };
+        let up: Vec<(Conn, String)> = self.up().map(|(conn, name, _)| (conn, name.to_owned())).collect();
+        for (conn, name) in up {
+            let Some(link) = self.links.get_mut(&conn).filter(|link| link.heard + after <= now) else {
+                continue;
+            };
+            link.heard = now;
+            self.send_own(conn, "ping-req", name.into(), [Value::ZERO]);
         }
+    }
+
+    pub(super) fn next_idle_ping(&self) -> Option<Instant> {
+        let after = self.config.ways.ping_after?;
+        let silent = self.links.values().filter(|link| link.mud.is_some());
+        silent.map(|link| link.heard + after).min()
     }
 
     /// An `error` about a packet to its sender.
@@ -126,7 +188,8 @@ impl Core {
         self.answer(incoming.conn, mud, user, code, message, incoming.packet.clone());
     }
 
-    /// An `error` to a mud. It is written only when it is addressed to the mud that is on the link (rule 1).
+    /// An `error` to a mud. It is written only when it is addressed to the mud that is on the link, or to 0
+    /// (rule 1).
     pub(super) fn answer(
         &mut self,
         to: Conn,
@@ -136,17 +199,24 @@ impl Core {
         message: &str,
         about: Value,
     ) {
-        if mud.as_str().is_none() || mud.as_str() != self.mud_on(to) {
-            return;
+        let Some(name) = self.mud_on(to) else { return };
+        if mud.is_zero() || mud.as_str() == Some(name) {
+            let error = self.own("error", [mud.clone(), user.clone()], [code.into(), message.into(), about]);
+            self.send(to, &error);
         }
-        let header = ["error".into(), DEFAULT_TTL.into(), self.name.as_str().into(), Value::ZERO];
-        let fields = [mud.clone(), user.clone(), code.into(), message.into(), about];
-        let error: Vec<Value> = header.into_iter().chain(fields).collect();
-        self.send(to, &Value::Array(error));
     }
+}
 
-    /// The connections of all muds that are up.
-    pub(super) fn everybody(&self) -> Vec<Conn> {
-        self.muds.values().filter_map(|mud| mud.conn).collect()
+/// Rule 47: a `locate-reply` has two more fields in protocol 3.
+fn convert(incoming: &Incoming<'_>, protocol: i64) -> Option<Value> {
+    const SHORT: usize = 8;
+    const LONG: usize = 10;
+    let items = incoming.items;
+    match (incoming.kind, items.len()) {
+        ("locate-reply", SHORT) if protocol > 2 => {
+            Some(Value::Array([items, &[Value::ZERO, Value::ZERO]].concat()))
+        }
+        ("locate-reply", LONG) if protocol <= 2 => Some(Value::Array(items[..SHORT].to_vec())),
+        _ => None,
     }
 }

@@ -1,146 +1,231 @@
 //! Who may register, and what comes then.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use intermud3::packet::{Body, ErrorPacket, Header, MudEntry, RouterEntry, StartupReply, StartupReq3};
-use intermud3::{Packet, Value};
+use intermud3::Value;
+use intermud3::packet::ErrorPacket;
 use rand::RngExt;
 
+use super::lists::Entry;
 use super::route::Incoming;
-use super::{Conn, Core, MAX_MUDS, Mud};
+use super::{Conn, Core, MAX_MUDS, Mud, Place};
 use crate::{Event, Refusal};
 
+/// A startup request of any protocol.
+struct Request {
+    protocol: i64,
+    password: i64,
+    /// As in [`Entry::info`].
+    info: Vec<Value>,
+}
+
+/// Elements of a packet.
+const OLD_ELEMENTS: usize = 18;
+const ELEMENTS: usize = 20;
+
+/// Where in a packet the password is, where the info starts, and where `admin_email` is in protocol 3.
+const PASSWORD: usize = 6;
+const INFO: usize = 9;
+const EMAIL: usize = 17;
+
 impl Core {
-    /// `startup-req-3`. A refusal is not answered, and the link stays open.
+    /// A startup request. A refusal is not answered unless the link is registered, and leaves it open.
     pub(super) fn startup(&mut self, now: Instant, incoming: Incoming<'_>) {
-        let (conn, name) = (incoming.conn, incoming.origin);
-        let verdict = match Packet::from_value(incoming.packet.clone()).map(|packet| packet.body) {
-            Ok(Body::StartupReq3(request)) => self.judge(&incoming, &request).map(|()| request),
-            _ => Err(Refusal::Malformed),
-        };
-        match verdict {
-            Ok(request) => self.register(now, conn, name, &request),
-            Err(why) => {
-                self.note(Event::Refused { conn, mud: name.to_owned(), why });
-                if why == Refusal::Taken {
-                    self.warn_owner(&incoming);
-                }
+        if let Err(why) = self.admit(&incoming) {
+            return self.refuse(now, &incoming, why);
+        }
+        self.leave_old_name(now, incoming.conn, incoming.origin);
+        match Request::read(&incoming).and_then(|request| self.judge(&incoming, &request).map(|()| request)) {
+            Ok(request) => self.register(now, &incoming, request),
+            Err(why) => self.refuse(now, &incoming, why),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, now: Instant, incoming: &Incoming<'_>, why: Refusal) {
+        self.note(Event::Refused { conn: incoming.conn, mud: incoming.origin.to_owned(), why });
+        match why {
+            Refusal::WrongPassword => self.count_wrong_password(now, incoming.conn),
+            Refusal::WrongRouter if self.config.ways.closes_on_wrong_router => {
+                return self.close(now, incoming.conn);
             }
+            _ => {}
+        }
+        if let Some((code, message)) = error_of(why) {
+            // Startups come from no user; what is wrong with the target is not looked at as one.
+            let user = if why == Refusal::WrongRouter { &incoming.items[3] } else { &Value::ZERO };
+            let about = incoming.packet.clone();
+            self.answer(incoming.conn, &incoming.items[2], user, code, &message, about);
+        }
+        if why == Refusal::Taken {
+            self.warn_owner(incoming);
         }
     }
 
-    fn judge(&self, incoming: &Incoming<'_>, request: &StartupReq3) -> Result<(), Refusal> {
+    /// What does not need the request to be well-formed.
+    fn admit(&self, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         let name = incoming.origin;
-        if name.is_empty() {
-            return Err(Refusal::NoName);
-        }
+        let known = self.muds.get(name).is_some_and(|mud| mud.entry.is_some());
         if self.cut.contains(name) {
-            return Err(Refusal::Cut);
-        }
-        // Rule 2: 0 is as good as the router's name, and so is the name of any mud in the list.
-        if incoming.target.is_some_and(|router| router != self.name && !self.muds.contains_key(router)) {
-            return Err(Refusal::WrongRouter);
-        }
-        let Some(mud) = self.muds.get(name) else {
-            return if self.muds.len() < MAX_MUDS { Ok(()) } else { Err(Refusal::Full) };
-        };
-        let Some(entry) = &mud.entry else { return Ok(()) };
-        let same_password = request.password == mud.password;
-        let same_address = self.address(incoming.conn) == entry.address;
-        match mud.conn {
-            // Rules 35 to 37: a takeover needs both.
-            Some(_) if same_password && same_address => Ok(()),
-            Some(_) => Err(Refusal::Taken),
-            // Rules 31 to 34: otherwise either will do.
-            None if same_password || same_address => Ok(()),
-            None => Err(Refusal::WrongPassword),
+            Err(Refusal::Cut)
+        } else if name.is_empty() {
+            Err(Refusal::NoName)
+        } else if !known && !self.has_room_for(&self.address(incoming.conn)) {
+            Err(Refusal::AddressLimit)
+        } else if self.muds.len() >= MAX_MUDS && !self.muds.contains_key(name) {
+            Err(Refusal::Full)
+        } else {
+            Ok(())
         }
     }
 
-    fn register(&mut self, now: Instant, conn: Conn, name: &str, request: &StartupReq3) {
-        self.leave_old_name(now, conn, name);
-        let known = self.muds.get(name).filter(|mud| mud.entry.is_some());
-        let keeps_password = known.is_some_and(|mud| mud.password == request.password);
-        let old = known.and_then(|mud| mud.conn);
-        let password =
-            if keeps_password { request.password } else { self.rng.random_range(100_000_000..=999_999_999) };
-        // Rule 35: the link that is taken over hears nothing more and stays open.
-        if let Some(link) = old.and_then(|old| self.links.get_mut(&old)) {
-            link.mud = None;
+    fn judge(&self, incoming: &Incoming<'_>, request: &Request) -> Result<(), Refusal> {
+        let Some(mud) = self.muds.get(incoming.origin) else { return Ok(()) };
+        let Some(entry) = &mud.entry else { return Ok(()) };
+        let same_password = request.password == mud.password || !self.config.ways.passwords;
+        let same_address = self.address(incoming.conn) == entry.address || !self.config.ways.passwords;
+        match mud.place {
+            // Rules 35 to 37: a takeover needs both.
+            Place::Here(_) if same_password && same_address => Ok(()),
+            Place::Here(_) => Err(Refusal::Taken),
+            // Rules 31 to 34: otherwise either will do.
+            _ if same_password || same_address => Ok(()),
+            _ => Err(Refusal::WrongPassword),
+        }
+    }
+
+    fn register(&mut self, now: Instant, incoming: &Incoming<'_>, request: Request) {
+        let (conn, name) = (incoming.conn, incoming.origin);
+        let password = self.password_for(name, request.password);
+        if let Some(old) = self.conn_of(name) {
+            // Rule 35: the link that is taken over hears nothing more and stays open.
+            if let Some(link) = self.links.get_mut(&old) {
+                link.mud = None;
+            }
+            self.tell_later(now, name);
         }
         if let Some(link) = self.links.get_mut(&conn) {
             link.mud = Some(name.to_owned());
         }
-        let entry = Some(entry(request, self.address(conn)));
-        self.muds.insert(name.to_owned(), Mud { entry, password, conn: Some(conn) });
+        let entry = Some(Arc::new(Entry { address: self.address(conn), info: request.info }));
+        let place = Place::Here(conn);
+        let mud = Mud { entry, password, protocol: request.protocol, place, router: None };
+        self.muds.insert(name.to_owned(), mud);
+        self.forget_wrong_passwords(conn);
         self.note(Event::Registered { conn, mud: name.to_owned() });
-        self.welcome(conn, name, password);
-        self.lists.insert(conn, now + self.up_delay);
-        self.deltas.insert(name.to_owned(), now + self.up_delay);
+        self.welcome(now, conn, name);
+    }
+
+    /// Rules 31 and 32: the one it has, or a new one.
+    fn password_for(&mut self, name: &str, given: i64) -> i64 {
+        let known = self.muds.get(name).filter(|mud| mud.entry.is_some());
+        if !self.config.ways.passwords {
+            -1
+        } else if known.is_some_and(|mud| mud.password == given) {
+            given
+        } else {
+            self.rng.random_range(100_000_000..=999_999_999)
+        }
     }
 
     /// Rule 37: a link that registers under another name leaves its old one.
     fn leave_old_name(&mut self, now: Instant, conn: Conn, name: &str) {
-        if let Some(old) = self.mud_on(conn).filter(|old| *old != name).map(str::to_owned) {
-            self.down(now, &old);
+        let Some(old) = self.mud_on(conn).filter(|old| *old != name).map(str::to_owned) else { return };
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.mud = None;
         }
+        self.down(now, &old);
     }
 
-    /// Rules 3 and 4: all in one instant.
-    fn welcome(&mut self, conn: Conn, name: &str, password: i64) {
-        let routers = vec![RouterEntry { name: self.name.clone(), address: self.own_address(conn) }];
-        self.send_as_router(conn, name, Body::StartupReply(StartupReply { routers, password }));
-        self.mudlist_id += 1;
-        self.tell_muds(conn, name);
+    /// Rules 3 and 4: the reply and the lists in one instant; the list again, and the news, later.
+    fn welcome(&mut self, now: Instant, conn: Conn, name: &str) {
+        let Some((password, protocol)) = self.muds.get(name).map(|mud| (mud.password, mud.protocol)) else {
+            return;
+        };
+        let router = vec![self.config.name.as_str().into(), self.own_address(conn).into()];
+        let routers = Value::Array(vec![Value::Array(router)]);
+        self.send_own(conn, "startup-reply", name.into(), [routers, password.into()]);
+        // By one for the mud, and by one more for the list.
+        self.mudlist_id += 2;
+        self.tell_muds(conn, name, protocol);
+        self.tell_muds_again(now, conn);
+        self.tell_soon(now, name);
         self.tell_channels(conn);
     }
 
     fn own_address(&self, conn: Conn) -> String {
-        match (&self.advertise, self.links.get(&conn)) {
+        match (&self.config.advertise, self.links.get(&conn)) {
             (Some(address), _) => address.clone(),
             (None, Some(link)) => format!("{} {}", link.local.ip(), link.local.port()),
             (None, None) => String::new(),
         }
     }
 
-    fn address(&self, conn: Conn) -> String {
+    pub(super) fn address(&self, conn: Conn) -> String {
         self.links.get(&conn).map(|link| link.peer.to_string()).unwrap_or_default()
     }
 
     /// Rules 36 and 37: the owner of a name hears of others who want it.
     fn warn_owner(&mut self, incoming: &Incoming<'_>) {
         let Some(owner) = self.conn_of(incoming.origin) else { return };
-        let name = Value::from(incoming.origin);
-        if owner == incoming.conn {
-            self.error(*incoming, ErrorPacket::BAD_PROTO, "MUD already connected");
-        }
-        let [port, mudlib, base_mudlib, email] = [9, 12, 13, 17].map(|at| incoming.items[at].clone());
+        let [port, mudlib, base_mudlib, email] = [9, 12, 13, EMAIL].map(|at| incoming.items[at].clone());
         let about = Value::Array(vec![self.address(incoming.conn).into(), mudlib, base_mudlib, email, port]);
         let message = "Another mud is trying to be you.";
-        self.answer(owner, &name, &Value::ZERO, ErrorPacket::BAD_MOJO, message, about);
-    }
-
-    /// A packet of the router's own to a mud.
-    pub(super) fn send_as_router(&mut self, conn: Conn, mud: &str, body: Body) {
-        let packet = Packet { header: Header::to_mud(self.name.as_str(), mud), body };
-        self.send(conn, &packet.to_value());
+        let code = ErrorPacket::BAD_MOJO;
+        self.answer(owner, &incoming.origin.into(), &Value::ZERO, code, message, about);
     }
 }
 
-fn entry(request: &StartupReq3, address: String) -> MudEntry {
-    MudEntry {
-        state: MudEntry::UP,
-        address,
-        player_port: request.player_port,
-        imud_tcp_port: request.imud_tcp_port,
-        imud_udp_port: request.imud_udp_port,
-        mudlib: request.mudlib.clone(),
-        base_mudlib: request.base_mudlib.clone(),
-        driver: request.driver.clone(),
-        mud_type: request.mud_type.clone(),
-        open_status: request.open_status.clone(),
-        admin_email: request.admin_email.clone(),
-        services: request.services.clone(),
-        other_data: request.other_data.clone(),
+impl Request {
+    fn read(incoming: &Incoming<'_>) -> Result<Self, Refusal> {
+        let items = incoming.items;
+        if items.len() < OLD_ELEMENTS {
+            return Err(Refusal::Malformed);
+        }
+        let digits = incoming.kind.trim_start_matches("startup-req-");
+        let protocol = digits.parse().unwrap_or(0);
+        // Rule 46: protocol 2 with the fields of 3 is read as 3, and remembered as 2.
+        let info: Vec<Value> = match (protocol, items.len()) {
+            (1 | 2, OLD_ELEMENTS) => {
+                let email = ["Unknown".into()];
+                let (info, services) = (&items[INFO..EMAIL], &items[EMAIL..]);
+                info.iter()
+                    .cloned()
+                    .chain(email)
+                    .chain(services.iter().cloned())
+                    .chain([Value::ZERO])
+                    .collect()
+            }
+            (2 | 3, ELEMENTS) => items[INFO..].to_vec(),
+            (1..=3, _) => return Err(Refusal::Malformed),
+            _ => return Err(Refusal::UnknownProtocol(protocol)),
+        };
+        let ints = items[PASSWORD..INFO].iter().chain(&info[..3]);
+        let (mut ints, mut texts) = (ints.map(Value::as_int), info[3..9].iter().map(Value::as_str));
+        let (services, other) = (&info[9], &info[10]);
+        let mappings = services.as_mapping().is_some() && (other.is_zero() || other.as_mapping().is_some());
+        let password = items[PASSWORD].as_int().filter(|_| mappings).ok_or(Refusal::Malformed)?;
+        if !ints.all(|int| int.is_some()) || !texts.all(|text| text.is_some()) {
+            return Err(Refusal::Malformed);
+        }
+        Ok(Self { protocol, password, info })
     }
+}
+
+/// What a registered link is told.
+fn error_of(why: Refusal) -> Option<(&'static str, String)> {
+    let (code, message) = match why {
+        Refusal::Malformed => (ErrorPacket::BAD_PKT, "Bad startup_req packet"),
+        Refusal::UnknownProtocol(protocol) => {
+            return Some((ErrorPacket::NOT_IMP, format!("unknown protocol: {protocol}")));
+        }
+        Refusal::WrongRouter => (ErrorPacket::UNK_DST, "destination unknown"),
+        Refusal::WrongPassword => (ErrorPacket::NOT_ALLOWED, "wrong password, and from a new IP"),
+        Refusal::Taken => (ErrorPacket::BAD_PROTO, "MUD already connected"),
+        Refusal::AddressLimit => (ErrorPacket::NOT_ALLOWED, "Too many muds from your IP."),
+        Refusal::NoName | Refusal::Blacklisted | Refusal::Flood | Refusal::Cut | Refusal::Full => {
+            return None;
+        }
+    };
+    Some((code, message.to_owned()))
 }

@@ -4,7 +4,7 @@ use i3_router::{Config, Event, Mark, MudInfo, Refusal, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::mud::{Mud, router, saw};
+use crate::mud::{Mud, SOON, router, saw};
 
 #[tokio::test]
 async fn a_mud_that_is_cut_off_meets_silence_until_it_is_restored() {
@@ -14,7 +14,13 @@ async fn a_mud_that_is_cut_off_meets_silence_until_it_is_restored() {
     let password = mud.password;
     router.cut("MudA").await;
     assert_eq!(mud.rest().await, [""; 0]);
-    let info = |name: &str, up| MudInfo { name: name.into(), up, address: "127.0.0.1".into(), cut: !up };
+    let info = |name: &str, up| MudInfo {
+        name: name.into(),
+        up,
+        address: "127.0.0.1".into(),
+        cut: !up,
+        router: None,
+    };
     assert_eq!(router.muds().await, [info("MudA", false), info("MudB", true)]);
 
     let mut mud = Mud::connect(&router, "MudA").await;
@@ -64,7 +70,7 @@ async fn bytes_may_come_one_by_one_and_without_a_nul() {
     let router = router().await;
     let mut stream = TcpStream::connect(router.addr()).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    let text = crate::mud::startup("MudA", r#""*test""#, 0, r#"(["tell": 1])"#);
+    let text = crate::mud::startup("MudA", r#""*test""#, 0, crate::mud::SERVICES);
     let mut bytes = u32::try_from(text.len()).unwrap().to_be_bytes().to_vec();
     bytes.extend_from_slice(text.as_bytes());
     for byte in bytes {
@@ -93,6 +99,20 @@ async fn the_end_of_the_router_closes_every_link() {
     let router = Router::start(config.clone()).await.unwrap();
     router.stop().await;
     Router::start(config).await.expect("the port is free at once");
+}
+
+#[tokio::test]
+async fn a_strict_router_turns_connections_away() {
+    let router = Router::start(Config::strict()).await.unwrap();
+    let mut links = Vec::new();
+    for _ in 0..3 {
+        links.push(TcpStream::connect(router.addr()).await.unwrap());
+    }
+    // They came in two clock seconds at most.
+    saw(&router, Mark::START, |event| matches!(event, Event::TurnedAway { .. })).await;
+    let ends = links.iter_mut().map(|link| Box::pin(async { link.read(&mut [0; 1]).await.unwrap() }));
+    let (read, ..) = tokio::time::timeout(SOON, futures::future::select_all(ends)).await.unwrap();
+    assert_eq!(read, 0);
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! What the router does, seen from the other end of real sockets.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
-mod channel;
+mod control;
 mod faults;
-mod lists;
+mod hostile;
+mod irn;
 mod mud;
 mod program;
-mod route;
-mod startup;
+mod replay;
+mod rules;
+mod sim;
+mod slow;
+mod ways;

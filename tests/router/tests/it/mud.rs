@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use i3_router::{Config, Event, Mark, Router, RunningRouter};
 use intermud3::MudModeCodec;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::codec::Framed;
 
@@ -14,6 +15,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// For what must not happen during a test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3_600);
+
+pub(crate) const SERVICES: &str = r#"(["tell":1,"channel":1,])"#;
 
 const INFO: &str = r#""Lib","Base","Drv","LP","open","a@b.c""#;
 
@@ -74,7 +77,7 @@ impl Mud {
 
     /// The text of a startup request with everything as it should be.
     pub(crate) fn startup(&self) -> String {
-        startup(&self.name, r#""*test""#, self.password, r#"(["tell":1,"channel":1,])"#)
+        startup(&self.name, r#""*test""#, self.password, SERVICES)
     }
 
     pub(crate) async fn register(&mut self) {
@@ -87,8 +90,7 @@ impl Mud {
         self.send(startup).await;
         let reply = self.recv().await;
         assert!(reply.starts_with(r#"({"startup-reply",5,"*test",0,"#), "{reply}");
-        let password = reply.trim_end_matches(",})").rsplit_once(',').unwrap().1;
-        self.password = password.parse().unwrap();
+        self.password = password_in(&reply);
         // What this brings ends the lists, whether there is a chanlist or not.
         let mut lists = vec![];
         self.send(self.probe()).await;
@@ -112,9 +114,19 @@ impl Mud {
         assert_eq!(self.recv().await, self.probe());
     }
 
-    pub(crate) async fn listen(&mut self, channel: &str, on: &str) {
-        self.send(format!(r#"({{"channel-listen",5,"{}",0,"*test",0,"{channel}",{on},}})"#, self.name)).await;
+    pub(crate) async fn listen(&mut self, channel: &str) {
+        self.send(format!(r#"({{"channel-listen",5,"{}",0,0,0,"{channel}",1,}})"#, self.name)).await;
         self.has_read_all().await;
+    }
+
+    /// The next bytes, which need not be a frame.
+    pub(crate) async fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = self.frames.read_buffer_mut().split().to_vec();
+        while bytes.len() < len {
+            let read = self.frames.get_mut().read_buf(&mut bytes);
+            assert_ne!(tokio::time::timeout(SOON, read).await.expect("no bytes came").unwrap(), 0, "closed");
+        }
+        bytes
     }
 }
 
@@ -124,9 +136,14 @@ pub(crate) fn startup(name: &str, router: &str, password: i64, services: &str) -
     )
 }
 
+/// The password in a `startup-reply`.
+pub(crate) fn password_in(reply: &str) -> i64 {
+    reply.trim_end_matches(",})").rsplit_once(',').unwrap().1.parse().unwrap()
+}
+
 /// A mudlist entry of a mud made here.
-pub(crate) fn entry(name: &str, state: i64) -> String {
-    format!(r#""{name}":({{{state},"127.0.0.1",4000,0,0,{INFO},(["tell":1,"channel":1,]),([]),}}),"#)
+pub(crate) fn entry_at(name: &str, state: i64, address: &str) -> String {
+    format!(r#""{name}":({{{state},"{address}",4000,0,0,{INFO},{SERVICES},([]),}}),"#)
 }
 
 pub(crate) async fn saw(router: &RunningRouter, since: Mark, wanted: impl Fn(&Event) -> bool) -> Event {

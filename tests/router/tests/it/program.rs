@@ -2,8 +2,12 @@
 
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use futures::{SinkExt, StreamExt};
+use intermud3::MudModeCodec;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
+use tokio_util::codec::Framed;
 
 use crate::mud::SOON;
 
@@ -40,33 +44,110 @@ async fn ctl(program: &Program, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A connection to the program that has sent a startup request.
+async fn register(program: &Program, name: &str) -> Framed<TcpStream, MudModeCodec> {
+    let stream = TcpStream::connect(&program.listen).await.unwrap();
+    let mut mud = Framed::new(stream, MudModeCodec::new());
+    let startup = crate::mud::startup(name, "0", 0, r#"(["channel":1,])"#);
+    mud.send(startup.into()).await.unwrap();
+    mud
+}
+
+async fn recv(mud: &mut Framed<TcpStream, MudModeCodec>) -> Option<String> {
+    let frame = tokio::time::timeout(SOON, mud.next()).await.expect("nothing came")?;
+    Some(String::from_utf8(frame.unwrap().to_vec()).unwrap())
+}
+
 #[tokio::test]
 async fn it_serves_and_takes_requests_and_ends_on_sigterm() {
     let mut program = start(&["--name", "*prog", "--channel", "one", "--channel", "two words"]).await;
-    let startup = crate::mud::startup("Mud A", r#""*prog""#, 0, r#"(["channel":1,])"#);
-    let mut stream = tokio::net::TcpStream::connect(&program.listen).await.unwrap();
-    let mut buffer = bytes::BytesMut::new();
-    intermud3::frame::append(startup.as_bytes(), &mut buffer, 10_000).unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut stream, &buffer).await.unwrap();
-    let mut frames = tokio_util::codec::FramedRead::new(stream, intermud3::MudModeCodec::new());
-    let mut texts = Vec::new();
-    while texts.len() < 3 {
-        let text = futures::StreamExt::next(&mut frames).await.unwrap().unwrap();
-        texts.push(String::from_utf8(text.to_vec()).unwrap());
-    }
-    assert!(texts[2].contains(r#"(["one":({"*prog",0,}),"two words":({"*prog",0,}),])"#), "{texts:?}");
+    let mut mud = register(&program, "Mud A").await;
+    assert!(recv(&mut mud).await.unwrap().contains(r#""startup-reply",5,"*prog""#));
+    recv(&mut mud).await.unwrap();
+    let list = recv(&mut mud).await.unwrap();
+    assert!(list.contains(r#"(["one":({"*prog",0,}),"two words":({"*prog",0,}),])"#), "{list}");
 
     assert_eq!(ctl(&program, &["muds"]).await, "up\t-\t127.0.0.1\tMud A\n");
+    assert_eq!(ctl(&program, &["channels"]).await, "one\t*prog\t-\t\ntwo words\t*prog\t-\t\n");
+    assert_eq!(ctl(&program, &["links"]).await, "#1\t127.0.0.1\tMud A\tMud A\n");
     assert_eq!(ctl(&program, &["cut", "Mud A"]).await, "");
-    while futures::StreamExt::next(&mut frames).await.is_some() {}
+    while recv(&mut mud).await.is_some() {}
     assert_eq!(ctl(&program, &["muds"]).await, "down\tcut\t127.0.0.1\tMud A\n");
     assert_eq!(ctl(&program, &["restore", "Mud A"]).await, "");
     assert_eq!(ctl(&program, &["muds"]).await, "down\t-\t127.0.0.1\tMud A\n");
 
+    let mut mud = register(&program, "Mud A").await;
+    recv(&mut mud).await.unwrap();
     let pid = program.child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    while recv(&mut mud).await.is_some() {}
     let status = tokio::time::timeout(SOON, program.child.wait()).await.unwrap().unwrap();
     assert!(status.success());
+}
+
+#[tokio::test]
+async fn it_makes_faults_on_request() {
+    let program = start(&["--up-delay", "3600000"]).await;
+    let mut mud = register(&program, "MudA").await;
+    for _ in 0..3 {
+        recv(&mut mud).await.unwrap();
+    }
+    for request in
+        [&["half-open", "MudA"][..], &["resume", "MudA"], &["slice", "MudA"], &["delay", "MudA", "1"]]
+    {
+        assert_eq!(ctl(&program, request).await, "");
+    }
+    ctl(&program, &["packet", "MudA", "a frame"]).await;
+    assert_eq!(recv(&mut mud).await.unwrap(), "a frame");
+    let mut raw = Command::new(PROGRAM)
+        .args(["ctl", "--control", &program.control, "raw", "MudA"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    raw.stdin.take().unwrap().write_all(b"\0\0\0\x04raw\0").await.unwrap();
+    assert!(raw.wait().await.unwrap().success());
+    assert_eq!(recv(&mut mud).await.unwrap(), "raw");
+    ctl(&program, &["restart"]).await;
+    assert_eq!(recv(&mut mud).await, None);
+
+    let nobody = Command::new(PROGRAM)
+        .args(["ctl", "--control", &program.control, "packet", "Nobody", "x"])
+        .output()
+        .await
+        .unwrap();
+    assert!(!nobody.status.success());
+    let message = String::from_utf8(nobody.stderr).unwrap();
+    assert!(message.contains("\"Nobody\" has no link"), "{message}");
+}
+
+#[tokio::test]
+async fn it_can_be_strict() {
+    let program = start(&["--strict"]).await;
+    let mut links = Vec::new();
+    for _ in 0..3 {
+        links.push(TcpStream::connect(&program.listen).await.unwrap());
+    }
+    let ends = links.iter_mut().map(|link| Box::pin(async { link.read(&mut [0; 1]).await.unwrap() }));
+    let (read, ..) = tokio::time::timeout(SOON, futures::future::select_all(ends)).await.unwrap();
+    assert_eq!(read, 0, "one accept a clock second");
+}
+
+#[tokio::test]
+async fn it_can_be_of_the_other_family_and_have_peers() {
+    let east = start(&["--name", "*east", "--peer", "*west", "--peer-password", "7"]).await;
+    let peer = format!("*east={}", east.listen);
+    let west = start(&["--name", "*west", "--peer", &peer, "--peer-password", "7"]).await;
+    let mut a = register(&east, "MudA").await;
+    while !recv(&mut a).await.unwrap().contains("chanlist-reply") {}
+    let mut b = register(&west, "MudB").await;
+    while !recv(&mut b).await.unwrap().contains(r#""MudA":({-1"#) {}
+    let muds = ctl(&west, &["muds"]).await;
+    assert_eq!(muds, "up\t-\t127.0.0.1\tMudA\t*east\nup\t-\t127.0.0.1\tMudB\n");
+
+    let coffee = start(&["--family", "coffee-mud"]).await;
+    let mut mud = register(&coffee, "MudC").await;
+    let reply = recv(&mut mud).await.unwrap();
+    assert!(reply.ends_with(",-1,})"), "{reply}");
 }
 
 #[tokio::test]
