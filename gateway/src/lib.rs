@@ -13,4 +13,5 @@ pub mod net;
 pub mod router;
 pub mod run;
 pub mod services;
+mod sync;
 pub mod telemetry;

@@ -8,7 +8,7 @@ mod rpc;
 pub mod tcp;
 mod ws;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::hub::{Admission, Line, Session, Transport};
 use crate::keys::{FailedAttempts, Keyring, RateLimited};
 use crate::metrics::{Metrics, Outcome};
 use crate::services::Services;
+use crate::sync::lock;
 use rpc::{Incoming, Rejected, Request, RpcError};
 
 /// What a client may do to us.
@@ -180,9 +181,8 @@ impl Api {
         }
     }
 
-    fn attempts(&self) -> std::sync::MutexGuard<'_, FailedAttempts> {
-        // No holder can leave it broken, so one that panicked does not matter.
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn attempts(&self) -> MutexGuard<'_, FailedAttempts> {
+        lock(&self.attempts)
     }
 }
 

@@ -7,7 +7,7 @@ mod queue;
 mod session;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -19,6 +19,7 @@ pub use queue::{CloseReason, Line, Queue};
 pub use session::{SESSION_CHANNELS, Session, Subscription, Transport};
 
 use crate::keys::Key;
+use crate::sync::lock;
 
 /// How long a tell waits for a client when none is there.
 const KEEP_TELLS: Duration = Duration::from_secs(300);
@@ -223,11 +224,6 @@ impl Encoded {
         let encode = || logged.event.encode(logged.position, &timestamp(), colour);
         self.lines[colour as usize].get_or_insert_with(encode).clone()
     }
-}
-
-/// Locks a mutex. No holder can leave the data broken, so one that panicked does not matter.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::lock;
+use crate::sync::lock;
 
 /// One JSON-RPC message, encoded once and shared by all who get it.
 #[derive(Clone, Debug)]

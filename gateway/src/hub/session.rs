@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::keys::Key;
+use crate::sync::lock;
 
 use super::event::Event;
 use super::filter::{Colour, Options};
-use super::lock;
 use super::queue::Queue;
 
 /// How a client is connected.

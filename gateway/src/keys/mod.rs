@@ -8,11 +8,13 @@ mod permission;
 mod rate;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::sync::lock;
 
 pub use attempts::FailedAttempts;
 pub use permission::{Permission, Permissions, UnknownPermission};
@@ -124,7 +126,7 @@ impl Keyring {
                 found.push((digest(&text(&spec.source)?), spec));
             }
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = lock(&self.keys);
         let unchanged = |digest: &[u8; 32], spec: &KeySpec| {
             keys.iter().find(|key| key.digest == *digest && key.spec == *spec).cloned()
         };
@@ -146,7 +148,7 @@ impl Keyring {
     /// The key with this text. The time it takes does not depend on which it is, or how much of it matches.
     pub fn find(&self, text: &str) -> Option<Arc<Key>> {
         let presented = digest(text);
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = lock(&self.keys);
         let mut found = None;
         for key in keys.iter() {
             if bool::from(presented.ct_eq(&key.digest)) {
@@ -158,7 +160,7 @@ impl Keyring {
 
     /// Whether a key that was found is still valid.
     pub fn holds(&self, key: &Key) -> bool {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = lock(&self.keys);
         keys.iter().any(|valid| valid.digest == key.digest)
     }
 }

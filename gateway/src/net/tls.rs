@@ -1,13 +1,15 @@
 //! TLS for clients: certificates from files, read again when the files change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
+
+use crate::sync::lock;
 
 /// The files TLS needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,22 +75,17 @@ impl Tls {
     /// [`TlsError`] when they cannot be used; then nothing changes.
     pub fn reload(&self) -> Result<bool, TlsError> {
         let content = content(&self.files);
-        if self.lock().content == content {
+        if lock(&self.current).content == content {
             return Ok(false);
         }
         let config = config(&self.files)?;
-        *self.lock() = Current { content, config };
+        *lock(&self.current) = Current { content, config };
         Ok(true)
     }
 
     /// What accepts the next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.lock().config))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
-        // No holder can leave it broken, so one that panicked does not matter.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        TlsAcceptor::from(Arc::clone(&lock(&self.current).config))
     }
 }
 
@@ -146,15 +143,15 @@ mod tests {
         assert!(matches!(Tls::load(files.clone()), Err(TlsError::File { .. })));
         write(&files);
         let tls = Tls::load(files.clone()).unwrap();
-        let first = Arc::clone(&tls.lock().config);
+        let first = Arc::clone(&lock(&tls.current).config);
         assert!(!tls.reload().unwrap());
         write(&files);
         assert!(tls.reload().unwrap());
-        let second = Arc::clone(&tls.lock().config);
+        let second = Arc::clone(&lock(&tls.current).config);
         assert!(!Arc::ptr_eq(&first, &second));
         std::fs::write(&files.certificate, "no certificate").unwrap();
         assert!(matches!(tls.reload(), Err(TlsError::Empty { .. })));
-        assert!(Arc::ptr_eq(&second, &tls.lock().config), "what worked stays");
+        assert!(Arc::ptr_eq(&second, &lock(&tls.current).config), "what worked stays");
         let other = TlsFiles { certificate: path("other.crt"), key: path("other.key"), client_ca: None };
         write(&other);
         let mixed = TlsFiles { certificate: other.certificate, key: files.key, client_ca: None };

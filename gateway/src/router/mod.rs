@@ -5,7 +5,7 @@ mod link;
 mod outbox;
 mod session;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use mudgateway_crds::report::SessionReason;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+
+use crate::sync::lock;
 
 pub use link::Link;
 pub use outbox::{Class, Full};
@@ -159,8 +161,7 @@ impl RouterHandle {
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        // No holder can leave it broken, so one that panicked does not matter.
-        self.shared.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.outbox)
     }
 
     pub(crate) fn set_status(&self, status: SessionStatus) {

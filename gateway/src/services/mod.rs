@@ -8,8 +8,8 @@ mod policy;
 mod presence;
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
@@ -28,6 +28,7 @@ pub use presence::{Presence, Rejected, User};
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
 use crate::hub::{EmoteTarget, Event, Hub, Trouble};
 use crate::router::{Accepted, Class, Full, LinkEvent, RouterHandle, SessionStatus};
+use crate::sync::lock;
 
 /// The bus as the services see it.
 pub struct BusLink {
@@ -421,11 +422,6 @@ impl Services {
 fn now_in_microseconds() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
-}
-
-/// Locks a mutex. No holder can leave the data broken, so one that panicked does not matter.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
