@@ -14,7 +14,7 @@ fn main() {
     let mut criterion = Criterion::default()
         .without_plots()
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(4))
+        .measurement_time(Duration::from_secs(3))
         .configure_from_args();
     for (name, packet) in packets() {
         bench(&mut criterion, name, &packet);

@@ -142,20 +142,19 @@ impl Colour {
     }
 }
 
-/// Attributes that are on until a reset, in the order of [`Style::attributes`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attribute {
-    Bold,
-    Italic,
-    Underline,
-    Flash,
-    Reverse,
-    Strike,
-}
+/// What is on until a reset: its codes, its number in an ANSI sequence, its name as an HTML class.
+const ATTRIBUTES: [(&[&str], u8, &str); 6] = [
+    (&["BOLD"], BOLD, "bold"),
+    (&["ITALIC"], 3, "italic"),
+    (&["UNDERLINE", "ULINE"], 4, "underline"),
+    (&["FLASH", "BLINK"], 5, "flash"),
+    (&["REVERSE", "INVERSE"], 7, "reverse"),
+    (&["STRIKETHRU"], 9, "strike"),
+];
+const BOLD: u8 = 1;
 
-/// The number of each in an ANSI sequence, and its name as an HTML class.
-const ATTRIBUTES: [(u8, &str); 6] =
-    [(1, "bold"), (3, "italic"), (4, "underline"), (5, "flash"), (7, "reverse"), (9, "strike")];
+/// Codes of terminals.
+const NOTHING: [&str; 4] = ["INITTERM", "ENDTERM", "STATUS", "WINDOW"];
 
 /// How a run of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -168,47 +167,35 @@ struct Style {
 impl Style {
     /// What a code makes of this style; `None` if there is no code of that name.
     fn apply(mut self, code: &str) -> Option<Self> {
-        let attribute = match code {
-            "RESET" => return Some(Self::default()),
-            "INITTERM" | "ENDTERM" | "STATUS" | "WINDOW" => return Some(self),
-            "BOLD" => Attribute::Bold,
-            "ITALIC" => Attribute::Italic,
-            "UNDERLINE" | "ULINE" => Attribute::Underline,
-            "FLASH" | "BLINK" => Attribute::Flash,
-            "REVERSE" | "INVERSE" => Attribute::Reverse,
-            "STRIKETHRU" => Attribute::Strike,
-            colour => {
-                match colour.strip_prefix("B_") {
-                    Some(colour) => self.background = Some(Colour::named(colour)?),
-                    None => self.foreground = Some(Colour::named(colour)?),
-                }
-                return Some(self);
-            }
-        };
-        self.attributes[attribute as usize] = true;
+        if code == "RESET" {
+            return Some(Self::default());
+        }
+        if let Some(n) = ATTRIBUTES.iter().position(|(codes, ..)| codes.contains(&code)) {
+            self.attributes[n] = true;
+        } else if let Some(colour) = code.strip_prefix("B_") {
+            self.background = Some(Colour::named(colour)?);
+        } else if !NOTHING.contains(&code) {
+            self.foreground = Some(Colour::named(code)?);
+        }
         Some(self)
     }
 
+    /// The numbers and class names of the attributes that are on.
     fn on(&self) -> impl Iterator<Item = (u8, &'static str)> {
-        ATTRIBUTES.into_iter().zip(self.attributes).filter_map(|(attribute, on)| on.then_some(attribute))
+        let all = ATTRIBUTES.into_iter().zip(self.attributes);
+        all.filter_map(|((_, number, class), on)| on.then_some((number, class)))
     }
 
     /// From whatever was before to this style. A bright foreground is bold, as terminals of old have it.
     fn put_ansi(&self, ansi: &mut String) {
+        let bold = self.foreground.is_some_and(|colour| colour.bright).then_some(BOLD);
+        let attributes = self.on().map(|(number, _)| number).filter(|number| Some(*number) != bold);
+        let foreground = self.foreground.map(|colour| 30 + colour.hue);
+        let background = self.background.map(|colour| colour.hue + if colour.bright { 100 } else { 40 });
         ansi.push_str("\x1b[0");
-        let bold = self.attributes[Attribute::Bold as usize];
-        if !bold && self.foreground.is_some_and(|colour| colour.bright) {
-            ansi.push_str(";1");
-        }
-        // Writing to a String cannot fail.
-        for (number, _) in self.on() {
+        for number in bold.into_iter().chain(attributes).chain(foreground).chain(background) {
+            // Writing to a String cannot fail.
             let _ = write!(ansi, ";{number}");
-        }
-        if let Some(colour) = self.foreground {
-            let _ = write!(ansi, ";{}", 30 + colour.hue);
-        }
-        if let Some(colour) = self.background {
-            let _ = write!(ansi, ";{}", if colour.bright { 100 } else { 40 } + colour.hue);
         }
         ansi.push('m');
     }

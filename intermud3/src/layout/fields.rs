@@ -69,6 +69,15 @@ impl<'k> Fields<'k> {
         self.next::<Option<String>>(name).map(Option::unwrap_or_default)
     }
 
+    /// A string, or 0 for none; a number reads as its digits.
+    pub(crate) fn lax_text(&mut self, name: &'static str) -> Result<Option<String>, Refused> {
+        match self.value() {
+            Value::Int(n) if n != 0 => Ok(Some(n.to_string())),
+            Value::Float(n) => Ok(Some(n.to_string())),
+            other => Option::read(other, self.at(name)),
+        }
+    }
+
     /// An int; anything else reads as 0.
     pub(crate) fn loose_int(&mut self) -> i64 {
         self.value().as_int().unwrap_or(0)

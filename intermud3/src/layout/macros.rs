@@ -4,6 +4,7 @@
 /// type and, where the type does not say enough, how it is treated:
 ///
 /// - `text`: a `String` for which 0 may stand; it reads as the empty one.
+/// - `lax`: an `Option<String>` for which a number may stand; it reads as its digits.
 /// - `loose`: an `i64` for which anything may stand; it reads as 0.
 /// - `trailing`: an `Option` that is missing at the end where it is `None`.
 /// - `secret`: not shown by `Debug`.
@@ -47,6 +48,7 @@ macro_rules! layout {
     (@trailing $($how:ident)?) => { 0 };
 
     (@read $fields:ident, $field:ident, text) => { $fields.text(stringify!($field))? };
+    (@read $fields:ident, $field:ident, lax) => { $fields.lax_text(stringify!($field))? };
     (@read $fields:ident, $field:ident, loose) => { $fields.loose_int() };
     (@read $fields:ident, $field:ident, trailing) => { $fields.trailing(stringify!($field))? };
     (@read $fields:ident, $field:ident $(, $how:ident)?) => { $fields.next(stringify!($field))? };

@@ -1,7 +1,5 @@
 //! Reading LPC text: one pass, an explicit stack.
 
-use std::ops::Range;
-
 use super::scan::find;
 use super::{Bracket, Builder, DecodeError, Limits};
 use crate::{Value, text};
@@ -119,42 +117,34 @@ impl<'t> Reader<'t> {
     /// Reads a string, at its opening quote.
     fn string(&mut self) -> Result<String, DecodeError> {
         self.at += 1;
-        let run = self.run()?;
-        // Most strings have nothing to unescape and are copied in one go.
-        if self.text[run.end] == b'"' {
-            return Ok(match self.utf8.and_then(|text| text.get(run.clone())) {
-                Some(text) => text.to_owned(),
-                None => text::decode(self.text[run].to_vec()),
-            });
-        }
-        self.escaped_string(run)
-    }
-
-    /// The string that begins with these plain bytes and goes on with something special.
-    fn escaped_string(&mut self, mut run: Range<usize>) -> Result<String, DecodeError> {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.extend_from_slice(&self.text[run.clone()]);
-            match self.text[run.end] {
-                b'"' => return Ok(text::decode(bytes)),
-                b'\r' => bytes.push(b'\n'),
-                b'\\' => {
-                    let escaped = *self.text.get(self.at).ok_or_else(|| self.ended())?;
-                    bytes.push(if escaped == 0 { b' ' } else { escaped });
-                    self.at += 1;
-                }
-                _nul => bytes.push(b' '),
-            }
-            run = self.run()?;
-        }
-    }
-
-    /// Passes over plain bytes and the special one behind them; where the plain ones are.
-    fn run(&mut self) -> Result<Range<usize>, DecodeError> {
         let start = self.at;
-        let end = start + find(&self.text[start..], [b'"', b'\\', b'\r', 0]).ok_or_else(|| self.ended())?;
-        self.at = end + 1;
-        Ok(start..end)
+        let mut plain = true;
+        loop {
+            match self.special()? {
+                b'"' => break,
+                // What it escapes is no end.
+                b'\\' => self.at += 1,
+                _cr_or_nul => {}
+            }
+            plain = false;
+        }
+        let raw = start..self.at - 1;
+        if !plain {
+            return Ok(text::decode(unescape(&self.text[raw])));
+        }
+        // Most strings have nothing to unescape and are copied in one go.
+        Ok(match self.utf8.and_then(|text| text.get(raw.clone())) {
+            Some(text) => text.to_owned(),
+            None => text::decode(self.text[raw].to_vec()),
+        })
+    }
+
+    /// Passes over plain bytes and the special one behind them; the latter.
+    fn special(&mut self) -> Result<u8, DecodeError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let len = find(rest, [b'"', b'\\', b'\r', 0]).ok_or_else(|| self.ended())?;
+        self.at += len + 1;
+        Ok(rest[len])
     }
 
     fn number(&mut self) -> Result<Value, DecodeError> {
@@ -228,6 +218,26 @@ impl<'t> Reader<'t> {
             None => self.ended(),
         }
     }
+}
+
+/// The bytes of a string from those between its quotes.
+fn unescape(raw: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(len) = find(rest, [b'\\', b'\r', 0]) {
+        bytes.extend_from_slice(&rest[..len]);
+        let escape = rest[len] == b'\\';
+        let end = len + usize::from(escape);
+        bytes.push(match rest.get(end) {
+            Some(b'\r') if !escape => b'\n',
+            // A backslash is never the last: the reader saw what it escapes.
+            Some(0) | None => b' ',
+            Some(&byte) => byte,
+        });
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    bytes.extend_from_slice(rest);
+    bytes
 }
 
 fn is_blank(byte: u8) -> bool {

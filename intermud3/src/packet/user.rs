@@ -70,30 +70,30 @@ layout! {
 
 layout! {
     /// `finger-reply`: what a mud tells about a user. 15 elements; answers `finger-req`. What the mud keeps to
-    /// itself is 0.
+    /// itself is 0. A number where a text belongs, such as a level, reads as its digits.
     ///
     /// `({"finger-reply",5,"MudB",0,"MudA","bob","Ann","Ann the Brave","Ann Smith","ann@example.org",
     /// "Sun Nov 22 18:00:00 2026",-1,0,"wizard","No plan.",})`
     #[derive(Eq)]
     pub struct FingerReply {
         /// The name to show.
-        visname: Option<String>,
+        visname: Option<String> = lax,
         /// Name and title.
-        title: Option<String>,
+        title: Option<String> = lax,
         /// The person's name.
-        real_name: Option<String>,
+        real_name: Option<String> = lax,
         /// The person's address.
-        email: Option<String>,
+        email: Option<String> = lax,
         /// When the user logged in, or out if not there, in words.
-        loginout_time: Option<String>,
+        loginout_time: Option<String> = lax,
         /// Seconds without a command, -1 if not logged in.
         idle: i64,
         /// The host the user comes from.
-        ip_name: Option<String>,
+        ip_name: Option<String> = lax,
         /// The user's rank on the mud.
-        level: Option<String>,
+        level: Option<String> = lax,
         /// Plan, project, or what the mud likes.
-        extra: Option<String>,
+        extra: Option<String> = lax,
     }
 }
 

@@ -269,6 +269,14 @@ fn zero_is_private_in_a_finger_reply() {
         extra: None,
     };
     assert_eq!(*reply, expected);
+    let reply = decode(r#"({"finger-reply",5,"B",0,"A","bob","Ann","T",0,0,1795418241,0,0,20,1.5,})"#);
+    let Body::FingerReply(reply) = reply.body else { panic!() };
+    let texts = [reply.loginout_time, reply.level, reply.extra];
+    assert_eq!(texts.map(Option::unwrap), ["1795418241", "20", "1.5"], "numbers read as their digits");
+    assert_eq!(
+        refused(r#"({"finger-reply",5,"B",0,"A","bob","Ann","T",0,0,0,0,0,({}),0,})"#),
+        "finger-reply: level must be a string or 0, not array"
+    );
 }
 
 #[test]
