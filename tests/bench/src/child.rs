@@ -136,6 +136,8 @@ impl Gateway {
             .env("API_TCP_PORT", "0")
             .env("METRICS_PORT", "0")
             .env("STATE_DIR", state.path())
+            // All clients share one key here, and join a channel each.
+            .env("API_REQUESTS_PER_MINUTE", "1000000")
             .envs(nats.map(|nats| ("NATS_URL", nats.url())));
         let (child, log) = start(program, &mut command)?;
         let pid = child.id().unwrap_or_default();
