@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::stamp::{Clock, Stamp};
 use crate::swarm::CHANNEL;
 
-/// So long that an event is 310 bytes for the client, with 80 of text.
-const NAME: &str = "A Benchmark Mud That Nobody Plays On";
+/// Short, so that an event is about 310 bytes for the client, with 80 of text.
+const NAME: &str = "Bench";
 
 /// How many messages are written at once in a flood.
 const BATCH: u64 = 32;
@@ -148,7 +148,7 @@ fn startup(router: &str) -> String {
 
 fn message() -> String {
     let text = Stamp { sequence: 0, due: 0 }.text();
-    format!("({{\"channel-m\",5,\"{NAME}\",\"speaker\",0,0,\"{CHANNEL}\",\"Speaker\",\"{text}\",}})")
+    format!("({{\"channel-m\",5,\"{NAME}\",\"ann\",0,0,\"{CHANNEL}\",\"Ann\",\"{text}\",}})")
 }
 
 #[cfg(test)]
