@@ -4,7 +4,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::authenticate;
-use super::methods::METHODS;
+use super::methods::{Example, METHODS};
+use crate::hub::EVENTS;
 use crate::keys::Permission;
 
 /// The document (OpenRPC 1.3).
@@ -20,9 +21,22 @@ pub(super) fn document() -> Value {
             "paramStructure": "by-name",
             "params": params(&(entry.params)(&mut schemas)),
             "result": {"name": "result", "schema": (entry.output)(&mut schemas)},
+            "examples": [example(entry.example)],
             "x-permission": entry.permission.map(Permission::as_str),
         }));
     }
+    let events: Vec<Value> = EVENTS
+        .iter()
+        .map(|kind| {
+            json!({
+                "name": kind.name,
+                "summary": kind.summary.trim(),
+                "params": params(&(kind.schema)(&mut schemas)),
+                "example": parse(kind.example),
+                "x-permission": kind.permission.map(Permission::as_str),
+            })
+        })
+        .collect();
     json!({
         "openrpc": "1.3.2",
         "info": {
@@ -32,6 +46,7 @@ pub(super) fn document() -> Value {
             "license": {"name": "MIT"},
         },
         "methods": methods,
+        "x-events": events,
         "components": {"schemas": definitions(&mut schemas)},
     })
 }
@@ -51,6 +66,20 @@ fn params(schema: &Schema) -> Vec<Value> {
         .flatten()
         .map(|(name, schema)| param(name, required.contains(&name.as_str()), schema))
         .collect()
+}
+
+/// An example as OpenRPC wants it.
+fn example(example: Example) -> Value {
+    let params = parse(example.params);
+    let params = params.as_object().into_iter().flatten();
+    let params: Vec<_> = params.map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let result = json!({"name": "result", "value": parse(example.result)});
+    json!({"name": "example", "params": params, "result": result})
+}
+
+/// Reads an example; that all of them are JSON is tested.
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn param(name: &str, required: bool, schema: &Value) -> Value {
@@ -84,6 +113,37 @@ mod tests {
             for param in method["params"].as_array().unwrap() {
                 assert!(param["description"].is_string(), "{} {}", method["name"], param["name"]);
             }
+        }
+    }
+
+    #[test]
+    fn every_example_is_json_and_gives_what_is_required() {
+        for entry in METHODS {
+            let params: Value = serde_json::from_str(entry.example.params).unwrap();
+            let known = super::params(&(entry.params)(&mut SchemaGenerator::default()));
+            for name in params.as_object().unwrap().keys() {
+                assert!(known.iter().any(|param| param["name"] == *name), "{}: {name}", entry.name);
+            }
+            for param in known.iter().filter(|param| param["required"] == true) {
+                assert!(params.get(param["name"].as_str().unwrap()).is_some(), "{}: {param}", entry.name);
+            }
+            let result: Value = serde_json::from_str(entry.example.result).unwrap();
+            assert!(result.is_object(), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn every_event_is_described_with_its_parameters() {
+        let document = document();
+        let events = document["x-events"].as_array().unwrap();
+        let said = events.iter().find(|event| event["name"] == "channel_emote").unwrap();
+        let names: Vec<_> = said["params"].as_array().unwrap().iter().map(|param| &param["name"]).collect();
+        assert!(names.contains(&&json!("target_mud")) && names.contains(&&json!("visname")), "{names:?}");
+        for event in events {
+            assert!(
+                event["example"].is_object() && event["summary"].as_str().unwrap().ends_with('.'),
+                "{event}"
+            );
         }
     }
 

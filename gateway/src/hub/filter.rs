@@ -93,7 +93,7 @@ mod tests {
     fn everything_passes_unless_something_is_asked_for() {
         let options = Options::default();
         assert!(options.admit(&chat("imud_gossip"), "Dawn") && options.admit(&tell("hi"), "Dawn"));
-        assert!(options.admit(&Event::GatewayReconnected, "Dawn"));
+        assert!(options.admit(&Event::reconnected(), "Dawn"));
     }
 
     #[test]

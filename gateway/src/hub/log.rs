@@ -101,7 +101,7 @@ mod tests {
         let mut log = EventLog::new(7);
         assert_eq!(seqs(&mut log, now, at(7, 0)), Some(vec![]));
         for _ in 0..3 {
-            log.append(now, Event::GatewayReconnected);
+            log.append(now, Event::reconnected());
         }
         assert_eq!(log.position(), at(7, 3));
         assert_eq!(seqs(&mut log, now, at(7, 1)), Some(vec![2, 3]));
@@ -112,7 +112,7 @@ mod tests {
     fn a_position_of_another_epoch_or_of_the_future_is_not_known() {
         let now = Instant::now();
         let mut log = EventLog::new(7);
-        log.append(now, Event::GatewayReconnected);
+        log.append(now, Event::reconnected());
         assert_eq!(seqs(&mut log, now, at(6, 0)), None);
         assert_eq!(seqs(&mut log, now, at(7, 2)), None);
     }
@@ -122,7 +122,7 @@ mod tests {
         let start = Instant::now();
         let mut log = EventLog::new(7);
         for _ in 0..CAPACITY + 10 {
-            log.append(start, Event::GatewayReconnected);
+            log.append(start, Event::reconnected());
         }
         assert_eq!(seqs(&mut log, start, at(7, 9)), None);
         assert_eq!(seqs(&mut log, start, at(7, 10)).map(|seqs| seqs.len()), Some(CAPACITY));

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-pub use event::{EmoteTarget, Event, Reply, Told, Trouble, timestamp};
+pub use event::{
+    Addressed, ChannelWho, EVENTS, EmoteTarget, Event, EventKind, Finger, Located, Reply, Told, Trouble,
+    UserInfo, Who, WhoUser, timestamp,
+};
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};
 pub use queue::{CloseReason, Line, Queue};

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -20,8 +20,9 @@ pub struct Line {
 
 impl Line {
     /// Encodes a message.
-    pub fn new(message: &Value) -> Self {
-        let mut json = message.to_string();
+    pub fn new(message: &impl Serialize) -> Self {
+        // It fails for maps whose keys are no texts, and no message has one.
+        let mut json = serde_json::to_string(message).unwrap_or_default();
         json.push('\n');
         let bytes = Bytes::from(json);
         // JSON text is UTF-8, so the conversion cannot fail; the default is an empty text.

@@ -48,15 +48,15 @@ fn channel_events_reach_only_who_is_on_the_channel_in_its_exact_case() {
 fn nobody_gets_anything_before_authentication_or_after_the_end() {
     let hub = hub();
     let session = self::session(Transport::WebSocket);
-    hub.publish(Event::GatewayReconnected);
+    hub.publish(Event::reconnected());
     assert!(!session.is_authenticated() && received(&session).is_empty());
     let admission = hub.authenticate(&session, key(&["*"]), None);
-    hub.publish(Event::GatewayReconnected);
+    hub.publish(Event::reconnected());
     assert!(received(&session).is_empty(), "the answer to its key goes out first");
     hub.admit(&session, &admission);
     assert_eq!(seqs(&session), [2], "what came in between, and not what came before");
     hub.remove(&session);
-    hub.publish(Event::GatewayReconnected);
+    hub.publish(Event::reconnected());
     assert!(received(&session).is_empty());
 }
 

@@ -1,46 +1,40 @@
 //! What becomes of the packets that come from the router.
 
 use intermud3::Packet;
-use intermud3::packet::{Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, Tell};
-use serde_json::json;
+use intermud3::packet::{
+    Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, LocateReply, Tell, WhoEntry,
+};
 
 use crate::bus::{ChannelKind, ChannelMessage};
-use crate::hub::{EmoteTarget, Event, Reply, Told, Trouble};
+use crate::hub::{
+    Addressed, ChannelWho, EmoteTarget, Event, Finger, Located, Reply, Told, Trouble, UserInfo, Who, WhoUser,
+};
 
 /// The event a packet for our clients becomes; none for packets that are no event.
 pub(super) fn event(mud: &str, packet: &Packet) -> Option<Event> {
     let header = &packet.header;
-    let reply = |fields| Reply {
+    let to = Addressed {
         from_mud: header.origin_mud.clone(),
         to_mud: mud.to_owned(),
         to_user: header.target_user.clone().unwrap_or_default(),
-        fields,
     };
     Some(match &packet.body {
         Body::Tell(tell) => Event::Tell(told(mud, header, tell)),
         Body::Emoteto(emote) => Event::Emoteto(told(mud, header, emote)),
         Body::WhoReply(who) => {
-            let user = |visname: &str, idle: i64, extra: &str| json!({"name": visname, "idle": idle, "idle_time": idle, "level": null, "extra": extra});
-            let users = who.who.iter().map(|entry| user(&entry.visname, entry.idle, &entry.extra));
-            Event::WhoReply(reply(json!({"users": users.collect::<Vec<_>>()})))
+            Event::WhoReply(Reply { to, answer: Who { users: who.who.iter().map(user).collect() } })
         }
-        Body::FingerReply(finger) => Event::FingerReply(reply(json!({"user_info": user_info(finger)}))),
-        Body::LocateReply(found) => Event::LocateReply(reply(json!({
-            "located_mud": found.located_mud,
-            "located_user": found.located_visname,
-            "idle": found.idle,
-            "status": found.status,
-        }))),
+        Body::FingerReply(finger) => {
+            Event::FingerReply(Reply { to, answer: Finger { user_info: user_info(finger) } })
+        }
+        Body::LocateReply(found) => Event::LocateReply(Reply { to, answer: located(found) }),
         Body::ChanWhoReply(who) => {
-            Event::ChannelWhoReply(reply(json!({"channel": who.channel, "users": who.visnames})))
+            let answer = ChannelWho { channel: who.channel.clone(), users: who.visnames.clone() };
+            Event::ChannelWhoReply(Reply { to, answer })
         }
-        Body::Error(error) if !is_lost_search(error) => Event::Error(Trouble {
-            code: error.code.clone(),
-            message: error.message.clone(),
-            from_mud: header.origin_mud.clone(),
-            to_mud: mud.to_owned(),
-            to_user: header.target_user.clone().unwrap_or_default(),
-        }),
+        Body::Error(error) if !is_lost_search(error) => {
+            Event::Error(Trouble::new(&error.code, &error.message, to))
+        }
         _ => return None,
     })
 }
@@ -62,12 +56,38 @@ fn told(mud: &str, header: &Header, tell: &Tell) -> Told {
     }
 }
 
-fn user_info(finger: &FingerReply) -> serde_json::Value {
-    json!({
-        "name": finger.visname, "title": finger.title, "real_name": finger.real_name, "email": finger.email,
-        "login_time": finger.loginout_time, "idle_time": finger.idle, "ip_address": finger.ip_name,
-        "level": finger.level, "extra": finger.extra,
-    })
+fn user(entry: &WhoEntry) -> WhoUser {
+    WhoUser {
+        name: entry.visname.clone(),
+        idle: entry.idle,
+        idle_time: entry.idle,
+        level: None,
+        extra: entry.extra.clone(),
+    }
+}
+
+fn user_info(finger: &FingerReply) -> UserInfo {
+    let finger = finger.clone();
+    UserInfo {
+        name: finger.visname,
+        title: finger.title,
+        real_name: finger.real_name,
+        email: finger.email,
+        login_time: finger.loginout_time,
+        idle_time: finger.idle,
+        ip_address: finger.ip_name,
+        level: finger.level,
+        extra: finger.extra,
+    }
+}
+
+fn located(found: &LocateReply) -> Located {
+    Located {
+        located_mud: found.located_mud.clone(),
+        located_user: found.located_visname.clone(),
+        idle: found.idle,
+        status: found.status.clone(),
+    }
 }
 
 /// What was said or done on a channel, and to whom; none for other packets.
@@ -97,9 +117,9 @@ pub(super) fn channel_message(packet: &Packet) -> Option<(ChannelMessage, Option
 
 fn target(done: &ChannelTargetedEmote) -> EmoteTarget {
     EmoteTarget {
-        mud: done.targeted_mud.clone(),
-        user: done.targeted_user.clone(),
-        visname: done.target_visname.clone(),
-        message: done.message_target.clone(),
+        target_mud: done.targeted_mud.clone(),
+        target_user: done.targeted_user.clone(),
+        target_visname: done.target_visname.clone(),
+        message_target: done.message_target.clone(),
     }
 }

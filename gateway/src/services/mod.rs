@@ -26,7 +26,7 @@ pub use policy::{NoPattern, Pattern, Policy};
 pub use presence::{Presence, Rejected, User};
 
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
-use crate::hub::{EmoteTarget, Event, Hub, Trouble};
+use crate::hub::{Addressed, EmoteTarget, Event, Hub, Trouble};
 use crate::router::{Accepted, Class, Full, LinkEvent, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
@@ -310,7 +310,7 @@ impl Services {
         for channel in wanted {
             self.switch(&channel, true);
         }
-        self.hub.publish(Event::GatewayReconnected);
+        self.hub.publish(Event::reconnected());
     }
 
     fn on_packet(&self, packet: Packet) {
@@ -368,9 +368,9 @@ impl Services {
         let changes = lock(&self.directory).merge_muds(list);
         for change in changes {
             match change {
-                Change::Online { mud, known } if known || settled => self.hub.publish(Event::MudOnline(mud)),
+                Change::Online { mud, known } if known || settled => self.hub.publish(Event::mud_online(mud)),
                 Change::Online { .. } => {}
-                Change::Offline { mud } => self.hub.publish(Event::MudOffline(mud)),
+                Change::Offline { mud } => self.hub.publish(Event::mud_offline(mud)),
             }
         }
     }
@@ -381,17 +381,17 @@ impl Services {
             return;
         }
         lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
-        self.hub.publish(Event::Channel { said, target });
+        self.hub.publish(Event::said(said, target));
     }
 
     fn on_expired(&self, packet: &Packet) {
-        self.hub.publish(Event::Error(Trouble {
-            code: "not-sent".to_owned(),
-            message: format!("the router was away too long, so a {} was not sent", packet.kind()),
+        let message = format!("the router was away too long, so a {} was not sent", packet.kind());
+        let to = Addressed {
             from_mud: self.mud.clone(),
             to_mud: self.mud.clone(),
             to_user: packet.header.origin_user.clone().unwrap_or_default(),
-        }));
+        };
+        self.hub.publish(Event::Error(Trouble::new("not-sent", &message, to)));
     }
 
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Method, Sent, someone};
+use super::{Context, Example, Method, Sent, someone};
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
 use crate::bus::ChannelKind;
 use crate::keys::Permission;
@@ -35,6 +35,10 @@ impl Method for Join {
     const NAME: &'static str = "channel_join";
     const SUMMARY: &'static str = "Get what is said on a channel.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"channel": "imud_gossip"}"#,
+        result: r#"{"status": "joined", "channel": "imud_gossip"}"#,
+    };
     type Params = JoinParams;
     type Output = Membership;
 
@@ -63,6 +67,10 @@ impl Method for Leave {
     const NAME: &'static str = "channel_leave";
     const SUMMARY: &'static str = "Get no more of what is said on a channel.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"channel": "imud_gossip"}"#,
+        result: r#"{"status": "left", "channel": "imud_gossip"}"#,
+    };
     type Params = LeaveParams;
     type Output = Membership;
 
@@ -94,6 +102,10 @@ impl Method for Send {
     const NAME: &'static str = "channel_send";
     const SUMMARY: &'static str = "Say something on a channel.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"channel": "imud_gossip", "message": "Hello, all!", "from_user": "ann", "visname": "Ann"}"#,
+        result: r#"{"status": "sent", "message_id": "channel_imud_gossip_1795510800000"}"#,
+    };
     type Params = SendParams;
     type Output = Sent;
 
@@ -129,6 +141,10 @@ impl Method for Emote {
     const NAME: &'static str = "channel_emote";
     const SUMMARY: &'static str = "Do something on a channel.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"channel": "imud_gossip", "emote": "$N waves.", "from_user": "ann", "visname": "Ann"}"#,
+        result: r#"{"status": "sent", "message_id": "channel_emote_imud_gossip_1795510800000"}"#,
+    };
     type Params = EmoteParams;
     type Output = Sent;
 
@@ -202,6 +218,11 @@ impl Method for History {
     const NAME: &'static str = "channel_history";
     const SUMMARY: &'static str = "What was said on a channel lately.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"channel": "imud_gossip", "limit": 1}"#,
+        result: r#"{"status": "success", "count": 1, "messages": [{"channel": "imud_gossip", "type": "message", "from_mud": "Dusk",
+            "from_user": "bob", "visname": "Bob", "message": "Hello, all!", "timestamp": "2026-11-24T09:00:00.000000Z"}]}"#,
+    };
     type Params = HistoryParams;
     type Output = Remembered;
 
@@ -277,6 +298,11 @@ impl Method for List {
     const NAME: &'static str = "channel_list";
     const SUMMARY: &'static str = "The channels of the network, and those this session is on.";
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
+    const EXAMPLE: Example = Example {
+        params: r#"{"filter": {"owner": "*test"}}"#,
+        result: r#"{"status": "success", "count": 1, "channels": [{"name": "imud_gossip", "owner": "*test", "type": 0, "member_count": 0}],
+            "subscribed_channels": ["imud_gossip"]}"#,
+    };
     type Params = ListParams;
     type Output = Listed;
 

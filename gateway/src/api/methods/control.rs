@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Context, Method, Nothing};
+use super::{Context, Example, Method, Nothing};
 use crate::api::rpc::RpcError;
 use crate::hub::Transport;
 use crate::keys::Permission;
@@ -42,6 +42,11 @@ impl Method for Stats {
     const NAME: &'static str = "stats";
     const SUMMARY: &'static str = "What the gateway counts.";
     const PERMISSION: Option<Permission> = Some(Permission::Info);
+    const EXAMPLE: Example = Example {
+        params: r#"{}"#,
+        result: r#"{"mud_count": 2, "online_muds": 2, "channel_count": 1, "session_count": 1, "connections": 1, "mudlist_id": 14,
+            "chanlist_id": 8, "gateway_connected": true, "packets_sent": 120, "packets_received": 340, "errors": 0}"#,
+    };
     type Params = Nothing;
     type Output = StatsOutput;
 
@@ -81,6 +86,7 @@ impl Method for Reconnect {
     const NAME: &'static str = "reconnect";
     const SUMMARY: &'static str = "Close the session with the router and open a new one.";
     const PERMISSION: Option<Permission> = Some(Permission::Admin);
+    const EXAMPLE: Example = Example { params: r#"{}"#, result: r#"{"status": "reconnecting"}"# };
     type Params = Nothing;
     type Output = Reconnecting;
 

@@ -6,7 +6,7 @@ use intermud3::Value as Lpc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Method};
+use super::{Context, Example, Method};
 use crate::api::rpc::RpcError;
 use crate::keys::Permission;
 use crate::services::MudInfo;
@@ -82,6 +82,16 @@ impl Method for Mudlist {
     const NAME: &'static str = "mudlist";
     const SUMMARY: &'static str = "The muds of the network.";
     const PERMISSION: Option<Permission> = Some(Permission::Info);
+    const EXAMPLE: Example = Example {
+        params: r#"{"filter": {"status": "up"}}"#,
+        result: r#"{"status": "success", "count": 2, "muds": [
+            {"name": "Dawn", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 0, "udp_port": 0,
+             "driver": "Custom", "mudlib": "Custom", "lib": "Custom", "mud_type": "LP", "open_status": "open", "admin_email": "",
+             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1}},
+            {"name": "Dusk", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 0, "udp_port": 0,
+             "driver": "Custom", "mudlib": "Custom", "lib": "Custom", "mud_type": "LP", "open_status": "open", "admin_email": "",
+             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1}}]}"#,
+    };
     type Params = MudlistParams;
     type Output = Listed;
 

@@ -7,6 +7,7 @@ mod presence;
 mod questions;
 mod session;
 mod tells;
+mod waiting;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -66,6 +67,13 @@ impl<'a> Context<'a> {
     }
 }
 
+/// An example of a method's use, in JSON. Times, ids and positions in the result stand for any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Example {
+    pub(super) params: &'static str,
+    pub(super) result: &'static str,
+}
+
 /// A method of the API.
 trait Method {
     /// Its name on the wire.
@@ -74,6 +82,8 @@ trait Method {
     const SUMMARY: &'static str;
     /// What a key must allow; none: any key will do.
     const PERMISSION: Option<Permission>;
+    /// An example of its use; a test replays it.
+    const EXAMPLE: Example;
     /// Its parameters, by name.
     type Params: DeserializeOwned + JsonSchema + Send;
     /// Its result.
@@ -93,6 +103,7 @@ pub(super) struct Entry {
     pub(super) permission: Option<Permission>,
     pub(super) params: fn(&mut SchemaGenerator) -> Schema,
     pub(super) output: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) example: Example,
     call: for<'a> fn(Context<'a>, Map<String, Value>) -> Pending<'a>,
 }
 
@@ -103,6 +114,7 @@ const fn entry<M: Method>() -> Entry {
         permission: M::PERMISSION,
         params: |schemas| M::Params::json_schema(schemas),
         output: |schemas| M::Output::json_schema(schemas),
+        example: M::EXAMPLE,
         call: |context, params| {
             Box::pin(async move {
                 let output = M::call(context, decode(params)?).await?;

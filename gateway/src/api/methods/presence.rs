@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Context, Method};
+use super::{Context, Example, Method};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::keys::Permission;
 use crate::services::User;
@@ -35,6 +35,10 @@ impl Method for Sync {
     const SUMMARY: &'static str =
         "Tell who is on the mud; other muds' questions are answered from it for 30 s.";
     const PERMISSION: Option<Permission> = Some(Permission::Info);
+    const EXAMPLE: Example = Example {
+        params: r#"{"users": [{"name": "Ann", "title": "the Brave", "level": 5, "idle": 7}]}"#,
+        result: r#"{"status": "synchronized", "mud_name": "Dawn", "count": 1}"#,
+    };
     type Params = SyncParams;
     type Output = Synchronized;
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Context, Method, Nothing};
+use super::{Context, Example, Method, Nothing};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::hub::{Options, Position, timestamp};
 use crate::keys::Permission;
@@ -25,6 +25,11 @@ impl Method for SetOptions {
     const SUMMARY: &'static str =
         "Choose which events this session gets, and how; what is not given is reset.";
     const PERMISSION: Option<Permission> = None;
+    const EXAMPLE: Example = Example {
+        params: r#"{"channels": {"deny": ["imud_code"]}, "exclude_self": true, "colour": "plain"}"#,
+        result: r#"{"status": "success", "options": {"events": {"deny": []}, "channels": {"deny": ["imud_code"]}, "muds": {"deny": []},
+            "users": {"deny": []}, "exclude_self": true, "colour": "plain"}}"#,
+    };
     type Params = Options;
     type Output = OptionsSet;
 
@@ -70,6 +75,13 @@ impl Method for Status {
     const NAME: &'static str = "status";
     const SUMMARY: &'static str = "How the mud's session with the router is.";
     const PERMISSION: Option<Permission> = None;
+    const EXAMPLE: Example = Example {
+        params: r#"{}"#,
+        result: r#"{"connected": true, "mud_name": "Dawn", "session_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11", "uptime": 12.5,
+            "router": "*test", "reason": "SessionEstablished", "message": "registered with *test",
+            "services": ["tell", "emoteto", "channel", "who", "finger", "locate"],
+            "position": {"epoch": 1795510800000, "seq": 42}}"#,
+    };
     type Params = Nothing;
     type Output = StatusOutput;
 
@@ -105,6 +117,8 @@ impl Method for Ping {
     const NAME: &'static str = "ping";
     const SUMMARY: &'static str = "Find out whether the connection is alive.";
     const PERMISSION: Option<Permission> = None;
+    const EXAMPLE: Example =
+        Example { params: r#"{}"#, result: r#"{"pong": true, "timestamp": "2026-11-24T09:00:00.000000"}"# };
     type Params = Nothing;
     type Output = Pong;
 
@@ -129,6 +143,8 @@ impl Method for Heartbeat {
     const NAME: &'static str = "heartbeat";
     const SUMMARY: &'static str = "Keep the connection alive.";
     const PERMISSION: Option<Permission> = None;
+    const EXAMPLE: Example =
+        Example { params: r#"{}"#, result: r#"{"status": "ok", "timestamp": "2026-11-24T09:00:00.000000"}"# };
     type Params = Nothing;
     type Output = Alive;
 

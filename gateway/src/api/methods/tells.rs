@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, Method, Sent, someone};
+use super::{Context, Example, Method, Sent, someone};
 use crate::api::rpc::RpcError;
 use crate::keys::Permission;
 
@@ -28,6 +28,10 @@ impl Method for Tell {
     const NAME: &'static str = "tell";
     const SUMMARY: &'static str = "Tell a user of another mud something.";
     const PERMISSION: Option<Permission> = Some(Permission::Tell);
+    const EXAMPLE: Example = Example {
+        params: r#"{"target_mud": "Dusk", "target_user": "bob", "message": "Hello, Bob!", "from_user": "ann"}"#,
+        result: r#"{"status": "sent", "message_id": "tell_Dusk_1795510800000"}"#,
+    };
     type Params = TellParams;
     type Output = Sent;
 
@@ -62,6 +66,10 @@ impl Method for Emoteto {
     const NAME: &'static str = "emoteto";
     const SUMMARY: &'static str = "Do something to a user of another mud.";
     const PERMISSION: Option<Permission> = Some(Permission::Tell);
+    const EXAMPLE: Example = Example {
+        params: r#"{"target_mud": "Dusk", "target_user": "bob", "emote": "$N waves to you.", "from_user": "ann"}"#,
+        result: r#"{"status": "sent", "message_id": "emoteto_Dusk_1795510800000"}"#,
+    };
     type Params = EmotetoParams;
     type Output = Sent;
 

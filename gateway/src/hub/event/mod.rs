@@ -1,0 +1,307 @@
+//! What clients are told without having asked.
+
+mod params;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use super::filter::Colour;
+use super::log::Position;
+use super::queue::Line;
+use crate::bus::{ChannelKind, ChannelMessage};
+use crate::keys::Permission;
+
+pub use params::{
+    Addressed, ChannelSaid, ChannelWho, EmoteTarget, Finger, Located, MudStatus, Params, Reconnected, Reply,
+    Told, Trouble, UserInfo, Who, WhoUser,
+};
+
+/// A kind of event, as the API's description has it.
+#[derive(Debug)]
+pub struct EventKind {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// When it comes.
+    pub summary: &'static str,
+    /// The permission a session needs to get it; none: everybody gets it.
+    pub permission: Option<Permission>,
+    /// The schema of its parameters.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// An example of its parameters, in JSON, without what is added to all: `timestamp`, `epoch` and `seq`.
+    pub example: &'static str,
+}
+
+/// Makes [`Event`] and [`EVENTS`] of a table: what it is, the variant and its parameters, the name on the wire, the
+/// permission, and an example.
+macro_rules! events {
+    ($(#[doc = $summary:literal] $variant:ident($params:ty) = $name:literal, $permission:expr, $example:literal;)*) => {
+        /// An event.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Event {
+            $(#[doc = $summary] $variant($params),)*
+        }
+
+        /// Every kind of event.
+        pub const EVENTS: &[EventKind] = &[$(EventKind {
+            name: $name,
+            summary: $summary,
+            permission: $permission,
+            schema: <$params>::json_schema,
+            example: $example,
+        },)*];
+
+        impl Event {
+            /// Its name on the wire.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
+            /// The permission a session needs to get it; none: everybody gets it.
+            pub fn permission(&self) -> Option<Permission> {
+                match self {
+                    $(Self::$variant(_) => $permission,)*
+                }
+            }
+
+            /// The channel whose listeners it concerns; none: everybody.
+            pub fn channel(&self) -> Option<&str> {
+                match self {
+                    $(Self::$variant(params) => params.channel(),)*
+                }
+            }
+
+            /// The mud and the user it comes from, for filters.
+            pub fn origin(&self) -> (Option<&str>, Option<&str>) {
+                match self {
+                    $(Self::$variant(params) => params.origin(),)*
+                }
+            }
+
+            /// Who answers whom, in an answer or an error.
+            pub fn addressed(&self) -> Option<&Addressed> {
+                match self {
+                    $(Self::$variant(params) => params.addressed(),)*
+                }
+            }
+
+            /// The answer itself, in an answer.
+            pub fn answer(&self) -> Option<serde_json::Value> {
+                match self {
+                    $(Self::$variant(params) => params.answer(),)*
+                }
+            }
+
+            /// Encodes it for the wire: a JSON-RPC notification, which never has an `id`.
+            pub fn encode(&self, position: Position, timestamp: &str, colour: Colour) -> Line {
+                match self {
+                    $(Self::$variant(params) => match params.shown(colour) {
+                        Some(params) => encode($name, &params, position, timestamp),
+                        None => encode($name, params, position, timestamp),
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+const TELL: Option<Permission> = Some(Permission::Tell);
+const CHANNEL: Option<Permission> = Some(Permission::Channel);
+const INFO: Option<Permission> = Some(Permission::Info);
+
+events! {
+    /// Somebody said something on a channel; also one's own mud.
+    ChannelMessage(ChannelSaid) = "channel_message", CHANNEL,
+        r#"{"channel": "imud_gossip", "from_mud": "Dusk", "from_user": "bob", "message": "Hello, all!", "visname": "Bob",
+            "type": "message"}"#;
+    /// Somebody did something on a channel; also one's own mud.
+    ChannelEmote(ChannelSaid) = "channel_emote", CHANNEL,
+        r#"{"channel": "imud_gossip", "from_mud": "Dusk", "from_user": "bob", "message": "$N waves.", "visname": "Bob",
+            "type": "emote"}"#;
+    /// Somebody told one of our users something.
+    Tell(Told) = "tell_received", TELL,
+        r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "Hello, Ann!",
+            "visname": "Bob"}"#;
+    /// Somebody did something to one of our users.
+    Emoteto(Told) = "emoteto_received", TELL,
+        r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "$N waves to you.",
+            "visname": "Bob"}"#;
+    /// Who is on another mud: the answer to `who`.
+    WhoReply(Reply<Who>) = "who_reply", INFO,
+        r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann",
+            "users": [{"name": "Bob", "idle": 60, "idle_time": 60, "level": null, "extra": "Level 9 the Bold"}]}"#;
+    /// What another mud tells about a user: the answer to `finger`.
+    FingerReply(Reply<Finger>) = "finger_reply", INFO,
+        r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann",
+            "user_info": {"name": "Bob", "title": "the Bold", "real_name": null, "email": null, "login_time": null,
+                          "idle_time": 60, "ip_address": null, "level": "9", "extra": "Inn"}}"#;
+    /// Where a user is: an answer to `locate`.
+    LocateReply(Reply<Located>) = "locate_reply", INFO,
+        r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann", "located_mud": "Dusk", "located_user": "Bob",
+            "idle": 60, "status": null}"#;
+    /// Who is on a channel at another mud: the answer to `channel_who`.
+    ChannelWhoReply(Reply<ChannelWho>) = "channel_who_reply", INFO,
+        r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann", "channel": "imud_gossip", "users": ["Bob"]}"#;
+    /// A router or mud reported an error, or a packet could not be sent in time.
+    Error(Trouble) = "error_occurred", None,
+        r#"{"error_code": "unk-dst", "error_message": "destination unknown", "message": "destination unknown",
+            "from_mud": "*test", "to_mud": "Dawn", "to_user": "ann", "context": "i3_packet_error"}"#;
+    /// A mud came to the network.
+    MudOnline(MudStatus) = "mud_online", INFO,
+        r#"{"mud_name": "Dusk", "status": "online"}"#;
+    /// A mud left the network.
+    MudOffline(MudStatus) = "mud_offline", INFO,
+        r#"{"mud_name": "Dusk", "status": "offline"}"#;
+    /// The router session is established, the first time or again.
+    GatewayReconnected(Reconnected) = "gateway_reconnected", None,
+        r#"{"message": "Gateway reconnected to I3 router", "status": "connected"}"#;
+}
+
+impl Event {
+    /// Something said or done on a channel.
+    pub fn said(said: ChannelMessage, target: Option<EmoteTarget>) -> Self {
+        let kind = said.kind;
+        let said = ChannelSaid::new(said, target);
+        match kind {
+            ChannelKind::Message => Self::ChannelMessage(said),
+            ChannelKind::Emote => Self::ChannelEmote(said),
+        }
+    }
+
+    /// The router session is established.
+    pub fn reconnected() -> Self {
+        Self::GatewayReconnected(Reconnected::default())
+    }
+
+    /// A mud came to the network.
+    pub fn mud_online(mud: String) -> Self {
+        Self::MudOnline(MudStatus { mud_name: mud, status: "online" })
+    }
+
+    /// A mud left the network.
+    pub fn mud_offline(mud: String) -> Self {
+        Self::MudOffline(MudStatus { mud_name: mud, status: "offline" })
+    }
+
+    /// Whether it should wait for a client when none is there.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Tell(_) | Self::Emoteto(_))
+    }
+}
+
+#[derive(Serialize)]
+struct Notification<'a, P> {
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: Placed<'a, P>,
+}
+
+/// An event's parameters with when and where it came.
+#[derive(Serialize)]
+struct Placed<'a, P> {
+    #[serde(flatten)]
+    params: &'a P,
+    timestamp: &'a str,
+    epoch: u64,
+    seq: u64,
+}
+
+fn encode(method: &'static str, params: &impl Serialize, position: Position, timestamp: &str) -> Line {
+    let Position { epoch, seq } = position;
+    Line::new(&Notification { jsonrpc: "2.0", method, params: Placed { params, timestamp, epoch, seq } })
+}
+
+/// The current time as events carry it: ISO 8601, UTC, microseconds, with a `Z`.
+pub fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(in crate::hub) fn chat(channel: &str) -> Event {
+        let said = ChannelMessage {
+            mud: "Dawn".into(),
+            user: "ann".into(),
+            channel: channel.into(),
+            kind: ChannelKind::Message,
+            visname: "Ann".into(),
+            message: "%^RED%^hi%^RESET%^".into(),
+        };
+        Event::said(said, None)
+    }
+
+    pub(in crate::hub) fn tell(message: &str) -> Event {
+        Event::Tell(Told {
+            from_mud: "Dawn".into(),
+            from_user: "ann".into(),
+            to_mud: "Dusk".into(),
+            to_user: "bob".into(),
+            message: message.into(),
+            visname: "Ann".into(),
+        })
+    }
+
+    fn encoded(event: Event, colour: Colour) -> Value {
+        let line = event.encode(Position { epoch: 1, seq: 2 }, "T", colour);
+        serde_json::from_str(line.text()).unwrap()
+    }
+
+    #[test]
+    fn events_have_the_shapes_that_clients_know_and_no_id() {
+        assert_eq!(
+            encoded(chat("c"), Colour::Raw),
+            json!({"jsonrpc": "2.0", "method": "channel_message", "params": {
+                "channel": "c", "from_mud": "Dawn", "from_user": "ann", "message": "%^RED%^hi%^RESET%^",
+                "visname": "Ann", "type": "message", "timestamp": "T", "epoch": 1, "seq": 2,
+            }})
+        );
+        assert_eq!(
+            encoded(tell("t"), Colour::Raw),
+            json!({"jsonrpc": "2.0", "method": "tell_received", "params": {
+                "from_mud": "Dawn", "from_user": "ann", "to_mud": "Dusk", "to_user": "bob", "message": "t",
+                "visname": "Ann", "timestamp": "T", "epoch": 1, "seq": 2,
+            }})
+        );
+        assert_eq!(
+            encoded(Event::reconnected(), Colour::Raw),
+            json!({"jsonrpc": "2.0", "method": "gateway_reconnected", "params": {
+                "message": "Gateway reconnected to I3 router", "status": "connected",
+                "timestamp": "T", "epoch": 1, "seq": 2,
+            }})
+        );
+    }
+
+    #[test]
+    fn colours_are_shown_as_asked_for() {
+        assert_eq!(encoded(chat("c"), Colour::Plain)["params"]["message"], "hi");
+        let ansi = encoded(chat("c"), Colour::Ansi)["params"]["message"].as_str().unwrap().to_owned();
+        assert!(ansi.starts_with("\u{1b}[") && ansi.contains("hi"), "{ansi:?}");
+    }
+
+    #[test]
+    fn timestamps_are_iso_8601_in_utc_with_microseconds() {
+        let now = timestamp();
+        assert_eq!(now.len(), "2026-11-23T07:00:00.123456Z".len());
+        assert!(now.ends_with('Z') && now.parse::<jiff::Timestamp>().is_ok(), "{now}");
+    }
+
+    #[test]
+    fn every_example_has_the_fields_of_its_parameters() {
+        for kind in EVENTS {
+            let example: Value = serde_json::from_str(kind.example).unwrap();
+            let schema = (kind.schema)(&mut SchemaGenerator::default());
+            let fields = schema.get("properties").and_then(Value::as_object).unwrap();
+            for field in example.as_object().unwrap().keys() {
+                assert!(fields.contains_key(field), "{}: {field}", kind.name);
+            }
+            for field in schema.get("required").and_then(Value::as_array).unwrap() {
+                assert!(example.get(field.as_str().unwrap()).is_some(), "{}: {field}", kind.name);
+            }
+        }
+    }
+}

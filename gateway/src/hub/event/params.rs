@@ -1,0 +1,323 @@
+//! The parameters of events, with the fields the published clients read.
+
+use intermud3::pinkfish;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::bus::ChannelMessage;
+use crate::hub::Colour;
+
+/// The parameters of an event. `timestamp`, `epoch` and `seq` are added to all of them.
+pub trait Params: Serialize + JsonSchema + Sized {
+    /// The mud and the user it comes from, for filters.
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (None, None)
+    }
+
+    /// Who answers whom, in an answer or an error.
+    fn addressed(&self) -> Option<&Addressed> {
+        None
+    }
+
+    /// The answer itself, in an answer.
+    fn answer(&self) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// The channel whose listeners it concerns; none: everybody.
+    fn channel(&self) -> Option<&str> {
+        None
+    }
+
+    /// The same with its colour codes as asked for; none when nothing changes.
+    fn shown(&self, _: Colour) -> Option<Self> {
+        None
+    }
+}
+
+fn shown(text: &str, colour: Colour) -> String {
+    match colour {
+        Colour::Raw => text.to_owned(),
+        Colour::Plain => pinkfish::to_plain(text).into_owned(),
+        Colour::Ansi => pinkfish::to_ansi(text).into_owned(),
+    }
+}
+
+/// Something said or done on a channel.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChannelSaid {
+    /// The channel, in its exact case.
+    pub channel: String,
+    /// The speaker's mud.
+    pub from_mud: String,
+    /// The speaker.
+    pub from_user: String,
+    /// The text; in an emote `$N` stands for the speaker and `$O` for the target.
+    pub message: String,
+    /// The speaker's name as shown.
+    pub visname: String,
+    /// `message` or `emote`.
+    pub r#type: &'static str,
+    /// To whom it is done, in an emote that has a target.
+    #[serde(flatten)]
+    pub target: Option<EmoteTarget>,
+}
+
+/// To whom a targeted emote is done.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct EmoteTarget {
+    /// The target's mud.
+    pub target_mud: String,
+    /// The target.
+    pub target_user: String,
+    /// The target's name as shown; `$O` in the texts stands for it.
+    pub target_visname: String,
+    /// What the target sees.
+    pub message_target: String,
+}
+
+impl ChannelSaid {
+    /// What clients are told of a channel message.
+    pub fn new(said: ChannelMessage, target: Option<EmoteTarget>) -> Self {
+        let ChannelMessage { mud, user, channel, kind, visname, message } = said;
+        let r#type = kind.as_str();
+        Self { channel, from_mud: mud, from_user: user, message, visname, r#type, target }
+    }
+}
+
+impl Params for ChannelSaid {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.from_mud), Some(&self.from_user))
+    }
+
+    fn channel(&self) -> Option<&str> {
+        Some(&self.channel)
+    }
+
+    fn shown(&self, colour: Colour) -> Option<Self> {
+        let text = |text: &str| shown(text, colour);
+        (colour != Colour::Raw).then(|| Self {
+            message: text(&self.message),
+            visname: text(&self.visname),
+            target: self.target.as_ref().map(|target| EmoteTarget {
+                target_visname: text(&target.target_visname),
+                message_target: text(&target.message_target),
+                ..target.clone()
+            }),
+            ..self.clone()
+        })
+    }
+}
+
+/// Something one user said or did to another.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Told {
+    /// The speaker's mud.
+    pub from_mud: String,
+    /// The speaker.
+    pub from_user: String,
+    /// Our mud.
+    pub to_mud: String,
+    /// The user it is for, in lower case.
+    pub to_user: String,
+    /// The text; in an emote `$N` stands for the speaker.
+    pub message: String,
+    /// The speaker's name as shown.
+    pub visname: String,
+}
+
+impl Params for Told {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.from_mud), Some(&self.from_user))
+    }
+
+    fn shown(&self, colour: Colour) -> Option<Self> {
+        let text = |text: &str| shown(text, colour);
+        (colour != Colour::Raw).then(|| Self {
+            message: text(&self.message),
+            visname: text(&self.visname),
+            ..self.clone()
+        })
+    }
+}
+
+/// Who answers, or reports an error, to whom.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Addressed {
+    /// The mud that answers, or the router.
+    pub from_mud: String,
+    /// Our mud.
+    pub to_mud: String,
+    /// The user who asked; empty when it concerns none.
+    pub to_user: String,
+}
+
+/// An answer of another mud.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Reply<T> {
+    /// Who answers whom.
+    #[serde(flatten)]
+    pub to: Addressed,
+    /// The answer itself.
+    #[serde(flatten)]
+    pub answer: T,
+}
+
+impl<T: Serialize + JsonSchema> Params for Reply<T> {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.to.from_mud), None)
+    }
+
+    fn addressed(&self) -> Option<&Addressed> {
+        Some(&self.to)
+    }
+
+    fn answer(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(&self.answer).ok()
+    }
+}
+
+/// Who is on a mud.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Who {
+    /// The users.
+    pub users: Vec<WhoUser>,
+}
+
+/// A user in a [`Who`].
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WhoUser {
+    /// The name as shown.
+    pub name: String,
+    /// Seconds without a command.
+    pub idle: i64,
+    /// The same.
+    pub idle_time: i64,
+    /// Always null: muds tell it, if at all, in `extra`.
+    pub level: Option<i64>,
+    /// Title, level, or what the mud likes.
+    pub extra: String,
+}
+
+/// What a mud tells about a user.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Finger {
+    /// What it tells.
+    pub user_info: UserInfo,
+}
+
+/// A user in a [`Finger`]. What the mud keeps to itself is null.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct UserInfo {
+    /// The name as shown.
+    pub name: Option<String>,
+    /// Name and title.
+    pub title: Option<String>,
+    /// The person's name.
+    pub real_name: Option<String>,
+    /// The person's address.
+    pub email: Option<String>,
+    /// When the user logged in, or out if not there, in words.
+    pub login_time: Option<String>,
+    /// Seconds without a command; -1 when not there.
+    pub idle_time: i64,
+    /// The host the user comes from.
+    pub ip_address: Option<String>,
+    /// The user's rank.
+    pub level: Option<String>,
+    /// Plan, project, or what the mud likes.
+    pub extra: Option<String>,
+}
+
+/// Where a user is.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Located {
+    /// The mud the user is on.
+    pub located_mud: String,
+    /// The user's name as shown.
+    pub located_user: String,
+    /// Seconds without a command.
+    pub idle: Option<i64>,
+    /// Such as "link-dead".
+    pub status: Option<String>,
+}
+
+/// Who is on a channel at a mud.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChannelWho {
+    /// The channel.
+    pub channel: String,
+    /// The users' names as shown.
+    pub users: Vec<String>,
+}
+
+/// An error of a router or mud, or of our own.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Trouble {
+    /// The protocol's code, such as `unk-dst`, or `not-sent`.
+    pub error_code: String,
+    /// The same in words.
+    pub error_message: String,
+    /// The same: clients differ.
+    pub message: String,
+    /// Who reports it, and the user it concerns; empty when it concerns none.
+    #[serde(flatten)]
+    pub to: Addressed,
+    /// Always `i3_packet_error`.
+    pub context: &'static str,
+}
+
+impl Trouble {
+    /// What clients are told of an error.
+    pub fn new(code: &str, message: &str, to: Addressed) -> Self {
+        Self {
+            error_code: code.to_owned(),
+            error_message: message.to_owned(),
+            message: message.to_owned(),
+            to,
+            context: "i3_packet_error",
+        }
+    }
+}
+
+impl Params for Trouble {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.to.from_mud), None)
+    }
+
+    fn addressed(&self) -> Option<&Addressed> {
+        Some(&self.to)
+    }
+}
+
+/// A mud that came or went.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct MudStatus {
+    /// The mud.
+    pub mud_name: String,
+    /// `online` or `offline`.
+    pub status: &'static str,
+}
+
+impl Params for MudStatus {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.mud_name), None)
+    }
+}
+
+/// The router session is there.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Reconnected {
+    /// For a person.
+    pub message: &'static str,
+    /// Always `connected`.
+    pub status: &'static str,
+}
+
+impl Default for Reconnected {
+    fn default() -> Self {
+        Self { message: "Gateway reconnected to I3 router", status: "connected" }
+    }
+}
+
+impl Params for Reconnected {}
