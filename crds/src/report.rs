@@ -47,6 +47,8 @@ pub enum SessionReason {
     RouterSilent,
     /// The router sent something that cannot be a mudmode frame.
     ProtocolError,
+    /// The router named another one as preferred, and the mud goes there.
+    Redirected,
     /// The router password cannot be read or kept, so the mud must not register.
     StateUnavailable,
     /// The gateway is shutting down.
@@ -64,6 +66,7 @@ impl SessionReason {
             Self::SessionLost => "SessionLost",
             Self::RouterSilent => "RouterSilent",
             Self::ProtocolError => "ProtocolError",
+            Self::Redirected => "Redirected",
             Self::StateUnavailable => "StateUnavailable",
             Self::ShuttingDown => "ShuttingDown",
         }

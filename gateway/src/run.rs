@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
-use crate::router::{Link, LinkEvent, RouterHandle};
-use crate::services::{BusLink, Services, Setup};
+use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle};
+use crate::services::{BusLink, Services, Setup, lists};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
@@ -103,7 +103,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     }
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
-    let link = tokio::spawn(link(&config, bus.as_ref(), router, metrics, services, &clients_stop).run());
+    let state = state_store(&config, bus.as_ref());
+    let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
+    let link = link(&config, state, router, metrics, services, &clients_stop);
+    let link = tokio::spawn(link);
 
     stop.await;
     tracing::info!("shutting down");
@@ -117,6 +120,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         tracing::error!(%error, "the router link failed");
     }
     bus_stop.cancel();
+    if let Err(error) = kept.await {
+        tracing::error!(%error, "the lists were not kept");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -159,31 +165,39 @@ fn start_bus(
     }
 }
 
-fn link(
-    config: &Config,
-    bus: Option<&Bus>,
-    router: RouterHandle,
-    metrics: Arc<Metrics>,
-    services: Arc<Services>,
-    stop: &CancellationToken,
-) -> Link {
-    let state = match bus {
+fn state_store(config: &Config, bus: Option<&Bus>) -> StateStore {
+    match bus {
         Some(bus) => StateStore::Bus {
             context: bus.context().clone(),
             network: config.network.clone(),
             mud: config.mud.name.clone(),
         },
         None => StateStore::Files(config.state_directory.clone()),
-    };
-    Link {
+    }
+}
+
+/// The link to the router, which starts with what is known from before.
+fn link(
+    config: &Config,
+    state: StateStore,
+    router: RouterHandle,
+    metrics: Arc<Metrics>,
+    services: Arc<Services>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let link = Link {
         mud: config.mud.clone(),
         routers: config.routers.clone(),
         initial_password: config.router_password,
-        state,
+        memory: Memory(state.clone()),
         handle: router,
         metrics,
-        listener: Box::new(move |event| services.on_link(event)),
+        listener: Arc::clone(&services) as Arc<dyn LinkListener>,
         shutdown: stop.clone(),
+    };
+    async move {
+        lists::restore(&services, &state).await;
+        link.run().await;
     }
 }
 

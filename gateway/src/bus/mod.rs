@@ -2,6 +2,7 @@
 
 mod echo;
 mod event;
+mod files;
 pub mod report;
 mod state;
 
@@ -19,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use echo::{EchoFilter, Path};
 pub use event::{ChannelEvent, ChannelKind, ChannelMessage};
-pub use state::{StateError, StateStore};
+pub use files::FileError;
+pub use state::{Part, StateError, StateStore};
 
 /// How many events may wait to be published.
 const QUEUE: usize = 1024;

@@ -11,15 +11,15 @@ use intermud3::frame::MudModeCodec;
 use jiff::Timestamp;
 use mudgateway_crds::report::SessionReason;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-
+use super::memory::Memory;
+use super::routers::Routers;
 use super::session::{Due, Received, Session};
-use super::{LinkEvent, Next, RouterHandle, SessionStatus};
-use crate::bus::StateStore;
+use super::{LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
 use crate::config::{Mud, RouterAddress};
 use crate::metrics::{Direction, Metrics};
 use crate::services::packets;
@@ -30,8 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one write to the router may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the state store may take to read or keep the password.
-const STATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a router may leave a packet unfinished.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long what waits may still be sent at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -46,18 +46,18 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Link {
     /// Who we are.
     pub mud: Mud,
-    /// The routers, in order of preference.
+    /// The configured routers, in order of preference.
     pub routers: Vec<RouterAddress>,
     /// The password to start with when none is stored.
     pub initial_password: Option<i64>,
-    /// Where the password is kept.
-    pub state: StateStore,
+    /// What is kept of routers.
+    pub memory: Memory,
     /// The way others see the link.
     pub handle: RouterHandle,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who is told of packets.
-    pub listener: Box<dyn Fn(LinkEvent) + Send + Sync>,
+    pub listener: Arc<dyn LinkListener>,
     /// Fires when the gateway ends.
     pub shutdown: CancellationToken,
 }
@@ -76,23 +76,25 @@ impl Link {
     pub async fn run(self) {
         let mut backoff =
             Backoff::new(Duration::from_millis(1100), Duration::from_secs(1), Duration::from_secs(60));
-        // Each router in turn; a fresh start begins with the preferred one.
-        let mut attempt = 0;
+        let mut routers = Routers::new(self.routers.clone());
+        self.memory.restore(&mut routers).await;
         while !self.shutdown.is_cancelled() {
-            let router = &self.routers[attempt % self.routers.len()];
+            let router = routers.current().clone();
             let started = Instant::now();
-            let ended = self.attempt(router).await;
+            let ended = self.attempt(&router, &mut routers).await;
             self.metrics.session_ended(ended.reason);
-            self.set_status(ended.reason, ended.message, router);
+            self.set_status(ended.reason, ended.message, &router);
             match ended.reason {
-                // No fault of the router's: stay with it.
-                SessionReason::StateUnavailable | SessionReason::ShuttingDown => {}
-                SessionReason::RouterRefused => attempt += 1,
+                // No fault of the router's: stay with it. A redirection has chosen the next one already.
+                SessionReason::StateUnavailable | SessionReason::ShuttingDown | SessionReason::Redirected => {
+                }
+                SessionReason::RouterRefused => routers.advance(),
+                // A fresh start begins with the preferred one.
                 _ if started.elapsed() >= STABLE_AFTER => {
                     backoff.reset();
-                    attempt = 0;
+                    routers.restart();
                 }
-                _ => attempt += 1,
+                _ => routers.advance(),
             }
             let wait = backoff.next(&mut rand::rng());
             if ended.reason != SessionReason::ShuttingDown {
@@ -103,10 +105,10 @@ impl Link {
     }
 
     /// One session from connecting to its end.
-    async fn attempt(&self, router: &RouterAddress) -> Ended {
+    async fn attempt(&self, router: &RouterAddress, routers: &mut Routers) -> Ended {
         match self.establish(router).await {
             Ok((mut connection, mut session)) => {
-                match self.serve(router, &mut connection, &mut session).await {
+                match self.serve(router, routers, &mut connection, &mut session).await {
                     ControlFlow::Break(ended) => ended,
                     ControlFlow::Continue(()) => ended(SessionReason::SessionLost, "the session ended"),
                 }
@@ -120,7 +122,7 @@ impl Link {
         let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
         let password = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
-            password = self.password() => password?,
+            password = self.memory.password(self.initial_password) => password.map_err(unavailable)?,
         };
         let stream = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
@@ -134,32 +136,22 @@ impl Link {
             // A registration repeats every subscription, so older ones need not go out.
             outbox.forget_control();
         }
-        self.write(&mut connection, &packets::startup(&self.mud, &router.name, password)).await?;
+        let ids = self.listener.list_ids(&router.name);
+        self.write(&mut connection, &packets::startup(&self.mud, &router.name, password, ids)).await?;
         tracing::info!(%router, "registering with the router");
         Ok((connection, Session::new(&self.mud.name, &router.name, now)))
-    }
-
-    /// The stored password, else the configured one, else 0: "I have none".
-    async fn password(&self) -> Result<i64, Ended> {
-        let stored = timeout(STATE_TIMEOUT, self.state.load_password()).await;
-        let problem = match stored {
-            Ok(Ok(stored)) => return Ok(stored.or(self.initial_password).unwrap_or(0)),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the state store does not answer".to_owned(),
-        };
-        // To register without the right password would lock the mud out of its name, so wait for the store.
-        let message = format!("cannot read the router password, so not registering: {problem}");
-        Err(ended(SessionReason::StateUnavailable, message))
     }
 
     /// Reads and writes until the session ends.
     async fn serve(
         &self,
         router: &RouterAddress,
+        routers: &mut Routers,
         connection: &mut Connection,
         session: &mut Session,
     ) -> ControlFlow<Ended> {
         let mut last_log = None;
+        let mut stall_check = interval(FRAME_TIMEOUT / 6);
         loop {
             let pace =
                 if self.handle.status().is_connected() { self.send_waiting(connection).await? } else { None };
@@ -168,13 +160,25 @@ impl Link {
                 biased;
                 () = self.shutdown.cancelled() => return ControlFlow::Break(self.farewell(router, connection).await),
                 frame = connection.next() => match frame {
-                    Some(Ok(frame)) => self.receive(router, session, &frame, &mut last_log).await?,
+                    Some(Ok(frame)) => {
+                        if let Some(packet) = self.decode(&frame, &mut last_log)
+                            && self.receive(router, routers, session, packet).await?
+                        {
+                            return ControlFlow::Break(self.redirect(router, routers, connection).await);
+                        }
+                    }
                     Some(Err(error)) => {
                         let message = format!("{} broke the framing: {error}", router.name);
                         return ControlFlow::Break(ended(SessionReason::ProtocolError, message));
                     }
                     None => return ControlFlow::Break(closed(router)),
                 },
+                _ = stall_check.tick() => {
+                    if let Err(error) = connection.codec_mut().check_stall(Instant::now(), FRAME_TIMEOUT) {
+                        let message = format!("{} left a packet unfinished: {error}", router.name);
+                        return ControlFlow::Break(ended(SessionReason::ProtocolError, message));
+                    }
+                }
                 () = self.handle.shared.wake.notified() => {}
                 () = self.handle.shared.reconnect.notified() => {
                     return ControlFlow::Break(ended(SessionReason::SessionLost, "asked to reconnect"));
@@ -194,61 +198,65 @@ impl Link {
         }
     }
 
-    /// Handles one frame. A packet that cannot be read never ends the session.
-    async fn receive(
-        &self,
-        router: &RouterAddress,
-        session: &mut Session,
-        frame: &Bytes,
-        last_log: &mut Option<Instant>,
-    ) -> ControlFlow<Ended> {
-        let packet = match Packet::decode(frame) {
-            Ok(packet) => packet,
+    /// Reads one frame. A packet that cannot be read never ends the session.
+    fn decode(&self, frame: &Bytes, last_log: &mut Option<Instant>) -> Option<Packet> {
+        match Packet::decode(frame) {
+            Ok(packet) => {
+                self.metrics.packet(Direction::In, &packet);
+                Some(packet)
+            }
             Err(error) => {
                 self.metrics.undecodable();
                 if last_log.is_none_or(|last: Instant| last.elapsed() >= LOG_INTERVAL) {
                     *last_log = Some(Instant::now());
                     tracing::warn!(%error, sample = %hex_sample(frame), "dropped a packet that cannot be read");
                 }
-                return ControlFlow::Continue(());
+                None
             }
-        };
-        self.metrics.packet(Direction::In, &packet);
+        }
+    }
+
+    /// Handles one packet; true when the router wants us to go to another one.
+    async fn receive(
+        &self,
+        router: &RouterAddress,
+        routers: &mut Routers,
+        session: &mut Session,
+        packet: Packet,
+    ) -> ControlFlow<Ended, bool> {
         match session.receive(Instant::now(), packet) {
-            Received::Registered { password, preferred } => {
-                self.keep_password(password).await?;
-                if let Some(preferred) = preferred {
-                    tracing::info!(
-                        router = router.name,
-                        preferred,
-                        "the router names another one as preferred"
-                    );
+            Received::Registered { password, routers: list } => {
+                into_flow(self.memory.keep_password(password).await.map_err(unavailable))?;
+                if routers.learn(&list) {
+                    self.memory.keep_routers(routers).await;
+                }
+                if list.first().is_some_and(|preferred| routers.redirect(Instant::now(), &preferred.name)) {
+                    return ControlFlow::Continue(true);
                 }
                 let message = format!("registered with {}", router.name);
                 self.set_status(SessionReason::SessionEstablished, message, router);
-                (self.listener)(LinkEvent::Established);
+                self.listener.on_link(LinkEvent::Established);
             }
-            Received::Deliver(packet) => (self.listener)(LinkEvent::Packet(packet)),
+            Received::Deliver(packet) => self.listener.on_link(LinkEvent::Packet(packet)),
             Received::Ignore(why) => tracing::debug!(why, "ignored a packet"),
         }
-        ControlFlow::Continue(())
+        ControlFlow::Continue(false)
     }
 
-    /// Stores a new password before anything else happens: losing it locks the mud out of its own name.
-    async fn keep_password(&self, password: i64) -> ControlFlow<Ended> {
-        let keep = async {
-            if self.state.load_password().await.ok().flatten() != Some(password) {
-                self.state.save_password(password).await?;
-            }
-            Ok::<(), crate::bus::StateError>(())
-        };
-        let problem = match timeout(STATE_TIMEOUT, keep).await {
-            Ok(Ok(())) => return ControlFlow::Continue(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the state store does not answer".to_owned(),
-        };
-        let message = format!("the router gave a password that cannot be kept: {problem}");
-        ControlFlow::Break(ended(SessionReason::StateUnavailable, message))
+    /// Leaves a router that named another one as preferred: the name must be free there at once.
+    async fn redirect(
+        &self,
+        router: &RouterAddress,
+        routers: &Routers,
+        connection: &mut Connection,
+    ) -> Ended {
+        let preferred = routers.current();
+        tracing::info!(%router, %preferred, "the router names another one as preferred; going there");
+        let message = format!("{} sends us to {}", router.name, preferred.name);
+        match self.write(connection, &packets::shutdown(&self.mud.name, &router.name, 0)).await {
+            Ok(()) => ended(SessionReason::Redirected, message),
+            Err(error) => Ended { reason: SessionReason::Redirected, ..error },
+        }
     }
 
     /// Sends what waits, as far as the pace allows; then when it allows more.
@@ -343,6 +351,11 @@ async fn connect(router: &RouterAddress) -> Result<TcpStream, Ended> {
 
 fn ended(reason: SessionReason, message: impl Into<String>) -> Ended {
     Ended { reason, message: message.into() }
+}
+
+/// What the state store cannot do; its message says what the mud must not do without it.
+fn unavailable(message: String) -> Ended {
+    ended(SessionReason::StateUnavailable, message)
 }
 
 fn closed(router: &RouterAddress) -> Ended {

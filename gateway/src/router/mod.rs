@@ -2,7 +2,9 @@
 
 mod backoff;
 mod link;
+mod memory;
 mod outbox;
+mod routers;
 mod session;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +19,7 @@ use tokio::time::timeout;
 use crate::sync::lock;
 
 pub use link::Link;
+pub use memory::Memory;
 pub use outbox::{Class, Full};
 pub(crate) use outbox::{Next, Outbox};
 
@@ -84,6 +87,15 @@ pub enum LinkEvent {
     Packet(Packet),
     /// A packet that was accepted could not be sent in time.
     Expired(Packet),
+}
+
+/// Who is told of what the link gets.
+pub trait LinkListener: Send + Sync {
+    /// Handles an event.
+    fn on_link(&self, event: LinkEvent);
+
+    /// The ids of the last mudlist and channel list that came from this router, which a registration carries.
+    fn list_ids(&self, router: &str) -> (i64, i64);
 }
 
 /// The link as the rest of the gateway sees it.

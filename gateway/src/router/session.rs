@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::Body;
+use intermud3::packet::{Body, RouterEntry};
 
 use crate::services::packets;
 
@@ -23,8 +23,8 @@ pub enum Received {
     Registered {
         /// The password to register with next time.
         password: i64,
-        /// The name of the router it prefers, if that is not this one.
-        preferred: Option<String>,
+        /// The routers it names, the preferred one first.
+        routers: Vec<RouterEntry>,
     },
     /// Something for the services.
     Deliver(Packet),
@@ -77,11 +77,7 @@ impl Session {
         match &packet.body {
             Body::StartupReply(reply) if from_router => {
                 self.established = true;
-                let preferred = reply.routers.first().map(|router| router.name.clone());
-                Received::Registered {
-                    password: reply.password,
-                    preferred: preferred.filter(|name| *name != self.router),
-                }
+                Received::Registered { password: reply.password, routers: reply.routers.clone() }
             }
             // Any mud can broadcast these: only the router's own count (dead-souls-router rule 24).
             Body::StartupReply(_) | Body::Mudlist(_) | Body::ChanlistReply(_) if !from_router => {
@@ -141,13 +137,10 @@ mod tests {
         let start = Instant::now();
         let mut session = Session::new("Dawn", "*test", start);
         assert_eq!(session.receive(start, reply("*other", "*other")), Received::Ignore("forged"));
-        assert_eq!(
-            session.receive(start, reply("*test", "*test")),
-            Received::Registered { password: 559_354_526, preferred: None }
-        );
+        let better = RouterEntry { name: "*better".into(), address: "127.0.0.1 9000".into() };
         assert_eq!(
             session.receive(start, reply("*test", "*better")),
-            Received::Registered { password: 559_354_526, preferred: Some("*better".into()) }
+            Received::Registered { password: 559_354_526, routers: vec![better] }
         );
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use intermud3::packet::{ChanlistReply, MudEntry, Mudlist};
+use intermud3::Packet;
+use intermud3::packet::{Body, ChanlistReply, ChannelEntry, Header, MudEntry, Mudlist};
 
 /// The most muds and channels remembered. The largest networks have a few hundred of each.
 const CAPACITY: usize = 10_000;
@@ -63,12 +64,17 @@ pub struct Directory {
     channels: BTreeMap<String, Channel>,
     mudlist_id: i64,
     chanlist_id: i64,
+    /// The router the ids are of: every router counts for itself.
+    router: String,
+    /// Whether anything has changed since it was last kept.
+    changed: bool,
 }
 
 impl Directory {
     /// Takes a piece of the mudlist; returns which muds came and went by it.
     pub fn merge_muds(&mut self, list: Mudlist) -> Vec<Change> {
         self.mudlist_id = list.id;
+        self.changed = true;
         let mut changes = Vec::new();
         for (name, entry) in list.muds {
             let before = self.muds.get(&name).map(MudEntry::is_up);
@@ -101,6 +107,7 @@ impl Directory {
     /// Takes a piece of the channel list.
     pub fn merge_channels(&mut self, list: ChanlistReply) {
         self.chanlist_id = list.id;
+        self.changed = true;
         for (name, entry) in list.channels {
             match entry {
                 Some(entry) if self.channels.len() < CAPACITY || self.channels.contains_key(&name) => {
@@ -120,6 +127,47 @@ impl Directory {
         (self.mudlist_id, self.chanlist_id)
     }
 
+    /// The same, if they are of this router; else 0, so that it sends everything.
+    pub fn ids_of(&self, router: &str) -> (i64, i64) {
+        if self.router == router { self.ids() } else { (0, 0) }
+    }
+
+    /// From now on the lists are of this router.
+    pub fn use_router(&mut self, router: &str) {
+        if self.router != router {
+            (self.mudlist_id, self.chanlist_id) = (0, 0);
+            router.clone_into(&mut self.router);
+        }
+    }
+
+    /// The lists as packets of the router they are of, to be kept; none when nothing has changed since the last call.
+    pub fn take_changed(&mut self) -> Option<[Packet; 2]> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let header = || Header::to_all(self.router.as_str(), None::<String>);
+        let muds = self.muds.iter().map(|(name, entry)| (name.clone(), Some(entry.clone())));
+        let channels = self.channels.values().map(|channel| {
+            let entry = ChannelEntry { host: channel.owner.clone(), kind: channel.kind };
+            (channel.name.clone(), Some(entry))
+        });
+        let muds = Body::Mudlist(Mudlist { id: self.mudlist_id, muds: muds.collect() });
+        let channels =
+            Body::ChanlistReply(ChanlistReply { id: self.chanlist_id, channels: channels.collect() });
+        Some([Packet { header: header(), body: muds }, Packet { header: header(), body: channels }])
+    }
+
+    /// Takes a list that was kept.
+    pub fn restore(&mut self, kept: Packet) {
+        self.use_router(&kept.header.origin_mud);
+        match kept.body {
+            Body::Mudlist(list) => drop(self.merge_muds(list)),
+            Body::ChanlistReply(list) => self.merge_channels(list),
+            _ => {}
+        }
+        self.changed = false;
+    }
+
     /// The muds, sorted by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         self.muds.iter().map(|(name, entry)| MudInfo { name: name.clone(), entry: entry.clone() }).collect()
@@ -134,8 +182,6 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use intermud3::Packet;
-    use intermud3::packet::Body;
 
     fn mudlist(entries: &str) -> Mudlist {
         let text = format!("({{\"mudlist\",5,\"*test\",0,0,0,1,([{entries}]),}})");
@@ -186,5 +232,26 @@ mod tests {
         assert_eq!(kinds, [0, 2]);
         directory.merge_channels(chanlist("\"a\":0,"));
         assert_eq!(directory.channels().len(), 1);
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_with_its_ids_for_the_router_it_is_of() {
+        let mut directory = Directory::default();
+        assert!(directory.take_changed().is_none());
+        directory.use_router("*test");
+        directory.merge_muds(mudlist(&(mud("A", -1) + &mud("B", 0))));
+        directory.merge_channels(chanlist("\"a\":({\"Mud\",2,}),"));
+        let kept = directory.take_changed().unwrap();
+        assert!(directory.take_changed().is_none(), "nothing new");
+        let mut restored = Directory::default();
+        for packet in kept {
+            restored.restore(Packet::decode(&packet.encode().unwrap()).unwrap());
+        }
+        assert_eq!((restored.muds(), restored.channels()), (directory.muds(), directory.channels()));
+        assert_eq!((restored.ids_of("*test"), restored.ids_of("*other")), ((1, 1), (0, 0)));
+        assert!(restored.take_changed().is_none(), "what was restored need not be kept again");
+        restored.use_router("*other");
+        assert_eq!(restored.ids_of("*other"), (0, 0));
+        assert_eq!(restored.muds().len(), 2, "they are shown until the router tells more");
     }
 }

@@ -3,6 +3,7 @@
 mod directory;
 mod history;
 mod inbound;
+pub mod lists;
 pub mod packets;
 mod policy;
 mod presence;
@@ -27,7 +28,7 @@ pub use presence::{Presence, Rejected, User};
 
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, EmoteTarget, Event, Hub, Trouble};
-use crate::router::{Accepted, Class, Full, LinkEvent, RouterHandle, SessionStatus};
+use crate::router::{Accepted, Class, Full, LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
 /// The bus as the services see it.
@@ -284,15 +285,6 @@ impl Services {
         }
     }
 
-    /// Handles what the router link reports.
-    pub fn on_link(&self, event: LinkEvent) {
-        match event {
-            LinkEvent::Established => self.on_established(),
-            LinkEvent::Packet(packet) => self.on_packet(packet),
-            LinkEvent::Expired(packet) => self.on_expired(&packet),
-        }
-    }
-
     /// Handles a channel event of another hosted mud, or the copy of one of our own.
     pub fn on_bus(&self, event: ChannelEvent) {
         if self.policy.ignores_user(&event.message.user, &event.message.mud) {
@@ -302,7 +294,20 @@ impl Services {
         self.deliver(Path::Bus, event.message, None);
     }
 
+    /// The lists as packets, to be kept; none when nothing has changed since the last call.
+    pub(crate) fn changed_lists(&self) -> Option<[Packet; 2]> {
+        lock(&self.directory).take_changed()
+    }
+
+    /// Takes a list that was kept.
+    pub(crate) fn restore_list(&self, kept: Packet) {
+        lock(&self.directory).restore(kept);
+    }
+
     fn on_established(&self) {
+        if let Some(router) = self.router.status().router {
+            lock(&self.directory).use_router(&router);
+        }
         lock(&self.switched_off).clear();
         *lock(&self.established) = Some(Instant::now());
         let mut wanted: Vec<_> = self.hub.channels().union(&self.configured).cloned().collect();
@@ -419,6 +424,20 @@ impl Services {
 }
 
 /// The time as clients are told it, so that what they ask for by time is what they were told.
+impl LinkListener for Services {
+    fn on_link(&self, event: LinkEvent) {
+        match event {
+            LinkEvent::Established => self.on_established(),
+            LinkEvent::Packet(packet) => self.on_packet(packet),
+            LinkEvent::Expired(packet) => self.on_expired(&packet),
+        }
+    }
+
+    fn list_ids(&self, router: &str) -> (i64, i64) {
+        lock(&self.directory).ids_of(router)
+    }
+}
+
 fn now_in_microseconds() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)

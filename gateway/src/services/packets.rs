@@ -14,16 +14,16 @@ use crate::config::Mud;
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
 pub const SERVICES: &[&str] = &["tell", "emoteto", "channel", "who", "finger", "locate"];
 
-/// The registration with a router.
-pub fn startup(mud: &Mud, router: &str, password: i64) -> Packet {
+/// The registration with a router. `ids` are those of the last mudlist and channel list it sent.
+pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packet {
     let mut services = Mapping::default();
     for service in SERVICES {
         services.push(*service, 1);
     }
     let startup = StartupReq3 {
         password,
-        old_mudlist_id: 0,
-        old_chanlist_id: 0,
+        old_mudlist_id: ids.0,
+        old_chanlist_id: ids.1,
         player_port: i64::from(mud.port),
         imud_tcp_port: 0,
         imud_udp_port: 0,

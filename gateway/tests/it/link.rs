@@ -1,5 +1,7 @@
 //! The link to the router.
 
+use i3_router::{Config, Event, Mark, RunningRouter};
+use intermud3::packet::{Body, StartupReq3};
 use serde_json::json;
 
 use super::support::{
@@ -94,4 +96,85 @@ async fn errors_of_the_router_reach_the_clients() {
     let event = client.wait_event(is("error_occurred"), WITHIN).await.unwrap();
     assert_eq!(event["params"]["error_code"], "unk-dst");
     assert_eq!(event["params"]["to_user"], "ann");
+}
+
+/// A router of this name; when it is given others, it prefers these to itself.
+async fn named(name: &str, preferred: &[&RunningRouter]) -> RunningRouter {
+    let address = |router: &RunningRouter| format!("{} {}", router.addr().ip(), router.addr().port());
+    let routers = preferred.iter().map(|router| (router.name().to_owned(), address(router))).collect();
+    let config = Config { name: name.to_owned(), routers, ..Config::default() };
+    i3_router::Router::start(config).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_router_that_the_router_prefers_is_gone_to_and_remembered() {
+    let better = named("*better", &[]).await;
+    let router = named("*test", &[&better]).await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    registered(&better, "Dawn").await;
+    received(&router, Mark::START, "shutdown").await;
+    let line = gateway.logged("Redirected").await;
+    assert_eq!(line["detail"], "*test sends us to *better");
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.client().await;
+    assert_eq!(client.call("status", json!({})).await.unwrap()["router"], "*better");
+
+    // Another process knows it too, and that is all it has when the configured one is away.
+    let state = gateway.killed().await;
+    let address = router.addr();
+    router.stop().await;
+    let mark = better.mark();
+    let port = address.port().to_string();
+    let environment = [("I3_ROUTER_NAME", "*test"), ("I3_ROUTER_PORT", port.as_str())];
+    let _gateway = Gateway::start_in(state, "Dawn", &better, &environment).await;
+    registered_since(&better, mark, "Dawn").await;
+}
+
+#[tokio::test]
+async fn a_router_that_leaves_a_packet_unfinished_is_left() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let mark = router.mark();
+    assert!(router.send_raw("Dawn", &b"\0\0\x10\0({\"tell\",5,"[..]).await);
+    let line = gateway.logged("left a packet unfinished").await;
+    assert_eq!(line["reason"], "ProtocolError");
+    registered_since(&router, mark, "Dawn").await;
+}
+
+#[tokio::test]
+async fn the_lists_outlive_the_process_and_their_ids_are_shown_to_the_router_they_are_of() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.client().await;
+    // Its own entry comes with the lists.
+    while client.call("mudlist", json!({})).await.unwrap()["count"] == 0 {}
+    let stats = client.call("stats", json!({})).await.unwrap();
+    assert_eq!(stats["channel_count"], 2);
+    gateway.terminate().await;
+    let (_, state) = gateway.ended().await;
+    router.stop().await;
+
+    let other = named("*other", &[]).await;
+    let gateway = Gateway::start_in(state, "Dawn", &other, &[]).await;
+    let registration = registration(&other).await;
+    assert_eq!(
+        (registration.old_mudlist_id, registration.old_chanlist_id),
+        (0, 0),
+        "other router, other ids"
+    );
+    let client = gateway.client().await;
+    assert_eq!(client.call("stats", json!({})).await.unwrap()["channel_count"], 2);
+}
+
+/// The first registration that a router got.
+async fn registration(router: &RunningRouter) -> Box<StartupReq3> {
+    let is_one =
+        |event: &Event| matches!(event.packet().map(|packet| packet.body), Some(Body::StartupReq3(_)));
+    let event = router.wait_for(Mark::START, is_one, WITHIN).await.expect("a registration");
+    match event.packet().unwrap().body {
+        Body::StartupReq3(startup) => startup,
+        other => panic!("{other:?}"),
+    }
 }

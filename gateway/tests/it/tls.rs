@@ -64,7 +64,7 @@ async fn both_transports_work_under_tls_and_a_new_certificate_is_shown_soon() {
 
     let stream = connect(gateway.address("TCP lines").await, directory.path(), false).await.unwrap();
     let mut lines = BufReader::new(stream).lines();
-    let mut next = async |lines: &mut tokio::io::Lines<BufReader<TlsStream<TcpStream>>>| -> Value {
+    let next = async |lines: &mut tokio::io::Lines<BufReader<TlsStream<TcpStream>>>| -> Value {
         let line = timeout(WITHIN, lines.next_line()).await.unwrap().unwrap().unwrap();
         serde_json::from_str(&line).unwrap()
     };

@@ -15,6 +15,8 @@ pub struct Config {
     /// What the router calls its own address in `startup-reply`, `host port`. None: the address at which the
     /// mud reached it.
     pub advertise: Option<String>,
+    /// The routers it names in `startup-reply`, `host port` each, the preferred one first. Empty: itself alone.
+    pub routers: Vec<(String, String)>,
     /// The channels there are. The router owns them.
     pub channels: Vec<String>,
     /// Which family of routers this one is of, trait by trait.
@@ -71,6 +73,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             name: "*test".to_owned(),
             advertise: None,
+            routers: Vec::new(),
             channels: vec!["imud_gossip".to_owned(), "imud_code".to_owned()],
             ways: Ways::DEAD_SOULS,
             up_delay: Duration::from_millis(100),

@@ -37,6 +37,9 @@ struct Serve {
     /// What the router tells muds its own address is [default: the address at which a mud reached it]
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
+    /// A router to name in the list muds get, the preferred one first; may be repeated [default: itself]
+    #[arg(long = "names", value_name = "NAME=HOST:PORT", value_parser = named)]
+    routers: Vec<(String, String)>,
     /// Have the limits and the pace of the real router
     #[arg(long)]
     strict: bool,
@@ -130,11 +133,8 @@ fn config(args: Serve) -> Config {
     Config {
         listen: args.listen,
         name: args.name,
-        // On the wire there is a blank between host and port.
-        advertise: args.advertise.map(|address| match address.rsplit_once(':') {
-            Some((host, port)) => format!("{host} {port}"),
-            None => address,
-        }),
+        advertise: args.advertise.map(|address| on_the_wire(&address)),
+        routers: args.routers,
         channels: if args.channels.is_empty() { default.channels } else { args.channels },
         ways: match args.family {
             Family::DeadSouls => Ways::DEAD_SOULS,
@@ -146,6 +146,19 @@ fn config(args: Serve) -> Config {
         peers: args.peers.into_iter().map(peer).collect(),
         ..default
     }
+}
+
+/// On the wire there is a blank between host and port.
+fn on_the_wire(address: &str) -> String {
+    match address.rsplit_once(':') {
+        Some((host, port)) => format!("{host} {port}"),
+        None => address.to_owned(),
+    }
+}
+
+fn named(text: &str) -> Result<(String, String), String> {
+    let (name, address) = text.split_once('=').ok_or("must be of the form NAME=HOST:PORT")?;
+    Ok((name.to_owned(), on_the_wire(address)))
 }
 
 fn peer(text: &str) -> Result<(String, Option<SocketAddr>), String> {

@@ -142,15 +142,21 @@ impl Core {
         let Some((password, protocol)) = self.muds.get(name).map(|mud| (mud.password, mud.protocol)) else {
             return;
         };
-        let router = vec![self.config.name.as_str().into(), self.own_address(conn).into()];
-        let routers = Value::Array(vec![Value::Array(router)]);
-        self.send_own(conn, "startup-reply", name.into(), [routers, password.into()]);
+        self.send_own(conn, "startup-reply", name.into(), [self.routers(conn), password.into()]);
         // By one for the mud, and by one more for the list.
         self.mudlist_id += 2;
         self.tell_muds(conn, name, protocol);
         self.tell_muds_again(now, conn);
         self.tell_soon(now, name);
         self.tell_channels(conn);
+    }
+
+    fn routers(&self, conn: Conn) -> Value {
+        let entry = |name: &str, address: &str| Value::Array(vec![name.into(), address.into()]);
+        if self.config.routers.is_empty() {
+            return Value::Array(vec![entry(&self.config.name, &self.own_address(conn))]);
+        }
+        Value::Array(self.config.routers.iter().map(|(name, address)| entry(name, address)).collect())
     }
 
     fn own_address(&self, conn: Conn) -> String {

@@ -1,0 +1,68 @@
+//! What the link keeps from one session, and one process, to the next.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::routers::{self, Routers};
+use crate::bus::{Part, StateError, StateStore};
+
+/// How long the store may take to read or keep the password.
+const PASSWORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take for what a mud can do without.
+const ROUTERS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is kept of routers, on top of the state store.
+pub struct Memory(pub StateStore);
+
+impl Memory {
+    /// The stored password, else the configured one, else 0: "I have none".
+    ///
+    /// # Errors
+    /// A message when nobody knows whether one is stored: to register without it would lock the mud out of its name.
+    pub async fn password(&self, configured: Option<i64>) -> Result<i64, String> {
+        let stored = within(PASSWORD_TIMEOUT, self.0.load_password()).await;
+        let stored = stored
+            .map_err(|problem| format!("cannot read the router password, so not registering: {problem}"))?;
+        Ok(stored.or(configured).unwrap_or(0))
+    }
+
+    /// Stores a new password, before anything else happens: losing it locks the mud out of its own name.
+    ///
+    /// # Errors
+    /// A message when it is not certain that it is kept.
+    pub async fn keep_password(&self, password: i64) -> Result<(), String> {
+        let keep = async {
+            if self.0.load_password().await.ok().flatten() != Some(password) {
+                self.0.save_password(password).await?;
+            }
+            Ok(())
+        };
+        within(PASSWORD_TIMEOUT, keep)
+            .await
+            .map_err(|problem| format!("the router gave a password that cannot be kept: {problem}"))
+    }
+
+    /// Adds the routers that were learned before.
+    pub async fn restore(&self, routers: &mut Routers) {
+        match within(ROUTERS_TIMEOUT, self.0.load(Part::Routers, routers::parse)).await {
+            Ok(stored) => routers.restore(stored.unwrap_or_default()),
+            Err(problem) => tracing::warn!(problem, "starting without the routers that were learned before"),
+        }
+    }
+
+    /// Stores what routers there are. To lose it costs no more than a detour.
+    pub async fn keep_routers(&self, routers: &Routers) {
+        if let Err(problem) = within(ROUTERS_TIMEOUT, self.0.save(Part::Routers, routers.to_json())).await {
+            tracing::warn!(problem, "the router list is not kept");
+        }
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StateError>>) -> Result<T, String> {
+    match timeout(limit, work).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the state store does not answer".to_owned()),
+    }
+}
