@@ -102,6 +102,7 @@ pub struct Metrics {
     packets: Family<PacketLabels, Counter>,
     totals: [AtomicU64; 2],
     undecodable: Counter,
+    unreadable_muds: Counter,
     errors: Family<CodeLabels, Counter>,
     sessions_ended: Family<ReasonLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
@@ -120,6 +121,7 @@ impl Default for Metrics {
             packets: Family::default(),
             totals: Default::default(),
             undecodable: Counter::default(),
+            unreadable_muds: Counter::default(),
             errors: Family::default(),
             sessions_ended: Family::default(),
             requests: Family::default(),
@@ -145,6 +147,11 @@ impl Metrics {
             "i3_packets_undecodable",
             "Packets from the router that could not be read",
             self.undecodable.clone(),
+        );
+        registry.register(
+            "i3_mudlist_entries_unreadable",
+            "Entries of mudlists that could not be read and were left out",
+            self.unreadable_muds.clone(),
         );
         registry.register("i3_errors", "Errors from the router and other muds, by code", self.errors.clone());
         registry.register(
@@ -181,8 +188,14 @@ impl Metrics {
             Direction::Out => "out",
         };
         self.packets.get_or_create(&PacketLabels { direction, r#type: packet_type(packet) }).inc();
-        if let (Direction::In, Body::Error(error)) = (way, &packet.body) {
-            self.errors.get_or_create(&CodeLabels { code: error_code(&error.code) }).inc();
+        match (way, &packet.body) {
+            (Direction::In, Body::Error(error)) => {
+                self.errors.get_or_create(&CodeLabels { code: error_code(&error.code) }).inc();
+            }
+            (Direction::In, Body::Mudlist(list)) => {
+                self.unreadable_muds.inc_by(u64::try_from(list.unreadable.len()).unwrap_or(u64::MAX));
+            }
+            _ => {}
         }
     }
 

@@ -44,7 +44,10 @@ fn packets() -> [(&'static str, Packet); 3] {
 /// As a large live network has them: about 400 bytes a mud.
 fn mudlist(len: usize) -> Packet {
     let muds = (0..len).map(|n| (format!("Mud number {n}"), Some(entry(n)))).collect();
-    Packet { header: Header::to_mud("*i4", "LuminariMUD"), body: Body::Mudlist(Mudlist { id: 42, muds }) }
+    Packet {
+        header: Header::to_mud("*i4", "LuminariMUD"),
+        body: Body::Mudlist(Mudlist { id: 42, muds, unreadable: Vec::new() }),
+    }
 }
 
 fn entry(n: usize) -> MudEntry {

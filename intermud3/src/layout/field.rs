@@ -62,7 +62,7 @@ impl At<'_> {
     }
 
     /// A part of this field.
-    fn part(self, name: &'static str) -> Self {
+    pub(super) fn part(self, name: &'static str) -> Self {
         Self { inside: Some(self.holder()), name, ..self }
     }
 

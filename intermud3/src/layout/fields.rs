@@ -1,7 +1,7 @@
 //! The elements of a packet, taken one after the other.
 
 use super::{At, Field, Layout, Refused};
-use crate::{PacketError, Value};
+use crate::{Mapping, PacketError, Value};
 
 /// What is left of an array, and where it is, for errors.
 pub(crate) struct Fields<'k> {
@@ -81,6 +81,23 @@ impl<'k> Fields<'k> {
     /// An int; anything else reads as 0.
     pub(crate) fn loose_int(&mut self) -> i64 {
         self.value().as_int().unwrap_or(0)
+    }
+
+    /// A mapping of names to entries, and the keys of the entries that cannot be read.
+    pub(crate) fn entries<V: Field>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<(Vec<(String, V)>, Vec<Value>), Refused> {
+        let mapping: Mapping = self.next(name)?;
+        let at = self.at(name).part("a value");
+        let (mut entries, mut unreadable) = (Vec::with_capacity(mapping.len()), Vec::new());
+        for (key, value) in mapping {
+            match (key, V::read(value, at)) {
+                (Value::String(name), Ok(entry)) => entries.push((name, entry)),
+                (key, _) => unreadable.push(key),
+            }
+        }
+        Ok((entries, unreadable))
     }
 
     /// A field that may be missing at the end.

@@ -83,7 +83,13 @@ impl Body {
                 routers.try_for_each(|r| write!(f, " {} at {}", Plain(&r.name), Plain(&r.address)))
             }
             Body::Shutdown(shutdown) => write!(f, "back in {} s", shutdown.restart_delay),
-            Body::Mudlist(list) => write!(f, "id {}, {} muds", list.id, list.muds.len()),
+            Body::Mudlist(list) => {
+                write!(f, "id {}, {} muds", list.id, list.muds.len())?;
+                match list.unreadable.len() {
+                    0 => Ok(()),
+                    unreadable => write!(f, ", {unreadable} unreadable"),
+                }
+            }
             Body::ChanlistReply(list) => write!(f, "id {}, {} channels", list.id, list.channels.len()),
             Body::ChannelListen(listen) => {
                 write!(f, "{} {}", Plain(&listen.channel), if listen.on { "on" } else { "off" })

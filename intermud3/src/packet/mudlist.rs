@@ -1,22 +1,51 @@
 //! The muds a router knows.
 
-use crate::layout::{Field, Fields, Layout, Refused, layout};
-use crate::lpc::Sink;
+use crate::layout::{Field, Fields, Layout, Refused};
+use crate::lpc::{Bracket, Sink};
 use crate::{Mapping, Value};
 
-layout! {
-    /// `mudlist`: muds that are new or changed. 8 elements; the last is a mapping of name to entry, or to 0 for a
-    /// mud that is gone for good.
-    ///
-    /// `({"mudlist",5,"*test",0,"MudA",0,14,(["MudB":({-1,"127.0.0.3",4000,0,0,...}),"Gone":0,]),})`
-    ///
-    /// Always a part of the whole: merge it. Dead Souls sends chunks of ten with random ids, then the list again
-    /// one mud at a time to target 0. Believe it only when it comes from the router's name.
-    pub struct Mudlist {
-        /// A counter of the router's, or a random number for a part of a list.
-        id: i64,
-        /// Names and entries, in the order of the packet; `None` for a mud that was deleted.
-        muds: Vec<(String, Option<MudEntry>)>,
+/// `mudlist`: muds that are new or changed. 8 elements; the last is a mapping of name to entry, or to 0 for a
+/// mud that is gone for good.
+///
+/// `({"mudlist",5,"*test",0,"MudA",0,14,(["MudB":({-1,"127.0.0.3",4000,0,0,...}),"Gone":0,]),})`
+///
+/// Always a part of the whole: merge it. Dead Souls sends chunks of ten with random ids, then the list again
+/// one mud at a time to target 0. Believe it only when it comes from the router's name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mudlist {
+    /// A counter of the router's, or a random number for a part of a list.
+    pub id: i64,
+    /// Names and entries, in the order of the packet; `None` for a mud that was deleted.
+    pub muds: Vec<(String, Option<MudEntry>)>,
+    /// The keys of entries that cannot be read, strings as a rule. Muds choose what stands in their entries, so
+    /// one of them must not cost the others. Written with `({})` as the entry, which cannot be read either.
+    pub unreadable: Vec<Value>,
+}
+
+impl Layout for Mudlist {
+    const FIELDS: std::ops::RangeInclusive<usize> = 2..=2;
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Refused> {
+        let id = fields.next("id")?;
+        let (muds, unreadable) = fields.entries("muds")?;
+        Ok(Self { id, muds, unreadable })
+    }
+
+    fn write(&self, sink: &mut impl Sink) {
+        sink.int(self.id);
+        sink.open(Bracket::Mapping, self.muds.len() + self.unreadable.len());
+        for (name, entry) in &self.muds {
+            name.write(sink);
+            sink.colon();
+            entry.write(sink);
+        }
+        for key in &self.unreadable {
+            key.write(sink);
+            sink.colon();
+            sink.open(Bracket::Array, 0);
+            sink.close(Bracket::Array);
+        }
+        sink.close(Bracket::Mapping);
     }
 }
 

@@ -206,11 +206,18 @@ fn errors_name_the_packet_and_the_field() {
             r#"({"startup-reply",5,"*t",0,"A",0,({"*t",}),1,})"#,
             "startup-reply routers: an element must be an array, not string",
         ),
-        (r#"({"mudlist",5,"*t",0,"A",0,1,(["M":({-1,}),]),})"#, "mudlist muds: 1 elements, not 13"),
-        (r#"({"mudlist",5,"*t",0,"A",0,1,([1:0,]),})"#, "mudlist muds: a key must be a string, not int"),
+        (r#"({"mudlist",5,"*t",0,"A",0,1,"M",})"#, "mudlist: muds must be a mapping, not string"),
         (
-            r#"({"mudlist",5,"*t",0,"A",0,1,(["M":1,]),})"#,
-            "mudlist muds: a value must be an array or 0, not int",
+            r#"({"chanlist-reply",5,"*t",0,"A",0,1,(["c":({"M",}),]),})"#,
+            "chanlist-reply channels: 1 elements, not 2",
+        ),
+        (
+            r#"({"chanlist-reply",5,"*t",0,"A",0,1,([1:0,]),})"#,
+            "chanlist-reply channels: a key must be a string, not int",
+        ),
+        (
+            r#"({"chanlist-reply",5,"*t",0,"A",0,1,(["M":1,]),})"#,
+            "chanlist-reply channels: a value must be an array or 0, not int",
         ),
         (r#"({"who-req",5,"A","bob","B",0,0,})"#, "who-req: 7 elements, not 6"),
         (r#"({"locate-reply",5,"B",0,"A","bob","B","Ann",0,})"#, "locate-reply: 9 elements, not 10"),
@@ -224,6 +231,27 @@ fn errors_name_the_packet_and_the_field() {
     ] {
         assert_eq!(refused(text), error, "{text}");
     }
+}
+
+#[test]
+fn an_entry_of_a_mudlist_that_cannot_be_read_costs_no_other() {
+    let good = r#"({-1,"127.0.0.1",4000,0,0,"L","B","D","LP","open","a@b.c",([]),([]),})"#;
+    let text = format!(
+        r#"({{"mudlist",5,"*t",0,"A",0,1,(["Short":({{-1,}}),1:0,"B":{good},"Int":1,"Text":({{"up","x",1,1,1,0,0,0,0,0,0,0,0,}}),"Gone":0,]),}})"#
+    );
+    let packet = decode(&text);
+    let Body::Mudlist(list) = &packet.body else { panic!() };
+    let names: Vec<&str> = list.muds.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["B", "Gone"]);
+    assert!(list.muds[0].1.as_ref().unwrap().is_up() && list.muds[1].1.is_none());
+    assert_eq!(
+        list.unreadable,
+        [Value::from("Short"), Value::Int(1), Value::from("Int"), Value::from("Text")]
+    );
+    assert_eq!(packet.to_string(), "mudlist *t -> A: id 1, 2 muds, 4 unreadable");
+    // What is written in its place reads the same.
+    assert_eq!(decode(std::str::from_utf8(&packet.encode().unwrap()).unwrap()), packet);
+    crate::fuzz::packet(text.as_bytes());
 }
 
 #[test]
