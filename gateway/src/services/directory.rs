@@ -151,7 +151,8 @@ impl Directory {
             let entry = ChannelEntry { host: channel.owner.clone(), kind: channel.kind };
             (channel.name.clone(), Some(entry))
         });
-        let muds = Body::Mudlist(Mudlist { id: self.mudlist_id, muds: muds.collect() });
+        let muds =
+            Body::Mudlist(Mudlist { id: self.mudlist_id, muds: muds.collect(), unreadable: Vec::new() });
         let channels =
             Body::ChanlistReply(ChanlistReply { id: self.chanlist_id, channels: channels.collect() });
         Some([Packet { header: header(), body: muds }, Packet { header: header(), body: channels }])

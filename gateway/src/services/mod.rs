@@ -1,5 +1,6 @@
 //! What the gateway does: channels, tells, and the lists of muds and channels.
 
+mod channels;
 mod directory;
 mod history;
 mod inbound;
@@ -7,6 +8,7 @@ pub mod lists;
 pub mod packets;
 mod policy;
 mod presence;
+mod questions;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -14,9 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, ErrorPacket, Mudlist};
-use intermud3::text::clean;
-use jiff::Timestamp;
+use intermud3::packet::{Body, Mudlist};
 use tokio::sync::{broadcast, watch};
 
 use directory::Change;
@@ -26,9 +26,9 @@ pub use packets::Question;
 pub use policy::{NoPattern, Pattern, Policy};
 pub use presence::{Presence, Rejected, User};
 
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, Path, Publisher};
-use crate::hub::{Addressed, EmoteTarget, Event, Hub, Trouble};
-use crate::router::{Accepted, Class, Full, LinkEvent, LinkListener, RouterHandle, SessionStatus};
+use crate::bus::{EchoFilter, Path, Publisher};
+use crate::hub::{Addressed, Event, Hub, Trouble};
+use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
 /// The bus as the services see it.
@@ -154,33 +154,12 @@ impl Services {
         self.ignored.load(Ordering::Relaxed)
     }
 
-    /// The last messages of a channel between two times, oldest first.
-    pub fn history(
-        &self,
-        channel: &str,
-        limit: usize,
-        after: Option<Timestamp>,
-        before: Option<Timestamp>,
-    ) -> Vec<Said> {
-        lock(&self.history).of(channel, limit, after, before)
-    }
-
     /// Takes what our mud tells of its users, in place of what it told before; returns how many they are.
     ///
     /// # Errors
     /// [`Rejected`] when anything is wrong with it.
     pub fn sync_presence(&self, users: Vec<User>) -> Result<usize, Rejected> {
         lock(&self.presence).replace(Instant::now(), users)
-    }
-
-    /// Who of our users is on a channel: all that are there, when any client of ours is on it.
-    pub fn users_on(&self, channel: &str) -> Vec<String> {
-        if !self.is_wanted(channel) {
-            return Vec::new();
-        }
-        let presence = lock(&self.presence);
-        let users = presence.users(Instant::now()).unwrap_or_default();
-        users.iter().map(|user| user.name.clone()).collect()
     }
 
     /// The ids of the last mudlist and the last channel list.
@@ -198,70 +177,6 @@ impl Services {
         lock(&self.directory).channels()
     }
 
-    /// Says or does something on a channel: to the router, and at the same time to the provider's other muds by
-    /// the bus.
-    ///
-    /// # Errors
-    /// [`Full`] when too much waits for the router; nothing was said then.
-    pub async fn say(
-        &self,
-        kind: ChannelKind,
-        channel: &str,
-        user: &str,
-        visname: &str,
-        message: &str,
-    ) -> Result<Accepted, Full> {
-        let (visname, message) = (clean(visname), clean(message));
-        let packet = packets::channel(kind, &self.mud, user, channel, &visname, &message);
-        let accepted = self.router.send(packet, Class::Channel).await?;
-        if let Some(bus) = &self.bus {
-            let message = ChannelMessage {
-                mud: self.mud.clone(),
-                user: user.to_owned(),
-                channel: channel.to_owned(),
-                kind,
-                visname: visname.into_owned(),
-                message: message.into_owned(),
-            };
-            if !bus.publisher.publish(ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message }) {
-                tracing::warn!(channel, "the bus cannot keep up: a message goes by the router alone");
-            }
-        }
-        Ok(accepted)
-    }
-
-    /// Tells a user of another mud something, or does something to one.
-    ///
-    /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn tell(
-        &self,
-        emote: bool,
-        user: &str,
-        target_mud: &str,
-        target_user: &str,
-        message: &str,
-    ) -> Result<Accepted, Full> {
-        let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
-        self.router.send(packets::tell(between, emote, message), Class::Direct).await
-    }
-
-    /// Asks another mud something; the answer comes as an event.
-    ///
-    /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn ask(&self, user: &str, target_mud: &str, question: Question<'_>) -> Result<Accepted, Full> {
-        self.router.send(packets::question(&self.mud, user, target_mud, question), Class::Direct).await
-    }
-
-    /// Asks every mud whether a user is there; the answers come as events.
-    ///
-    /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn locate(&self, user: &str, username: &str) -> Result<Accepted, Full> {
-        self.router.send(packets::locate(&self.mud, user, username), Class::Direct).await
-    }
-
     /// The answers of other muds and errors from now on, for who waits for one. Who is slow loses the oldest.
     pub fn replies(&self) -> broadcast::Receiver<Event> {
         self.replies.subscribe()
@@ -270,28 +185,6 @@ impl Services {
     /// Whether the mudlist says that a mud is not there now: then it swallows all that is sent to it.
     pub fn is_down(&self, mud: &str) -> bool {
         lock(&self.directory).is_down(mud)
-    }
-
-    /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
-    pub fn listen(&self, channel: &str) {
-        lock(&self.switched_off).remove(channel);
-        self.switch(channel, true);
-    }
-
-    /// Switches a channel off at the router when no client is on it any more and it is not configured.
-    pub fn unlisten_if_unused(&self, channel: &str) {
-        if !self.is_wanted(channel) {
-            self.switch(channel, false);
-        }
-    }
-
-    /// Handles a channel event of another hosted mud, or the copy of one of our own.
-    pub fn on_bus(&self, event: ChannelEvent) {
-        if self.policy.ignores_user(&event.message.user, &event.message.mud) {
-            self.ignored.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        self.deliver(Path::Bus, event.message, None);
     }
 
     /// The lists as packets, to be kept; none when nothing has changed since the last call.
@@ -351,22 +244,6 @@ impl Services {
         }
     }
 
-    /// Answers a request, or says that it is not served here.
-    fn answer(&self, packet: &Packet) {
-        let presence = lock(&self.presence);
-        let users = presence.users(Instant::now()).unwrap_or_default();
-        let answer = packets::answer(&self.mud, packet, users, |channel| self.is_wanted(channel));
-        drop(presence);
-        let needed = !matches!(packet.body, Body::LocateReq(_));
-        let refusal = || {
-            let message = format!("{} is not served here", packet.kind());
-            packets::error(&self.mud, packet, ErrorPacket::UNK_TYPE, &message)
-        };
-        if let Some(answer) = answer.or_else(|| needed.then(refusal)) {
-            self.router.post(answer, Class::Direct);
-        }
-    }
-
     fn on_mudlist(&self, list: Mudlist) {
         // The whole list comes after each registration: only what changes later is news.
         let settled = lock(&self.established).is_some_and(|since| since.elapsed() >= LISTS_SETTLE);
@@ -380,15 +257,6 @@ impl Services {
         }
     }
 
-    /// Delivers one copy of a channel message, unless its twin was delivered before.
-    fn deliver(&self, path: Path, said: ChannelMessage, target: Option<EmoteTarget>) {
-        if !lock(&self.echoes).admit(Instant::now(), path, &said) {
-            return;
-        }
-        lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
-        self.hub.publish(Event::said(said, target));
-    }
-
     fn on_expired(&self, packet: &Packet) {
         let message = format!("the router was away too long, so a {} was not sent", packet.kind());
         let to = Addressed {
@@ -398,32 +266,8 @@ impl Services {
         };
         self.hub.publish(Event::Error(Trouble::new("not-sent", &message, to)));
     }
-
-    /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
-    /// switched off, once.
-    fn switch_off_unwanted(&self, channel: &str) {
-        if self.is_wanted(channel) {
-            return;
-        }
-        let mut switched_off = lock(&self.switched_off);
-        if switched_off.len() < SWITCHED_OFF && switched_off.insert(channel.to_owned()) {
-            self.switch(channel, false);
-        }
-    }
-
-    fn is_wanted(&self, channel: &str) -> bool {
-        self.configured.contains(channel) || self.hub.anyone_on(channel)
-    }
-
-    fn switch(&self, channel: &str, on: bool) {
-        let status = self.router.status();
-        if let (true, Some(router)) = (status.is_connected(), status.router) {
-            self.router.post(packets::channel_listen(&self.mud, &router, channel, on), Class::Control);
-        }
-    }
 }
 
-/// The time as clients are told it, so that what they ask for by time is what they were told.
 impl LinkListener for Services {
     fn on_link(&self, event: LinkEvent) {
         match event {
@@ -436,11 +280,6 @@ impl LinkListener for Services {
     fn list_ids(&self, router: &str) -> (i64, i64) {
         lock(&self.directory).ids_of(router)
     }
-}
-
-fn now_in_microseconds() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use mudgateway_crds::report::SessionReason;
 use serde_json::Value;
 
 use super::*;
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage};
 use crate::hub::{Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
-use crate::router::Next;
+use crate::router::{Accepted, Next};
 
 const CHANNEL: &str = "imud_gossip";
 

@@ -3,6 +3,9 @@
 use super::{At, Field, Layout, Refused};
 use crate::{Mapping, PacketError, Value};
 
+/// The entries of a mapping by name, and the keys of those that cannot be read.
+pub(crate) type Entries<V> = (Vec<(String, V)>, Vec<Value>);
+
 /// What is left of an array, and where it is, for errors.
 pub(crate) struct Fields<'k> {
     kind: &'k str,
@@ -84,10 +87,7 @@ impl<'k> Fields<'k> {
     }
 
     /// A mapping of names to entries, and the keys of the entries that cannot be read.
-    pub(crate) fn entries<V: Field>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<(Vec<(String, V)>, Vec<Value>), Refused> {
+    pub(crate) fn entries<V: Field>(&mut self, name: &'static str) -> Result<Entries<V>, Refused> {
         let mapping: Mapping = self.next(name)?;
         let at = self.at(name).part("a value");
         let (mut entries, mut unreadable) = (Vec::with_capacity(mapping.len()), Vec::new());

@@ -1,0 +1,128 @@
+//! Channels: what is said and heard on them, and which are switched on at the router.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use intermud3::text::clean;
+use jiff::Timestamp;
+
+use super::{SWITCHED_OFF, Said, Services, packets};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, Path};
+use crate::hub::{EmoteTarget, Event};
+use crate::router::{Accepted, Class, Full};
+use crate::sync::lock;
+
+impl Services {
+    /// Says or does something on a channel: to the router, and at the same time to the provider's other muds by
+    /// the bus.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router; nothing was said then.
+    pub async fn say(
+        &self,
+        kind: ChannelKind,
+        channel: &str,
+        user: &str,
+        visname: &str,
+        message: &str,
+    ) -> Result<Accepted, Full> {
+        let (visname, message) = (clean(visname), clean(message));
+        let packet = packets::channel(kind, &self.mud, user, channel, &visname, &message);
+        let accepted = self.router.send(packet, Class::Channel).await?;
+        if let Some(bus) = &self.bus {
+            let message = ChannelMessage {
+                mud: self.mud.clone(),
+                user: user.to_owned(),
+                channel: channel.to_owned(),
+                kind,
+                visname: visname.into_owned(),
+                message: message.into_owned(),
+            };
+            if !bus.publisher.publish(ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message }) {
+                tracing::warn!(channel, "the bus cannot keep up: a message goes by the router alone");
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// The last messages of a channel between two times, oldest first.
+    pub fn history(
+        &self,
+        channel: &str,
+        limit: usize,
+        after: Option<Timestamp>,
+        before: Option<Timestamp>,
+    ) -> Vec<Said> {
+        lock(&self.history).of(channel, limit, after, before)
+    }
+
+    /// Who of our users is on a channel: all that are there, when any client of ours is on it.
+    pub fn users_on(&self, channel: &str) -> Vec<String> {
+        if !self.is_wanted(channel) {
+            return Vec::new();
+        }
+        let presence = lock(&self.presence);
+        let users = presence.users(Instant::now()).unwrap_or_default();
+        users.iter().map(|user| user.name.clone()).collect()
+    }
+
+    /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
+    pub fn listen(&self, channel: &str) {
+        lock(&self.switched_off).remove(channel);
+        self.switch(channel, true);
+    }
+
+    /// Switches a channel off at the router when no client is on it any more and it is not configured.
+    pub fn unlisten_if_unused(&self, channel: &str) {
+        if !self.is_wanted(channel) {
+            self.switch(channel, false);
+        }
+    }
+
+    /// Handles a channel event of another hosted mud, or the copy of one of our own.
+    pub fn on_bus(&self, event: ChannelEvent) {
+        if self.policy.ignores_user(&event.message.user, &event.message.mud) {
+            self.ignored.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.deliver(Path::Bus, event.message, None);
+    }
+
+    /// Delivers one copy of a channel message, unless its twin was delivered before.
+    pub(super) fn deliver(&self, path: Path, said: ChannelMessage, target: Option<EmoteTarget>) {
+        if !lock(&self.echoes).admit(Instant::now(), path, &said) {
+            return;
+        }
+        lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
+        self.hub.publish(Event::said(said, target));
+    }
+
+    /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
+    /// switched off, once.
+    pub(super) fn switch_off_unwanted(&self, channel: &str) {
+        if self.is_wanted(channel) {
+            return;
+        }
+        let mut switched_off = lock(&self.switched_off);
+        if switched_off.len() < SWITCHED_OFF && switched_off.insert(channel.to_owned()) {
+            self.switch(channel, false);
+        }
+    }
+
+    pub(super) fn is_wanted(&self, channel: &str) -> bool {
+        self.configured.contains(channel) || self.hub.anyone_on(channel)
+    }
+
+    pub(super) fn switch(&self, channel: &str, on: bool) {
+        let status = self.router.status();
+        if let (true, Some(router)) = (status.is_connected(), status.router) {
+            self.router.post(packets::channel_listen(&self.mud, &router, channel, on), Class::Control);
+        }
+    }
+}
+
+/// The time as clients are told it, so that what they ask for by time is what they were told.
+fn now_in_microseconds() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
