@@ -50,6 +50,12 @@ impl RpcError {
         Self { code, message: message.into(), data: None }
     }
 
+    /// A parameter that is not what it should be.
+    pub fn invalid(field: &str, expected: &str) -> Self {
+        let data = Some(serde_json::json!({"field": field, "expected": expected}));
+        Self { data, ..Self::new(INVALID_PARAMS, format!("Invalid parameter: {field}: {expected}")) }
+    }
+
     /// Something that should not happen.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request failed inside the gateway");

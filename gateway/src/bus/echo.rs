@@ -92,6 +92,7 @@ mod tests {
             kind: ChannelKind::Message,
             visname: "Ann".into(),
             message: text.into(),
+            target: None,
         }
     }
 

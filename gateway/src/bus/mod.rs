@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use echo::{EchoFilter, Path};
-pub use event::{ChannelEvent, ChannelKind, ChannelMessage};
+pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
 pub use files::FileError;
 pub use state::{Part, StateError, StateStore};
 

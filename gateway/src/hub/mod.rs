@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use event::{
-    Addressed, ChannelWho, EVENTS, EmoteTarget, Event, EventKind, Finger, Located, Reply, Told, Trouble,
-    UserInfo, Who, WhoUser, timestamp,
+    Addressed, ChannelWho, EVENTS, Event, EventKind, Finger, Located, Reply, Told, Trouble, UserInfo, Who,
+    WhoUser, timestamp,
 };
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};

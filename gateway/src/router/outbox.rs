@@ -172,7 +172,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::ChannelKind;
+    use crate::bus::{ChannelKind, ChannelMessage};
     use crate::services::packets;
 
     fn tell(text: &str) -> Packet {
@@ -181,7 +181,15 @@ mod tests {
     }
 
     fn chat(text: &str) -> Packet {
-        packets::channel(ChannelKind::Message, "Dawn", "ann", "imud_gossip", "Ann", text)
+        packets::channel(&ChannelMessage {
+            mud: "Dawn".into(),
+            user: "ann".into(),
+            channel: "imud_gossip".into(),
+            kind: ChannelKind::Message,
+            visname: "Ann".into(),
+            message: text.into(),
+            target: None,
+        })
     }
 
     fn sent_at(outbox: &mut Outbox, now: Instant) -> Vec<Packet> {

@@ -7,8 +7,8 @@ use intermud3::text::clean;
 use jiff::Timestamp;
 
 use super::{SWITCHED_OFF, Said, Services, packets};
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, Path};
-use crate::hub::{EmoteTarget, Event};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path};
+use crate::hub::Event;
 use crate::router::{Accepted, Class, Full};
 use crate::sync::lock;
 
@@ -18,28 +18,13 @@ impl Services {
     ///
     /// # Errors
     /// [`Full`] when too much waits for the router; nothing was said then.
-    pub async fn say(
-        &self,
-        kind: ChannelKind,
-        channel: &str,
-        user: &str,
-        visname: &str,
-        message: &str,
-    ) -> Result<Accepted, Full> {
-        let (visname, message) = (clean(visname), clean(message));
-        let packet = packets::channel(kind, &self.mud, user, channel, &visname, &message);
-        let accepted = self.router.send(packet, Class::Channel).await?;
+    pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, Full> {
+        let said = cleaned(said);
+        let accepted = self.router.send(packets::channel(&said), Class::Channel).await?;
         if let Some(bus) = &self.bus {
-            let message = ChannelMessage {
-                mud: self.mud.clone(),
-                user: user.to_owned(),
-                channel: channel.to_owned(),
-                kind,
-                visname: visname.into_owned(),
-                message: message.into_owned(),
-            };
-            if !bus.publisher.publish(ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message }) {
-                tracing::warn!(channel, "the bus cannot keep up: a message goes by the router alone");
+            let event = ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message: said };
+            if !bus.publisher.publish(event) {
+                tracing::warn!("the bus cannot keep up: a channel message goes by the router alone");
             }
         }
         Ok(accepted)
@@ -85,16 +70,16 @@ impl Services {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.deliver(Path::Bus, event.message, None);
+        self.deliver(Path::Bus, event.message);
     }
 
     /// Delivers one copy of a channel message, unless its twin was delivered before.
-    pub(super) fn deliver(&self, path: Path, said: ChannelMessage, target: Option<EmoteTarget>) {
+    pub(super) fn deliver(&self, path: Path, said: ChannelMessage) {
         if !lock(&self.echoes).admit(Instant::now(), path, &said) {
             return;
         }
         lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
-        self.hub.publish(Event::said(said, target));
+        self.hub.publish(Event::said(said));
     }
 
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
@@ -119,6 +104,26 @@ impl Services {
             self.router.post(packets::channel_listen(&self.mud, &router, channel, on), Class::Control);
         }
     }
+}
+
+/// A message as the router passes it on, so that its copy by the bus is the same: no control characters, a name
+/// to show (dead-souls-router rule 19), and a speaker in every emote (rule 18). A target to whom nothing else is said
+/// sees what all see.
+fn cleaned(said: ChannelMessage) -> ChannelMessage {
+    let text = |text: &str| clean(text).into_owned();
+    let or_else = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+    let mut message = text(&said.message);
+    if said.kind == ChannelKind::Emote && !message.contains("$N") {
+        message = format!("$N {message}");
+    }
+    let seen = |target: &str| or_else(text(target), &message);
+    let target = said.target.map(|target| EmoteTarget {
+        target_visname: or_else(text(&target.target_visname), &target.target_user),
+        target_user: target.target_user.to_lowercase(),
+        message_target: seen(&target.message_target),
+        ..target
+    });
+    ChannelMessage { visname: or_else(text(&said.visname), &said.user), message, target, ..said }
 }
 
 /// The time as clients are told it, so that what they ask for by time is what they were told.

@@ -75,6 +75,7 @@ mod tests {
             kind: ChannelKind::Message,
             visname: "Ann".into(),
             message: second.to_string(),
+            target: None,
         };
         Said { message, at: at(second) }
     }

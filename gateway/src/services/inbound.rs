@@ -5,9 +5,9 @@ use intermud3::packet::{
     Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, LocateReply, Tell, WhoEntry,
 };
 
-use crate::bus::{ChannelKind, ChannelMessage};
+use crate::bus::{ChannelKind, ChannelMessage, EmoteTarget};
 use crate::hub::{
-    Addressed, ChannelWho, EmoteTarget, Event, Finger, Located, Reply, Told, Trouble, UserInfo, Who, WhoUser,
+    Addressed, ChannelWho, Event, Finger, Located, Reply, Told, Trouble, UserInfo, Who, WhoUser,
 };
 
 /// The event a packet for our clients becomes; none for packets that are no event.
@@ -90,26 +90,23 @@ fn located(found: &LocateReply) -> Located {
     }
 }
 
-/// What was said or done on a channel, and to whom; none for other packets.
-pub(super) fn channel_message(packet: &Packet) -> Option<(ChannelMessage, Option<EmoteTarget>)> {
-    let message = |kind, channel: &str, visname: &str, message: &str| ChannelMessage {
+/// What was said or done on a channel; none for other packets.
+pub(super) fn channel_message(packet: &Packet) -> Option<ChannelMessage> {
+    let message = |kind, channel: &str, visname: &str, message: &str, target| ChannelMessage {
         mud: packet.header.origin_mud.clone(),
         user: packet.header.origin_user.clone().unwrap_or_default(),
         channel: channel.to_owned(),
         kind,
         visname: visname.to_owned(),
         message: message.to_owned(),
+        target,
     };
+    let (say, emote) = (ChannelKind::Message, ChannelKind::Emote);
     Some(match &packet.body {
-        Body::ChannelMessage(said) => {
-            (message(ChannelKind::Message, &said.channel, &said.visname, &said.message), None)
-        }
-        Body::ChannelEmote(done) => {
-            (message(ChannelKind::Emote, &done.channel, &done.visname, &done.message), None)
-        }
+        Body::ChannelMessage(said) => message(say, &said.channel, &said.visname, &said.message, None),
+        Body::ChannelEmote(done) => message(emote, &done.channel, &done.visname, &done.message, None),
         Body::ChannelTargetedEmote(done) => {
-            let said = message(ChannelKind::Emote, &done.channel, &done.origin_visname, &done.message_others);
-            (said, Some(target(done)))
+            message(emote, &done.channel, &done.origin_visname, &done.message_others, Some(target(done)))
         }
         _ => return None,
     })

@@ -217,9 +217,9 @@ impl Services {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if let Some((said, target)) = inbound::channel_message(&packet) {
+        if let Some(said) = inbound::channel_message(&packet) {
             self.switch_off_unwanted(&said.channel);
-            self.deliver(Path::Router, said, target);
+            self.deliver(Path::Router, said);
         } else if let Some(event) = inbound::event(&self.mud, &packet) {
             // Nobody waiting for an answer is no error.
             let _ = self.replies.send(event.clone());

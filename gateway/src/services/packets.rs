@@ -1,14 +1,15 @@
 //! The packets we originate. Texts that enter the network are free of control characters.
 
 use intermud3::packet::{
-    Body, ChanUserReq, ChanWhoReply, ChanWhoReq, ChannelListen, ChannelMessage, ErrorPacket, FingerReply,
-    FingerReq, Header, LocateReply, LocateReq, Shutdown, StartupReq3, Tell, UserInfo, WhoEntry, WhoReply,
+    self as wire, Body, ChanUserReq, ChanWhoReply, ChanWhoReq, ChannelListen, ChannelTargetedEmote,
+    ErrorPacket, FingerReply, FingerReq, Header, LocateReply, LocateReq, Shutdown, StartupReq3, Tell,
+    UserInfo, WhoEntry, WhoReply,
 };
 use intermud3::text::clean;
 use intermud3::{Mapping, Packet, Value};
 
 use super::presence::User;
-use crate::bus::ChannelKind;
+use crate::bus::{ChannelKind, ChannelMessage};
 use crate::config::Mud;
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
@@ -51,24 +52,25 @@ pub fn channel_listen(mud: &str, router: &str, channel: &str, on: bool) -> Packe
 }
 
 /// Something said or done on a channel.
-pub fn channel(
-    kind: ChannelKind,
-    mud: &str,
-    user: &str,
-    channel: &str,
-    visname: &str,
-    message: &str,
-) -> Packet {
-    let said = ChannelMessage {
-        channel: channel.to_owned(),
-        visname: clean(visname).into_owned(),
-        message: clean(message).into_owned(),
+pub fn channel(said: &ChannelMessage) -> Packet {
+    let ChannelMessage { mud, user, channel, kind, visname, message, target } = said.clone();
+    let header = Header::to_all(&mud, Some(&user));
+    let body = match (kind, target) {
+        (_, Some(target)) => Body::ChannelTargetedEmote(Box::new(ChannelTargetedEmote {
+            channel,
+            targeted_mud: target.target_mud,
+            targeted_user: target.target_user,
+            message_others: message,
+            message_target: target.message_target,
+            origin_visname: visname,
+            target_visname: target.target_visname,
+        })),
+        (ChannelKind::Message, None) => {
+            Body::ChannelMessage(wire::ChannelMessage { channel, visname, message })
+        }
+        (ChannelKind::Emote, None) => Body::ChannelEmote(wire::ChannelMessage { channel, visname, message }),
     };
-    let body = match kind {
-        ChannelKind::Message => Body::ChannelMessage(said),
-        ChannelKind::Emote => Body::ChannelEmote(said),
-    };
-    Packet { header: Header::to_all(mud, Some(user)), body }
+    Packet { header, body }
 }
 
 /// Who says something to whom.

@@ -4,7 +4,7 @@ use mudgateway_crds::report::SessionReason;
 use serde_json::Value;
 
 use super::*;
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
 use crate::hub::{Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
 use crate::router::{Accepted, Next};
@@ -73,6 +73,7 @@ fn by_bus() -> ChannelEvent {
         kind: ChannelKind::Message,
         visname: "Bob".into(),
         message: "hi".into(),
+        target: None,
     };
     ChannelEvent { id: "1".into(), message }
 }
@@ -275,4 +276,58 @@ fn what_is_heard_is_remembered_once() {
     let said = services.history(CHANNEL, 10, None, None);
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].message, by_bus().message);
+}
+
+fn poke() -> ChannelMessage {
+    ChannelMessage {
+        mud: "Dawn".into(),
+        user: "ann".into(),
+        channel: CHANNEL.into(),
+        kind: ChannelKind::Emote,
+        visname: String::new(),
+        message: "pokes $O.".into(),
+        target: Some(EmoteTarget {
+            target_mud: "Dusk".into(),
+            target_user: "BOB".into(),
+            target_visname: "Bob".into(),
+            message_target: String::new(),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_targeted_emote_is_heard_as_it_was_sent_and_once() {
+    let (services, router, session) = connected();
+    services.say(poke()).await.unwrap();
+    let packets = sent(&router);
+    let text = r#"({"channel-t",5,"Dawn","ann",0,0,"imud_gossip","Dusk","bob","$N pokes $O.","$N pokes $O.","ann","Bob",})"#;
+    assert_eq!(packets, [text]);
+    // What the other gateways get by the bus is what the router's copy says.
+    from_router(&services, text);
+    let message = inbound::channel_message(&packet(text)).unwrap();
+    services.on_bus(ChannelEvent { id: "1".into(), message });
+    let heard = events(&session);
+    assert_eq!((heard.len(), &heard[0]["method"]), (1, &Value::from("channel_emote")));
+    let params = &heard[0]["params"];
+    assert_eq!((&params["target_mud"], &params["target_user"]), (&"Dusk".into(), &"bob".into()));
+    assert_eq!(
+        (&params["target_visname"], &params["message_target"]),
+        (&"Bob".into(), &"$N pokes $O.".into())
+    );
+    let said = services.history(CHANNEL, 10, None, None);
+    assert_eq!(said[0].message.target.as_ref().unwrap().target_mud, "Dusk");
+}
+
+#[test]
+fn an_emote_to_another_is_another_emote() {
+    let (services, _, session) = connected();
+    let poke = |user: &str| {
+        format!(
+            r#"({{"channel-t",5,"Dusk","eve",0,0,"imud_gossip","Dawn","{user}","$N pokes $O.","$N pokes you.","Eve","X",}})"#
+        )
+    };
+    let message = inbound::channel_message(&packet(&poke("ann"))).unwrap();
+    services.on_bus(ChannelEvent { id: "1".into(), message });
+    from_router(&services, &poke("zoe"));
+    assert_eq!(events(&session).len(), 2);
 }

@@ -54,6 +54,39 @@ async fn each_message_is_heard_once_by_the_bus_the_router_or_both() {
 }
 
 #[tokio::test]
+async fn a_targeted_emote_is_seen_once_by_the_bus_the_router_or_both() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let (ann, bob) = (dawn.listener().await, dusk.listener().await);
+    let poke = json!({
+        "channel": super::support::CHANNEL, "emote": "pokes $O.", "from_user": "ann", "target_mud": "Dusk",
+        "target_user": "bob", "target_visname": "Bob",
+    });
+    ann.call("channel_emote", poke.clone()).await.unwrap();
+    let seen = bob.wait_event(is("channel_emote"), super::support::WITHIN).await.unwrap();
+    assert_eq!(
+        (&seen["params"]["message"], &seen["params"]["target_visname"]),
+        (&json!("$N pokes $O."), &json!("Bob"))
+    );
+    // Both copies have come when what was said later has, by either way.
+    say(&ann, &["after it"]).await;
+    for client in [&ann, &bob] {
+        hear(client, &["after it"]).await;
+    }
+    ann.wait_event(is("channel_emote"), super::support::WITHIN).await.unwrap();
+    for client in [&ann, &bob] {
+        let again = client.wait_event(is("channel_emote"), Duration::from_millis(500)).await;
+        assert!(again.is_err(), "{again:?}");
+    }
+    router.cut("Dusk").await;
+    dusk.logged("SessionLost").await;
+    ann.call("channel_emote", poke).await.unwrap();
+    let seen = bob.wait_event(is("channel_emote"), super::support::WITHIN).await.unwrap();
+    assert_eq!(seen["params"]["target_user"], "bob");
+}
+
+#[tokio::test]
 async fn without_the_bus_the_router_carries_on_and_with_it_again_nothing_is_doubled() {
     let (router, mut nats) = (router().await, Nats::start().await);
     let dawn = on_bus("Dawn", &router, &nats, &[]).await;

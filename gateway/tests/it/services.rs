@@ -60,6 +60,33 @@ async fn emotes_reach_the_channel_and_the_user() {
 }
 
 #[tokio::test]
+async fn an_emote_can_have_a_target() {
+    let router = router().await;
+    let (_dawn, ann, _dusk, bob) = two(&router).await;
+    let params = json!({
+        "channel": CHANNEL, "emote": "$N pokes $O.", "from_user": "ann", "visname": "Ann", "target_mud": "Dusk",
+        "target_user": "Bob", "message_target": "$N pokes you.",
+    });
+    assert_eq!(ask(&ann, "channel_emote", params).await["status"], "sent");
+    // The router sends it to the speaker's mud too.
+    for client in [&ann, &bob] {
+        let event = client.wait_event(is("channel_emote"), WITHIN).await.unwrap();
+        let params = &event["params"];
+        assert_eq!((&params["message"], &params["visname"]), (&json!("$N pokes $O."), &json!("Ann")));
+        assert_eq!((&params["target_mud"], &params["target_user"]), (&json!("Dusk"), &json!("bob")));
+        assert_eq!(
+            (&params["target_visname"], &params["message_target"]),
+            (&json!("Bob"), &json!("$N pokes you."))
+        );
+    }
+    let history = ask(&bob, "channel_history", json!({"channel": CHANNEL})).await;
+    assert_eq!(history["messages"][0]["target_user"], "bob");
+    let params = json!({"channel": CHANNEL, "emote": "$N pokes $O.", "target_user": "bob"});
+    let refused = ann.call("channel_emote", params).await.unwrap_err();
+    assert_eq!(refused.rpc().unwrap().data.as_ref().unwrap()["field"], "target_mud");
+}
+
+#[tokio::test]
 async fn questions_are_answered_by_events_and_to_who_waits_by_results() {
     let router = router().await;
     let (_dawn, ann, _dusk, _bob) = two(&router).await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Example, Method, Sent, someone};
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
-use crate::bus::ChannelKind;
+use crate::bus::{ChannelKind, ChannelMessage, EmoteTarget};
 use crate::keys::Permission;
 
 /// `channel_join`.
@@ -112,10 +112,16 @@ impl Method for Send {
     async fn call(context: Context<'_>, params: SendParams) -> Result<Sent, RpcError> {
         let SendParams { channel, message, from_user, visname } = params;
         context.check_length("message", &message)?;
-        let visname = visname.as_ref().unwrap_or(&from_user);
-        let kind = ChannelKind::Message;
-        let accepted = context.services().say(kind, &channel, &from_user, visname, &message).await;
-        Sent::new(accepted, "channel", &channel)
+        let said = ChannelMessage {
+            mud: context.services().mud().to_owned(),
+            channel: channel.clone(),
+            kind: ChannelKind::Message,
+            visname: visname.unwrap_or_default(),
+            user: from_user,
+            message,
+            target: None,
+        };
+        Sent::new(context.services().say(said).await, "channel", &channel)
     }
 }
 
@@ -135,6 +141,46 @@ pub(super) struct EmoteParams {
     from_user: String,
     /// Their name as shown; `from_user` when it is not given.
     visname: Option<String>,
+    #[serde(flatten)]
+    target: TargetParams,
+}
+
+/// To whom an emote is done, if to anybody.
+#[derive(Deserialize, JsonSchema)]
+struct TargetParams {
+    /// The mud of the user it is done to; together with `target_user`. `$O` in the texts stands for that user.
+    target_mud: Option<String>,
+    /// The user it is done to; together with `target_mud`.
+    target_user: Option<String>,
+    /// Their name as shown; `target_user` when it is not given.
+    target_visname: Option<String>,
+    /// What that user sees, such as `$N waves to you.`; the same as all others when it is not given.
+    message_target: Option<String>,
+}
+
+impl TargetParams {
+    /// The target; none when the emote has none.
+    fn check(self, context: Context<'_>) -> Result<Option<EmoteTarget>, RpcError> {
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let message = given(self.message_target);
+        if let Some(message) = &message {
+            context.check_length("message_target", message)?;
+        }
+        match (given(self.target_mud), given(self.target_user)) {
+            (Some(target_mud), Some(target_user)) => Ok(Some(EmoteTarget {
+                target_visname: given(self.target_visname).unwrap_or_else(|| target_user.clone()),
+                message_target: message.unwrap_or_default(),
+                target_mud,
+                target_user,
+            })),
+            (None, None) if message.is_none() => Ok(None),
+            (mud, _) => {
+                let field = if mud.is_none() { "target_mud" } else { "target_user" };
+                let expected = "target_mud and target_user together, or no target at all";
+                Err(RpcError::invalid(field, expected))
+            }
+        }
+    }
 }
 
 impl Method for Emote {
@@ -149,15 +195,19 @@ impl Method for Emote {
     type Output = Sent;
 
     async fn call(context: Context<'_>, params: EmoteParams) -> Result<Sent, RpcError> {
-        let EmoteParams { channel, emote, from_user, visname } = params;
+        let EmoteParams { channel, emote, from_user, visname, target } = params;
         context.check_length("emote", &emote)?;
-        let visname = visname.as_ref().unwrap_or(&from_user);
-        // A router appends the speaker's name to an emote without it (dead-souls-router rule 18), and the bus would
-        // not: both copies must be the same.
-        let emote = if emote.contains("$N") { emote } else { format!("$N {emote}") };
-        let kind = ChannelKind::Emote;
-        let accepted = context.services().say(kind, &channel, &from_user, visname, &emote).await;
-        Sent::new(accepted, "channel_emote", &channel)
+        let target = target.check(context)?;
+        let done = ChannelMessage {
+            mud: context.services().mud().to_owned(),
+            channel: channel.clone(),
+            kind: ChannelKind::Emote,
+            visname: visname.unwrap_or_default(),
+            user: from_user,
+            message: emote,
+            target,
+        };
+        Sent::new(context.services().say(done).await, "channel_emote", &channel)
     }
 }
 
@@ -210,6 +260,9 @@ struct Message {
     visname: String,
     /// The text.
     message: String,
+    /// To whom it was done, in an emote that has a target.
+    #[serde(flatten)]
+    target: Option<EmoteTarget>,
     /// When it came, UTC.
     timestamp: String,
 }
@@ -238,6 +291,7 @@ impl Method for History {
                 from_user: said.message.user,
                 visname: said.message.visname,
                 message: said.message.message,
+                target: said.message.target,
                 timestamp: said.at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             })
             .collect();

@@ -222,15 +222,8 @@ fn alias(name: &str) -> Option<&'static str> {
 /// Reads parameters into their type; an error names the field. Null counts as not given.
 fn decode<P: DeserializeOwned>(mut params: Map<String, Value>) -> Result<P, RpcError> {
     params.retain(|_, value| !value.is_null());
-    serde_path_to_error::deserialize(Value::Object(params)).map_err(|error| {
-        let field = error.path().to_string();
-        let expected = error.inner().to_string();
-        RpcError {
-            code: INVALID_PARAMS,
-            message: format!("Invalid parameter: {field}: {expected}"),
-            data: Some(json!({"field": field, "expected": expected})),
-        }
-    })
+    serde_path_to_error::deserialize(Value::Object(params))
+        .map_err(|error| RpcError::invalid(&error.path().to_string(), &error.inner().to_string()))
 }
 
 /// The result of what is sent to the router.

@@ -12,8 +12,8 @@ use crate::bus::{ChannelKind, ChannelMessage};
 use crate::keys::Permission;
 
 pub use params::{
-    Addressed, ChannelSaid, ChannelWho, EmoteTarget, Finger, Located, MudStatus, Params, Reconnected, Reply,
-    Told, Trouble, UserInfo, Who, WhoUser,
+    Addressed, ChannelSaid, ChannelWho, Finger, Located, MudStatus, Params, Reconnected, Reply, Told,
+    Trouble, UserInfo, Who, WhoUser,
 };
 
 /// A kind of event, as the API's description has it.
@@ -160,9 +160,9 @@ events! {
 
 impl Event {
     /// Something said or done on a channel.
-    pub fn said(said: ChannelMessage, target: Option<EmoteTarget>) -> Self {
+    pub fn said(said: ChannelMessage) -> Self {
         let kind = said.kind;
-        let said = ChannelSaid::new(said, target);
+        let said = ChannelSaid::new(said);
         match kind {
             ChannelKind::Message => Self::ChannelMessage(said),
             ChannelKind::Emote => Self::ChannelEmote(said),
@@ -231,8 +231,9 @@ pub(super) mod tests {
             kind: ChannelKind::Message,
             visname: "Ann".into(),
             message: "%^RED%^hi%^RESET%^".into(),
+            target: None,
         };
-        Event::said(said, None)
+        Event::said(said)
     }
 
     pub(in crate::hub) fn tell(message: &str) -> Event {

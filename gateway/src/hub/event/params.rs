@@ -4,7 +4,7 @@ use intermud3::pinkfish;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bus::ChannelMessage;
+use crate::bus::{ChannelMessage, EmoteTarget};
 use crate::hub::Colour;
 
 /// The parameters of an event. `timestamp`, `epoch` and `seq` are added to all of them.
@@ -63,23 +63,10 @@ pub struct ChannelSaid {
     pub target: Option<EmoteTarget>,
 }
 
-/// To whom a targeted emote is done.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct EmoteTarget {
-    /// The target's mud.
-    pub target_mud: String,
-    /// The target.
-    pub target_user: String,
-    /// The target's name as shown; `$O` in the texts stands for it.
-    pub target_visname: String,
-    /// What the target sees.
-    pub message_target: String,
-}
-
 impl ChannelSaid {
     /// What clients are told of a channel message.
-    pub fn new(said: ChannelMessage, target: Option<EmoteTarget>) -> Self {
-        let ChannelMessage { mud, user, channel, kind, visname, message } = said;
+    pub fn new(said: ChannelMessage) -> Self {
+        let ChannelMessage { mud, user, channel, kind, visname, message, target } = said;
         let r#type = kind.as_str();
         Self { channel, from_mud: mud, from_user: user, message, visname, r#type, target }
     }
