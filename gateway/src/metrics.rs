@@ -111,6 +111,7 @@ pub struct Metrics {
     bus_connected: Gauge,
     waiting: Gauge,
     ignored: Gauge,
+    requests_dropped: Gauge,
     sessions: Family<TransportLabels, Gauge>,
 }
 
@@ -130,6 +131,7 @@ impl Default for Metrics {
             bus_connected: Gauge::default(),
             waiting: Gauge::default(),
             ignored: Gauge::default(),
+            requests_dropped: Gauge::default(),
             sessions: Family::default(),
         };
         metrics.register();
@@ -176,6 +178,11 @@ impl Metrics {
             "i3_packets_ignored",
             "Packets and events dropped because of whom they came from",
             self.ignored.clone(),
+        );
+        registry.register(
+            "i3_requests_dropped",
+            "Requests of other muds that were not answered, because they asked too often",
+            self.requests_dropped.clone(),
         );
         registry.register("api_sessions", "Authenticated client sessions", self.sessions.clone());
     }
@@ -238,6 +245,7 @@ impl Metrics {
         self.bus_connected.set(i64::from(services.bus_connected() == Some(true)));
         self.waiting.set(i64::try_from(services.waiting()).unwrap_or(i64::MAX));
         self.ignored.set(i64::try_from(services.ignored()).unwrap_or(i64::MAX));
+        self.requests_dropped.set(i64::try_from(services.requests_dropped()).unwrap_or(i64::MAX));
         for transport in [Transport::WebSocket, Transport::Tcp] {
             let count = i64::try_from(services.hub.count(transport)).unwrap_or(i64::MAX);
             self.sessions.get_or_create(&TransportLabels { transport: transport.as_str() }).set(count);
@@ -255,7 +263,7 @@ fn packet_type(packet: &Packet) -> &'static str {
 
 /// An error's code as a label: one that nobody has specified is "other".
 fn error_code(code: &str) -> &'static str {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 14] = [
         ErrorPacket::UNK_DST,
         ErrorPacket::NOT_IMP,
         ErrorPacket::UNK_TYPE,
@@ -267,6 +275,9 @@ fn error_code(code: &str) -> &'static str {
         ErrorPacket::UNK_CHANNEL,
         ErrorPacket::BAD_MOJO,
         ErrorPacket::WARNING,
+        ErrorPacket::BAD_CHANNEL,
+        ErrorPacket::BAD_CONNECTION,
+        ErrorPacket::BAD_DIRECTORY,
     ];
     KNOWN.into_iter().find(|known| *known == code).unwrap_or("other")
 }

@@ -79,6 +79,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
             channels: config.channels.clone(),
             policy: config.policy.clone(),
             history: config.history,
+            filter_default: config.filter_default,
+            announce_users: config.announce_users,
         },
         router.clone(),
         bus.as_ref().map(|bus| BusLink {
@@ -102,7 +104,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
     }
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
-    tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
+    tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let state = state_store(&config, bus.as_ref());
     let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
     let link = link(&config, state, router, metrics, services, &clients_stop);
@@ -243,14 +245,15 @@ fn reload_once(keyring: &Keyring, tls: Option<&Tls>, services: &Services) -> Res
     Ok(())
 }
 
-/// Takes packets that waited too long out of the outbox, each second.
-async fn expire(router: RouterHandle, services: Arc<Services>, stop: CancellationToken) {
+/// Looks each second for what is due: packets that waited too long, and messages nobody decided about.
+async fn each_second(router: RouterHandle, services: Arc<Services>, stop: CancellationToken) {
     let mut second = interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
+        services.on_second(std::time::Instant::now());
         for packet in router.expire() {
             services.on_link(LinkEvent::Expired(packet));
         }

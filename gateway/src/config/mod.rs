@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
-use crate::services::{Pattern, Policy};
+use crate::services::{FilterDefault, Pattern, Policy};
 
 pub use layers::{Layers, Problem};
 pub use settings::{SETTINGS, Setting};
@@ -34,6 +34,10 @@ pub struct Config {
     pub policy: Policy,
     /// How many messages of each channel are remembered.
     pub history: usize,
+    /// What becomes of a message on a filtered channel of ours that nobody decides about.
+    pub filter_default: FilterDefault,
+    /// Whether all muds are told what our users are called.
+    pub announce_users: bool,
     /// The client API.
     pub api: Api,
     /// Where `/metrics` and health are served, if at all.
@@ -161,6 +165,8 @@ impl Config {
             channels: layers.list("channels.default_channels", "name"),
             policy: policy(&mut layers),
             history: layers.parsed("channels.history_size", "a whole number").unwrap_or(100),
+            filter_default: filter_default(&mut layers),
+            announce_users: layers.boolean("services.announce_users").unwrap_or(false),
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
                 tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
@@ -271,6 +277,17 @@ fn policy(layers: &mut Layers<'_>) -> Policy {
         }
     }
     policy
+}
+
+fn filter_default(layers: &mut Layers<'_>) -> FilterDefault {
+    match layers.text("channels.filter_default").as_deref() {
+        None | Some("pass") => FilterDefault::Pass,
+        Some("drop") => FilterDefault::Drop,
+        Some(other) => {
+            layers.problem("channels.filter_default", format!("{other:?} is not pass or drop"));
+            FilterDefault::Pass
+        }
+    }
 }
 
 fn limits(layers: &mut Layers<'_>) -> Limits {

@@ -135,6 +135,18 @@ pub const SETTINGS: &[Setting] = &[
         "MAX_MESSAGE_LENGTH",
         "The longest text that is sent, in characters [default: 2048]",
     ),
+    setting(
+        "channels.filter_default",
+        "filter-default",
+        "CHANNEL_FILTER_DEFAULT",
+        "What becomes of a message on a filtered channel of ours that no client decides about: pass or drop [default: pass]",
+    ),
+    setting(
+        "services.announce_users",
+        "announce-users",
+        "ANNOUNCE_USERS",
+        "Tell all muds the names of our users as they come or change (ucache-update) [default: false]",
+    ),
     setting("nats.url", "nats-url", "NATS_URL", "The NATS server; none: standalone, state in local files"),
     setting(
         "kubernetes.namespace",

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use event::{
-    Addressed, ChannelWho, EVENTS, Event, EventKind, Finger, Located, Reply, Told, Trouble, UserInfo, Who,
-    WhoUser, timestamp,
+    Addressed, Beeped, ChannelAdmins, ChannelWho, EVENTS, Event, EventKind, FilterRequested, Finger,
+    Identity, Located, Maintenance, Reply, Told, Trouble, UserInfo, Who, WhoUser, timestamp,
 };
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};
@@ -151,8 +151,9 @@ impl Hub {
         inner.sessions.values().flat_map(|session| session.subscription().channels).collect()
     }
 
-    /// Sends an event to every session that wants it; it is encoded once for each way of showing colours.
-    pub fn publish(&self, event: Event) {
+    /// Sends an event to every session that wants it; it is encoded once for each way of showing colours. False:
+    /// none wants it.
+    pub fn publish(&self, event: Event) -> bool {
         let mut inner = lock(&self.inner);
         let now = Instant::now();
         let logged = inner.log.append(now, event);
@@ -167,6 +168,7 @@ impl Hub {
             }
             inner.kept.push_back((now, logged));
         }
+        heard
     }
 
     /// Closes the sessions whose key is no longer valid.

@@ -19,7 +19,7 @@ use super::backoff::Backoff;
 use super::memory::Memory;
 use super::routers::Routers;
 use super::session::{Due, Received, Session};
-use super::{LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
+use super::{Class, LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
 use crate::config::{Mud, RouterAddress};
 use crate::metrics::{Direction, Metrics};
 use crate::services::packets;
@@ -134,7 +134,7 @@ impl Link {
             let mut outbox = self.handle.outbox();
             outbox.registered(now);
             // A registration repeats every subscription, so older ones need not go out.
-            outbox.forget_control();
+            outbox.forget(Class::Control);
         }
         let ids = self.listener.list_ids(&router.name);
         self.write(&mut connection, &packets::startup(&self.mud, &router.name, password, ids)).await?;
@@ -299,6 +299,7 @@ impl Link {
 
     /// At the end: what waits goes out, then the router is told, so that the name is free at once.
     async fn farewell(&self, router: &RouterAddress, connection: &mut Connection) -> Ended {
+        self.handle.outbox().forget(Class::Background);
         let drain = async {
             if self.handle.status().is_connected() {
                 while let ControlFlow::Continue(Some(pace)) = self.send_waiting(connection).await {

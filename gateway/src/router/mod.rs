@@ -140,11 +140,13 @@ impl RouterHandle {
         }
     }
 
-    /// Sends a packet nobody waits for, such as an answer; dropped when too much waits.
-    pub fn post(&self, packet: Packet, class: Class) {
-        if self.outbox().push(Instant::now(), packet, class).is_ok() {
+    /// Sends a packet nobody waits for, such as an answer; false: dropped, because too much waits.
+    pub fn post(&self, packet: Packet, class: Class) -> bool {
+        let accepted = self.outbox().push(Instant::now(), packet, class).is_ok();
+        if accepted {
             self.shared.wake.notify_one();
         }
+        accepted
     }
 
     /// Closes the session and opens a new one, without waiting for a back-off.
@@ -167,9 +169,10 @@ impl RouterHandle {
         self.outbox().len()
     }
 
-    /// Takes out the packets that waited too long.
+    /// Takes out the packets that waited too long; returns those that a client asked to send.
     pub fn expire(&self) -> Vec<Packet> {
-        self.outbox().expired(Instant::now()).into_iter().map(|entry| entry.packet).collect()
+        let expired = self.outbox().expired(Instant::now()).into_iter();
+        expired.filter(|entry| entry.class.is_asked_for()).map(|entry| entry.packet).collect()
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {

@@ -9,6 +9,8 @@ use tokio::sync::oneshot;
 /// The most packets in any second. Routers ignore a mud for some seconds after more than ten in one clock second.
 pub const PACKETS_PER_SECOND: usize = 8;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// What a router counts a registration as.
 pub const STARTUP_WEIGHT: usize = 6;
 
@@ -17,14 +19,18 @@ pub const STARTUP_WEIGHT: usize = 6;
 pub enum Class {
     /// Subscriptions: routers do not count them.
     Control,
-    /// Tells and answers.
+    /// Tells, and what our users ask.
     Direct,
+    /// Answers to other muds. They leave half of the pace to channel chatter, so that nobody silences us by asking.
+    Answer,
     /// Channel chatter.
     Channel,
+    /// News of our users: one a second, when nothing else waits.
+    Background,
 }
 
 impl Class {
-    const ALL: [Self; 3] = [Self::Control, Self::Direct, Self::Channel];
+    const ALL: [Self; 5] = [Self::Control, Self::Direct, Self::Answer, Self::Channel, Self::Background];
 
     fn weight(self) -> usize {
         usize::from(self != Self::Control)
@@ -33,9 +39,35 @@ impl Class {
     /// How long a packet of this class may wait for the router.
     pub fn time_to_live(self) -> Duration {
         match self {
-            Self::Control | Self::Channel => Duration::from_secs(60),
             Self::Direct => Duration::from_secs(300),
+            Self::Answer => Duration::from_secs(30),
+            Self::Control | Self::Channel | Self::Background => Duration::from_secs(60),
         }
+    }
+
+    /// How many of this class may go in any second.
+    fn rate(self) -> usize {
+        match self {
+            Self::Control => usize::MAX,
+            Self::Direct | Self::Channel => PACKETS_PER_SECOND,
+            Self::Answer => PACKETS_PER_SECOND / 2,
+            Self::Background => 1,
+        }
+    }
+
+    /// How many of this class may wait, in an outbox for `total`: what others make us send must not keep our
+    /// users' words out.
+    fn capacity(self, total: usize) -> usize {
+        match self {
+            Self::Control | Self::Direct | Self::Channel => total,
+            Self::Answer => 100,
+            Self::Background => 50,
+        }
+    }
+
+    /// Whether a client is told when a packet of this class could not be sent in time.
+    pub fn is_asked_for(self) -> bool {
+        matches!(self, Self::Direct | Self::Channel)
     }
 }
 
@@ -79,9 +111,10 @@ pub struct Full;
 /// The queue itself; pure, with the time as a parameter.
 #[derive(Debug)]
 pub struct Outbox {
-    queues: [VecDeque<Entry>; 3],
+    queues: [VecDeque<Entry>; Class::ALL.len()],
     capacity: usize,
-    sent: VecDeque<Instant>,
+    /// What went in the last second: when, and of which class; a registration has none.
+    sent: VecDeque<(Instant, Option<Class>)>,
 }
 
 impl Outbox {
@@ -98,14 +131,15 @@ impl Outbox {
     /// Adds a packet; the receiver fires when the router link took it and fails when it expired.
     ///
     /// # Errors
-    /// [`Full`] when the capacity is used up.
+    /// [`Full`] when the capacity, or the class' own, is used up.
     pub fn push(
         &mut self,
         now: Instant,
         packet: Packet,
         class: Class,
     ) -> Result<oneshot::Receiver<()>, Full> {
-        if self.len() >= self.capacity {
+        let waiting = self.queues[class as usize].len();
+        if self.len() >= self.capacity || waiting >= class.capacity(self.capacity) {
             return Err(Full);
         }
         let (sender, receiver) = oneshot::channel();
@@ -116,22 +150,39 @@ impl Outbox {
 
     /// The next packet to send, if the pace allows one now.
     pub fn next(&mut self, now: Instant) -> Next {
-        while self.sent.front().is_some_and(|sent| now.duration_since(*sent) >= Duration::from_secs(1)) {
+        while self.sent.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= SECOND) {
             self.sent.pop_front();
         }
+        let mut earliest: Option<Instant> = None;
         for class in Class::ALL {
-            let Some(entry) = self.queues[class as usize].pop_front() else {
+            if self.queues[class as usize].is_empty() {
                 continue;
-            };
-            if class.weight() == 0 || self.sent.len() < PACKETS_PER_SECOND {
-                self.count(now, class.weight());
-                return Next::Send(Box::new(entry));
             }
-            self.queues[class as usize].push_front(entry);
-            let oldest = self.sent.front().copied().unwrap_or(now);
-            return Next::At(oldest + Duration::from_secs(1));
+            match self.allowed_at(class, now) {
+                Some(then) => earliest = Some(earliest.map_or(then, |earliest| earliest.min(then))),
+                None => {
+                    if let Some(entry) = self.queues[class as usize].pop_front() {
+                        self.count(now, class.weight(), Some(class));
+                        return Next::Send(Box::new(entry));
+                    }
+                }
+            }
         }
-        Next::Empty
+        earliest.map_or(Next::Empty, Next::At)
+    }
+
+    /// When the pace allows a packet of a class; none: now.
+    fn allowed_at(&self, class: Class, now: Instant) -> Option<Instant> {
+        if class.weight() == 0 {
+            return None;
+        }
+        let after = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent + SECOND);
+        if self.sent.len() >= PACKETS_PER_SECOND {
+            return Some(after(self.sent.front()));
+        }
+        let mut own = self.sent.iter().filter(|(_, sent)| *sent == Some(class));
+        let used = own.clone().count();
+        (used >= class.rate()).then(|| after(own.next()))
     }
 
     /// Puts back what could not be sent after all.
@@ -142,12 +193,12 @@ impl Outbox {
     /// A new registration was sent: it counts, what went over the old link does not.
     pub fn registered(&mut self, now: Instant) {
         self.sent.clear();
-        self.count(now, STARTUP_WEIGHT);
+        self.count(now, STARTUP_WEIGHT, None);
     }
 
-    /// Drops subscriptions that wait: a new registration repeats all that are wanted.
-    pub fn forget_control(&mut self) {
-        self.queues[Class::Control as usize].clear();
+    /// Drops what waits of a class.
+    pub fn forget(&mut self, class: Class) {
+        self.queues[class as usize].clear();
     }
 
     /// Takes out what waited too long.
@@ -162,9 +213,9 @@ impl Outbox {
         expired
     }
 
-    fn count(&mut self, now: Instant, weight: usize) {
+    fn count(&mut self, now: Instant, weight: usize, class: Option<Class>) {
         for _ in 0..weight {
-            self.sent.push_back(now);
+            self.sent.push_back((now, class));
         }
     }
 }
@@ -237,6 +288,41 @@ mod tests {
             assert!(window[PACKETS_PER_SECOND] - window[0] >= Duration::from_secs(1));
         }
         assert_eq!(now - start, Duration::from_secs(4));
+    }
+
+    #[test]
+    fn answers_go_behind_tells_leave_room_for_chatter_and_keep_nothing_out() {
+        let now = Instant::now();
+        let mut outbox = Outbox::new(1000);
+        for index in 0..100 {
+            outbox.push(now, tell(&format!("answer {index}")), Class::Answer).unwrap();
+        }
+        assert_eq!(outbox.push(now, tell("one too many"), Class::Answer).err(), Some(Full));
+        for index in 0..10 {
+            outbox.push(now, chat(&index.to_string()), Class::Channel).unwrap();
+        }
+        outbox.push(now, tell("1"), Class::Direct).unwrap();
+        let first = sent_at(&mut outbox, now);
+        assert_eq!(first[..3], [tell("1"), tell("answer 0"), tell("answer 1")]);
+        assert_eq!(first[5..], [chat("0"), chat("1"), chat("2")]);
+        // Alone they have no more than their half either.
+        let second = sent_at(&mut outbox, now + SECOND);
+        assert_eq!(second.iter().filter(|packet| packet.kind() == "tell").count(), PACKETS_PER_SECOND / 2);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_last_and_one_a_second() {
+        let start = Instant::now();
+        let mut outbox = Outbox::new(1000);
+        for index in 0..50 {
+            outbox.push(start, tell(&format!("news {index}")), Class::Background).unwrap();
+        }
+        assert_eq!(outbox.push(start, tell("one too many"), Class::Background).err(), Some(Full));
+        outbox.push(start, chat("1"), Class::Channel).unwrap();
+        assert_eq!(sent_at(&mut outbox, start), [chat("1"), tell("news 0")]);
+        let Next::At(then) = outbox.next(start) else { panic!("the pace holds") };
+        assert_eq!(then, start + SECOND);
+        assert_eq!(sent_at(&mut outbox, then), [tell("news 1")]);
     }
 
     #[test]

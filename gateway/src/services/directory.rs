@@ -1,12 +1,16 @@
 //! The muds and channels of the network, as the router told them piece by piece.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use intermud3::Packet;
 use intermud3::packet::{Body, ChanlistReply, ChannelEntry, Header, MudEntry, Mudlist};
 
 /// The most muds and channels remembered. The largest networks have a few hundred of each.
 const CAPACITY: usize = 10_000;
+
+/// How long a router may take to end a channel.
+const LEAVING: Duration = Duration::from_secs(60);
 
 /// A mud and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +66,8 @@ pub struct Channel {
 pub struct Directory {
     muds: BTreeMap<String, MudEntry>,
     channels: BTreeMap<String, Channel>,
+    /// Channels the router was asked to end, and when.
+    leaving: BTreeMap<String, Instant>,
     mudlist_id: i64,
     chanlist_id: i64,
     /// The router the ids are of: every router counts for itself.
@@ -104,8 +110,27 @@ impl Directory {
         self.muds.get(mud).is_some_and(|entry| !entry.is_up())
     }
 
-    /// Takes a piece of the channel list.
-    pub fn merge_channels(&mut self, list: ChanlistReply) {
+    /// The router was asked to end a channel.
+    pub fn leave(&mut self, now: Instant, channel: &str) {
+        self.leaving.retain(|_, since| now.duration_since(*since) < LEAVING);
+        self.leaving.insert(channel.to_owned(), now);
+    }
+
+    /// Takes a piece of the channel list. Dead Souls sends the whole list without the channels that ended
+    /// (dead-souls-router rule 9), others only what changed, so a channel that is not in it has ended only if that
+    /// was asked for.
+    pub fn merge_channels(&mut self, now: Instant, list: ChanlistReply) {
+        let named =
+            |name: &String| list.channels.iter().any(|(listed, entry)| listed == name && entry.is_some());
+        self.leaving.retain(|_, since| now.duration_since(*since) < LEAVING);
+        let (staying, ended) =
+            std::mem::take(&mut self.leaving).into_iter().partition(|(name, _)| named(name));
+        self.leaving = staying;
+        self.channels.retain(|name, _| !BTreeMap::contains_key(&ended, name));
+        self.take_channels(list);
+    }
+
+    fn take_channels(&mut self, list: ChanlistReply) {
         self.chanlist_id = list.id;
         self.changed = true;
         for (name, entry) in list.channels {
@@ -163,7 +188,7 @@ impl Directory {
         self.use_router(&kept.header.origin_mud);
         match kept.body {
             Body::Mudlist(list) => drop(self.merge_muds(list)),
-            Body::ChanlistReply(list) => self.merge_channels(list),
+            Body::ChanlistReply(list) => self.take_channels(list),
             _ => {}
         }
         self.changed = false;
@@ -172,6 +197,11 @@ impl Directory {
     /// The muds, sorted by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         self.muds.iter().map(|(name, entry)| MudInfo { name: name.clone(), entry: entry.clone() }).collect()
+    }
+
+    /// A channel by its exact name.
+    pub fn channel(&self, name: &str) -> Option<&Channel> {
+        self.channels.get(name)
     }
 
     /// The channels, sorted by name.
@@ -228,10 +258,11 @@ mod tests {
     #[test]
     fn a_channel_whose_type_is_an_array_counts_as_open() {
         let mut directory = Directory::default();
-        directory.merge_channels(chanlist("\"a\":({\"Mud\",({}),}),\"b\":({\"Mud\",2,}),"));
+        let now = Instant::now();
+        directory.merge_channels(now, chanlist("\"a\":({\"Mud\",({}),}),\"b\":({\"Mud\",2,}),"));
         let kinds: Vec<_> = directory.channels().into_iter().map(|channel| channel.kind).collect();
         assert_eq!(kinds, [0, 2]);
-        directory.merge_channels(chanlist("\"a\":0,"));
+        directory.merge_channels(now, chanlist("\"a\":0,"));
         assert_eq!(directory.channels().len(), 1);
     }
 
@@ -241,7 +272,7 @@ mod tests {
         assert!(directory.take_changed().is_none());
         directory.use_router("*test");
         directory.merge_muds(mudlist(&(mud("A", -1) + &mud("B", 0))));
-        directory.merge_channels(chanlist("\"a\":({\"Mud\",2,}),"));
+        directory.merge_channels(Instant::now(), chanlist("\"a\":({\"Mud\",2,}),"));
         let kept = directory.take_changed().unwrap();
         assert!(directory.take_changed().is_none(), "nothing new");
         let mut restored = Directory::default();
@@ -254,5 +285,22 @@ mod tests {
         restored.use_router("*other");
         assert_eq!(restored.ids_of("*other"), (0, 0));
         assert_eq!(restored.muds().len(), 2, "they are shown until the router tells more");
+    }
+
+    #[test]
+    fn a_channel_we_end_goes_with_the_first_list_without_it_and_no_other_does() {
+        let now = Instant::now();
+        let mut directory = Directory::default();
+        directory.merge_channels(now, chanlist("\"a\":({\"Dawn\",0,}),\"b\":({\"Dawn\",0,}),"));
+        directory.leave(now, "a");
+        directory.merge_channels(now, chanlist("\"a\":({\"Dawn\",0,}),"));
+        assert_eq!(directory.channels().len(), 2);
+        directory.merge_channels(now, chanlist("\"c\":({\"Dusk\",0,}),"));
+        let names: Vec<_> = directory.channels().into_iter().map(|channel| channel.name).collect();
+        assert_eq!(names, ["b", "c"]);
+        // A router that never did it: later lists say nothing about it.
+        directory.leave(now, "b");
+        directory.merge_channels(now + LEAVING, chanlist("\"c\":({\"Dusk\",0,}),"));
+        assert!(directory.channel("b").is_some());
     }
 }

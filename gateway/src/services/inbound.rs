@@ -2,16 +2,19 @@
 
 use intermud3::Packet;
 use intermud3::packet::{
-    Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, LocateReply, Tell, WhoEntry,
+    Beep, Body, ChannelTargetedEmote, ErrorPacket, FingerReply, Header, LocateReply, Tell, WhoEntry,
 };
 
+use super::complaints;
 use crate::bus::{ChannelKind, ChannelMessage, EmoteTarget};
 use crate::hub::{
-    Addressed, ChannelWho, Event, Finger, Located, Reply, Told, Trouble, UserInfo, Who, WhoUser,
+    Addressed, Beeped, ChannelAdmins, ChannelWho, Event, Finger, Identity, Located, Maintenance, Reply, Told,
+    Trouble, UserInfo, Who, WhoUser,
 };
 
-/// The event a packet for our clients becomes; none for packets that are no event.
-pub(super) fn event(mud: &str, packet: &Packet) -> Option<Event> {
+/// The event a packet for our clients becomes; none for packets that are no event, and for what only the router may
+/// say.
+pub(super) fn event(mud: &str, packet: &Packet, from_router: bool) -> Option<Event> {
     let header = &packet.header;
     let to = Addressed {
         from_mud: header.origin_mud.clone(),
@@ -32,8 +35,22 @@ pub(super) fn event(mud: &str, packet: &Packet) -> Option<Event> {
             let answer = ChannelWho { channel: who.channel.clone(), users: who.visnames.clone() };
             Event::ChannelWhoReply(Reply { to, answer })
         }
+        Body::ChanUserReply(info) => Event::UserInfoReply(Reply { to, answer: Identity::from(info) }),
+        Body::ChanAdminlistReply(list) if from_router => {
+            let answer = ChannelAdmins { channel: list.channel.clone(), muds: list.muds.clone() };
+            Event::ChannelAdminsReply(Reply { to, answer })
+        }
+        Body::Beep(beep) => Event::Beep(beeped(mud, header, beep)),
+        Body::Shutdown(shutdown) if from_router => Event::Maintenance(Maintenance {
+            from_mud: header.origin_mud.clone(),
+            restart_delay: shutdown.restart_delay,
+        }),
         Body::Error(error) if !is_lost_search(error) => {
-            Event::Error(Trouble::new(&error.code, &error.message, to))
+            let message = match from_router {
+                true => complaints::explained(mud, &error.code, &error.message),
+                false => error.message.clone(),
+            };
+            Event::Error(Trouble::new(&error.code, &message, to).about(error.bad_kind()))
         }
         _ => return None,
     })
@@ -53,6 +70,16 @@ fn told(mud: &str, header: &Header, tell: &Tell) -> Told {
         to_user: header.target_user.clone().unwrap_or_default(),
         message: tell.message.clone(),
         visname: tell.visname.clone(),
+    }
+}
+
+fn beeped(mud: &str, header: &Header, beep: &Beep) -> Beeped {
+    Beeped {
+        from_mud: header.origin_mud.clone(),
+        from_user: header.origin_user.clone().unwrap_or_default(),
+        to_mud: mud.to_owned(),
+        to_user: header.target_user.clone().unwrap_or_default(),
+        visname: beep.visname.clone(),
     }
 }
 

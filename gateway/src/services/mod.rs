@@ -1,14 +1,19 @@
 //! What the gateway does: channels, tells, and the lists of muds and channels.
 
+mod allowance;
 mod channels;
+mod complaints;
 mod directory;
+mod filter;
 mod history;
 mod inbound;
 pub mod lists;
+mod owned;
 pub mod packets;
 mod policy;
 mod presence;
 mod questions;
+mod ucache;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -19,12 +24,18 @@ use intermud3::Packet;
 use intermud3::packet::{Body, Mudlist};
 use tokio::sync::{broadcast, watch};
 
+use allowance::Allowance;
+use complaints::Complaints;
 use directory::Change;
 pub use directory::{Channel, Directory, MudInfo};
+use filter::FilterDesk;
+pub use filter::{Decision, FilterDefault};
 pub use history::{History, Said};
+pub use owned::ChannelError;
 pub use packets::Question;
 pub use policy::{NoPattern, Pattern, Policy};
-pub use presence::{Presence, Rejected, User};
+pub use presence::{Gender, Presence, Rejected, User};
+use ucache::{Announced, UserCache};
 
 use crate::bus::{EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
@@ -52,6 +63,16 @@ pub struct Services {
     echoes: Mutex<EchoFilter>,
     history: Mutex<History>,
     presence: Mutex<Presence>,
+    /// Users of other muds.
+    users: Mutex<UserCache>,
+    announce_users: bool,
+    announced: Mutex<Announced>,
+    allowance: Mutex<Allowance>,
+    complaints: Mutex<Complaints>,
+    filter: Mutex<FilterDesk>,
+    filter_default: FilterDefault,
+    /// Counts the channel lists that came.
+    channel_lists: watch::Sender<u64>,
     ignored: AtomicU64,
     replies: broadcast::Sender<Event>,
     /// When the router last accepted us.
@@ -82,6 +103,10 @@ pub struct Setup {
     pub policy: Policy,
     /// How many messages of each channel are remembered.
     pub history: usize,
+    /// What becomes of a message on a filtered channel of ours that nobody decides about.
+    pub filter_default: FilterDefault,
+    /// Whether all muds are told what our users are called.
+    pub announce_users: bool,
 }
 
 impl Services {
@@ -98,6 +123,14 @@ impl Services {
             echoes: Mutex::default(),
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),
+            users: Mutex::default(),
+            announce_users: setup.announce_users,
+            announced: Mutex::default(),
+            allowance: Mutex::default(),
+            complaints: Mutex::default(),
+            filter: Mutex::default(),
+            filter_default: setup.filter_default,
+            channel_lists: watch::Sender::new(0),
             ignored: AtomicU64::new(0),
             replies: broadcast::Sender::new(REPLIES),
             established: Mutex::default(),
@@ -152,14 +185,6 @@ impl Services {
     /// How much was dropped because of whom it came from.
     pub fn ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)
-    }
-
-    /// Takes what our mud tells of its users, in place of what it told before; returns how many they are.
-    ///
-    /// # Errors
-    /// [`Rejected`] when anything is wrong with it.
-    pub fn sync_presence(&self, users: Vec<User>) -> Result<usize, Rejected> {
-        lock(&self.presence).replace(Instant::now(), users)
     }
 
     /// The ids of the last mudlist and the last channel list.
@@ -220,26 +245,60 @@ impl Services {
         if let Some(said) = inbound::channel_message(&packet) {
             self.switch_off_unwanted(&said.channel);
             self.deliver(Path::Router, said);
-        } else if let Some(event) = inbound::event(&self.mud, &packet) {
+        } else if let Some(event) = inbound::event(&self.mud, &packet, from_router) {
+            self.note(&packet, from_router);
             // Nobody waiting for an answer is no error.
             let _ = self.replies.send(event.clone());
             self.hub.publish(event);
         } else {
-            self.on_other(packet);
+            self.on_other(packet, from_router);
         }
     }
 
-    fn on_other(&self, packet: Packet) {
+    /// What we remember, or log, of a packet that is an event.
+    fn note(&self, packet: &Packet, from_router: bool) {
+        match &packet.body {
+            Body::ChanUserReply(info) => {
+                lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
+            }
+            Body::Error(error)
+                if from_router && lock(&self.complaints).is_news(Instant::now(), &error.code) =>
+            {
+                let message: String = error.message.chars().take(200).collect();
+                tracing::warn!(code = error.code, message, "the router complains");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_other(&self, packet: Packet, from_router: bool) {
         let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
         let ours = packet.header.origin_mud == self.mud;
-        match packet.body {
-            Body::Mudlist(list) => self.on_mudlist(list),
-            Body::ChanlistReply(list) => lock(&self.directory).merge_channels(list),
-            Body::Error(_) => {}
+        match &packet.body {
+            Body::Mudlist(_) | Body::ChanlistReply(_) => self.on_list(packet.body),
+            Body::UcacheUpdate(info) if !ours => {
+                lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
+            }
+            Body::ChanFilterReq(request) => self.on_filter_request(&packet, from_router, request),
+            // Any mud can send these to everybody (dead-souls-router rule 24), and an error answers nothing.
+            Body::Shutdown(_) | Body::Error(_) => {}
             // A search is for every mud, and comes back to us too when it is our own.
             Body::LocateReq(_) if !ours => self.answer(&packet),
-            // Other broadcasts, such as ucache-update, need no answer.
+            // What answers a question that was not asked.
+            _ if packet.kind().ends_with("-reply") => {}
+            // Other broadcasts need no answer.
             _ if for_us => self.answer(&packet),
+            _ => {}
+        }
+    }
+
+    fn on_list(&self, list: Body) {
+        match list {
+            Body::Mudlist(list) => self.on_mudlist(list),
+            Body::ChanlistReply(list) => {
+                lock(&self.directory).merge_channels(Instant::now(), list);
+                self.channel_lists.send_modify(|count| *count += 1);
+            }
             _ => {}
         }
     }
@@ -247,12 +306,19 @@ impl Services {
     fn on_mudlist(&self, list: Mudlist) {
         // The whole list comes after each registration: only what changes later is news.
         let settled = lock(&self.established).is_some_and(|since| since.elapsed() >= LISTS_SETTLE);
+        if !list.unreadable.is_empty() {
+            tracing::debug!(entries = list.unreadable.len(), "entries of a mudlist cannot be read");
+        }
         let changes = lock(&self.directory).merge_muds(list);
         for change in changes {
             match change {
-                Change::Online { mud, known } if known || settled => self.hub.publish(Event::mud_online(mud)),
+                Change::Online { mud, known } if known || settled => {
+                    self.hub.publish(Event::mud_online(mud));
+                }
                 Change::Online { .. } => {}
-                Change::Offline { mud } => self.hub.publish(Event::mud_offline(mud)),
+                Change::Offline { mud } => {
+                    self.hub.publish(Event::mud_offline(mud));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The packets we originate. Texts that enter the network are free of control characters.
 
 use intermud3::packet::{
-    self as wire, Body, ChanUserReq, ChanWhoReply, ChanWhoReq, ChannelListen, ChannelTargetedEmote,
+    self as wire, Beep, Body, ChanUserReq, ChanWhoReply, ChanWhoReq, ChannelListen, ChannelTargetedEmote,
     ErrorPacket, FingerReply, FingerReq, Header, LocateReply, LocateReq, Shutdown, StartupReq3, Tell,
     UserInfo, WhoEntry, WhoReply,
 };
@@ -13,7 +13,8 @@ use crate::bus::{ChannelKind, ChannelMessage};
 use crate::config::Mud;
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
-pub const SERVICES: &[&str] = &["tell", "emoteto", "channel", "who", "finger", "locate"];
+/// Each of them is answered, and a test of the services holds that against the list.
+pub const SERVICES: &[&str] = &["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep"];
 
 /// The registration with a router. `ids` are those of the last mudlist and channel list it sent.
 pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packet {
@@ -94,6 +95,18 @@ pub fn tell(between: Between<'_>, emote: bool, message: &str) -> Packet {
     Packet { header: Header::to_user(mud, user, target_mud, target_user), body }
 }
 
+/// Rings the bell of a user of another mud. Not in the specification; muds that do not know it say `unk-type`.
+pub fn beep(between: Between<'_>) -> Packet {
+    let Between { mud, user, target_mud, target_user } = between;
+    let body = Body::Beep(Beep { visname: clean(user).into_owned() });
+    Packet { header: Header::to_user(mud, user, target_mud, target_user), body }
+}
+
+/// Tells every mud what a user of ours is called.
+pub fn ucache_update(mud: &str, info: UserInfo) -> Packet {
+    Packet { header: Header::to_all(mud, None::<&str>), body: Body::UcacheUpdate(info) }
+}
+
 /// A question of a user to another mud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question<'a> {
@@ -103,6 +116,8 @@ pub enum Question<'a> {
     Finger(&'a str),
     /// Who is on this channel?
     ChannelWho(&'a str),
+    /// What is this user called, and of which gender?
+    UserInfo(&'a str),
 }
 
 /// Asks another mud something.
@@ -110,6 +125,7 @@ pub fn question(mud: &str, user: &str, target_mud: &str, question: Question<'_>)
     let body = match question {
         Question::Who => Body::WhoReq,
         Question::Finger(username) => Body::FingerReq(FingerReq { username: username.to_lowercase() }),
+        Question::UserInfo(username) => Body::ChanUserReq(ChanUserReq { username: username.to_lowercase() }),
         Question::ChannelWho(channel) => Body::ChanWhoReq(ChanWhoReq { channel: channel.to_owned() }),
     };
     Packet { header: Header { origin_user: Some(user.to_owned()), ..Header::to_mud(mud, target_mud) }, body }
@@ -133,14 +149,7 @@ pub fn answer(mud: &str, request: &Packet, users: &[User], listens: impl Fn(&str
             None => return Some(unknown(username)),
         },
         Body::ChanUserReq(ChanUserReq { username }) => match find(username) {
-            Some(user) => {
-                let visname = user.name.clone();
-                Body::ChanUserReply(UserInfo {
-                    username: username.clone(),
-                    visname,
-                    gender: UserInfo::NEUTER,
-                })
-            }
+            Some(user) => Body::ChanUserReply(UserInfo { username: username.clone(), ..user.info() }),
             None => return Some(unknown(username)),
         },
         Body::ChanWhoReq(ChanWhoReq { channel }) => {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use intermud3::packet::UserInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,6 +12,38 @@ pub const USERS: usize = 512;
 
 /// How long a snapshot is good for. A mud that has not told for longer may be gone.
 pub const CURRENT: Duration = Duration::from_secs(30);
+
+/// A user's gender, as the protocol knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Gender {
+    /// Male.
+    Male,
+    /// Female.
+    Female,
+    /// Neither, or nobody's business.
+    #[default]
+    Neuter,
+}
+
+impl Gender {
+    /// The gender a number on the wire stands for; unknown ones are neuter.
+    pub fn of(number: i64) -> Self {
+        match number {
+            UserInfo::MALE => Self::Male,
+            UserInfo::FEMALE => Self::Female,
+            _ => Self::Neuter,
+        }
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Self::Male => UserInfo::MALE,
+            Self::Female => UserInfo::FEMALE,
+            Self::Neuter => UserInfo::NEUTER,
+        }
+    }
+}
 
 /// A user of our mud.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +68,19 @@ pub struct User {
     /// When the user came: seconds since 1970, or a text.
     #[serde(deserialize_with = "login_time")]
     pub login_time: String,
+    /// `male`, `female` or `neuter`.
+    pub gender: Gender,
+}
+
+impl User {
+    /// What other muds are told of the user's name.
+    pub fn info(&self) -> UserInfo {
+        UserInfo {
+            username: self.name.to_lowercase(),
+            visname: self.name.clone(),
+            gender: self.gender.number(),
+        }
+    }
 }
 
 /// Numbers and texts are both in use.

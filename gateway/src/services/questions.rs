@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use intermud3::Packet;
-use intermud3::packet::{Body, ErrorPacket};
+use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
-use super::{Question, Services, packets};
+use super::{Question, Rejected, Services, User, packets};
 use crate::router::{Accepted, Class, Full};
 use crate::sync::lock;
 
@@ -24,6 +24,15 @@ impl Services {
     ) -> Result<Accepted, Full> {
         let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
         self.router.send(packets::tell(between, emote, message), Class::Direct).await
+    }
+
+    /// Rings the bell of a user of another mud.
+    ///
+    /// # Errors
+    /// [`Full`] when too much waits for the router.
+    pub async fn beep(&self, user: &str, target_mud: &str, target_user: &str) -> Result<Accepted, Full> {
+        let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
+        self.router.send(packets::beep(between), Class::Direct).await
     }
 
     /// Asks another mud something; the answer comes as an event.
@@ -54,7 +63,47 @@ impl Services {
             packets::error(&self.mud, packet, ErrorPacket::UNK_TYPE, &message)
         };
         if let Some(answer) = answer.or_else(|| needed.then(refusal)) {
-            self.router.post(answer, Class::Direct);
+            self.respond(packet, answer);
         }
+    }
+
+    /// Says that a request that is for us is not granted. Broadcasts are not answered.
+    pub(super) fn refuse(&self, packet: &Packet, code: &str, message: &str) {
+        if packet.header.target_mud.as_deref() == Some(self.mud()) {
+            self.respond(packet, packets::error(&self.mud, packet, code, message));
+        }
+    }
+
+    /// Sends an answer, unless the mud has had its share.
+    fn respond(&self, to: &Packet, answer: Packet) {
+        if lock(&self.allowance).admit(Instant::now(), &to.header.origin_mud) {
+            self.router.post(answer, Class::Answer);
+        }
+    }
+
+    /// How many requests of other muds were dropped, because they asked too often.
+    pub fn requests_dropped(&self) -> u64 {
+        lock(&self.allowance).refused()
+    }
+
+    /// What another mud has told of a user of its own.
+    pub fn known_user(&self, mud: &str, username: &str) -> Option<UserInfo> {
+        lock(&self.users).get(Instant::now(), mud, username).cloned()
+    }
+
+    /// Takes what our mud tells of its users, in place of what it told before; returns how many they are.
+    ///
+    /// # Errors
+    /// [`Rejected`] when anything is wrong with it.
+    pub fn sync_presence(&self, users: Vec<User>) -> Result<usize, Rejected> {
+        let now = Instant::now();
+        let mut presence = lock(&self.presence);
+        let count = presence.replace(now, users)?;
+        if self.announce_users && self.router.status().is_connected() {
+            lock(&self.announced).update(presence.users(now).unwrap_or_default(), |info| {
+                self.router.post(packets::ucache_update(&self.mud, info.clone()), Class::Background)
+            });
+        }
+        Ok(count)
     }
 }

@@ -1,3 +1,6 @@
+mod others;
+mod owned;
+
 use std::sync::Arc;
 
 use mudgateway_crds::report::SessionReason;
@@ -15,7 +18,7 @@ fn setup(channels: &[&str]) -> Setup {
     let channels = channels.iter().map(|channel| (*channel).to_owned()).collect();
     let ignore = vec![Pattern::parse("troll@*").unwrap()];
     let policy = Policy { ignore, ..Policy::default() };
-    Setup { mud: "Dawn".into(), epoch: 1, channels, policy, history: 10 }
+    Setup { mud: "Dawn".into(), epoch: 1, channels, policy, history: 10, ..Setup::default() }
 }
 
 /// A client that may do all.
@@ -172,6 +175,7 @@ fn others_questions_are_answered_from_what_our_mud_told() {
     ];
     for (request, expected) in cases {
         // Each in a second of its own, as far as the pace is concerned.
+        *lock(&services.allowance) = Allowance::default();
         router.outbox().registered(Instant::now() - Duration::from_secs(2));
         from_router(&services, request);
         assert_eq!(sent(&router).first().map(String::as_str), expected, "{request}");

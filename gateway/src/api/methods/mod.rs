@@ -3,6 +3,7 @@
 mod channels;
 mod control;
 mod lists;
+mod owned;
 mod presence;
 mod questions;
 mod session;
@@ -133,11 +134,18 @@ pub(super) const METHODS: &[Entry] = &[
     entry::<channels::List>(),
     entry::<channels::History>(),
     entry::<questions::ChannelWho>(),
+    entry::<owned::Create>(),
+    entry::<owned::Remove>(),
+    entry::<owned::Administer>(),
+    entry::<owned::Admins>(),
+    entry::<owned::Filter>(),
     entry::<tells::Tell>(),
     entry::<tells::Emoteto>(),
+    entry::<tells::Beep>(),
     entry::<questions::Who>(),
     entry::<questions::Finger>(),
     entry::<questions::Locate>(),
+    entry::<questions::UserInfo>(),
     entry::<lists::Mudlist>(),
     entry::<presence::Sync>(),
     entry::<session::SetOptions>(),

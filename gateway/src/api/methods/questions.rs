@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::waiting::{Asked, Expected, Waiting, requested, wait};
 use super::{Context, Example, Method};
 use crate::api::rpc::RpcError;
-use crate::hub::{Event, Located};
+use crate::hub::{Event, Identity, Located};
 use crate::keys::Permission;
 use crate::services::Question;
 
@@ -37,9 +37,14 @@ async fn ask(
         Question::Who => "who_reply",
         Question::Finger(_) => "finger_reply",
         Question::ChannelWho(_) => "channel_who_reply",
+        Question::UserInfo(_) => "user_info_reply",
+    };
+    let about = match question {
+        Question::UserInfo(username) => Some(username),
+        _ => None,
     };
     let mut fields = requested.fields;
-    fields.extend(wait(events, until, &Expected { name, mud: Some(mud), user }).await?);
+    fields.extend(wait(events, until, &Expected { name, mud: Some(mud), user, about }).await?);
     Ok(Asked { status: "success", message: None, fields })
 }
 
@@ -114,6 +119,50 @@ impl Method for Finger {
         let FingerParams { target_mud, target_user, from_user, waiting } = params;
         let echo = json!({"mud_name": target_mud, "user_name": target_user});
         ask(context, &from_user, &target_mud, Question::Finger(&target_user), &waiting, echo).await
+    }
+}
+
+/// `user_info`.
+pub(super) struct UserInfo;
+
+/// Parameters of `user_info`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct UserInfoParams {
+    /// The mud.
+    target_mud: String,
+    /// The user it is about.
+    target_user: String,
+    /// Who asks.
+    #[serde(default = "anybody")]
+    from_user: String,
+    #[serde(flatten)]
+    waiting: Waiting,
+}
+
+impl Method for UserInfo {
+    const NAME: &'static str = "user_info";
+    const SUMMARY: &'static str = "What a user of another mud is called, and the gender: at once, if the mud has told it to all, else as a question.";
+    const PERMISSION: Option<Permission> = Some(Permission::Info);
+    const EXAMPLE: Example = Example {
+        params: r#"{"target_mud": "Dusk", "target_user": "bob", "from_user": "ann", "wait": true}"#,
+        result: r#"{"status": "success", "mud_name": "Dusk", "user_name": "bob", "cached": false, "username": "bob",
+            "visname": "Bob", "gender": "neuter"}"#,
+    };
+    type Params = UserInfoParams;
+    type Output = Asked;
+
+    async fn call(context: Context<'_>, params: UserInfoParams) -> Result<Asked, RpcError> {
+        let UserInfoParams { target_mud, target_user, from_user, waiting } = params;
+        let known = context.services().known_user(&target_mud, &target_user);
+        let mut echo = json!({"mud_name": target_mud, "user_name": target_user, "cached": known.is_some()});
+        if let Some(known) = known {
+            let known = Identity::from(&known);
+            echo["username"] = json!(known.username);
+            echo["visname"] = json!(known.visname);
+            echo["gender"] = json!(known.gender);
+            return Ok(Asked::new("success", echo));
+        }
+        ask(context, &from_user, &target_mud, Question::UserInfo(&target_user), &waiting, echo).await
     }
 }
 
@@ -222,7 +271,7 @@ struct Location {
 
 /// All places a user is found at in time. Muds where the user is not say nothing.
 async fn found(mut events: Receiver<Event>, until: Instant, from_user: &str, wanted: &str) -> Vec<Location> {
-    let expected = Expected { name: "locate_reply", mud: None, user: from_user };
+    let expected = Expected { name: "locate_reply", mud: None, user: from_user, about: None };
     let mut locations = Vec::new();
     while locations.len() < LOCATIONS {
         match timeout_at(until, events.recv()).await {

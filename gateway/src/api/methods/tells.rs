@@ -81,3 +81,37 @@ impl Method for Emoteto {
         Sent::new(accepted, "emoteto", &target_mud)
     }
 }
+
+/// `beep`.
+pub(super) struct Beep;
+
+/// Parameters of `beep`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct BeepParams {
+    /// The user's mud.
+    target_mud: String,
+    /// The user.
+    target_user: String,
+    /// Who rings.
+    #[serde(default = "someone")]
+    from_user: String,
+}
+
+impl Method for Beep {
+    const NAME: &'static str = "beep";
+    const SUMMARY: &'static str = "Ring the bell of a user of another mud. A mud that has no bells says so by error_occurred with unk-type.";
+    const PERMISSION: Option<Permission> = Some(Permission::Tell);
+    const EXAMPLE: Example = Example {
+        params: r#"{"target_mud": "Dusk", "target_user": "bob", "from_user": "ann"}"#,
+        result: r#"{"status": "sent", "message_id": "beep_Dusk_1795510800000"}"#,
+    };
+    type Params = BeepParams;
+    type Output = Sent;
+
+    async fn call(context: Context<'_>, params: BeepParams) -> Result<Sent, RpcError> {
+        let BeepParams { target_mud, target_user, from_user } = params;
+        context.check_up(&target_mud)?;
+        let accepted = context.services().beep(&from_user, &target_mud, &target_user).await;
+        Sent::new(accepted, "beep", &target_mud)
+    }
+}

@@ -9,7 +9,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
-use crate::hub::Event;
+use crate::hub::{Event, Trouble};
 use crate::router::{Accepted, Full};
 
 /// How long an answer is waited for when no time is given.
@@ -66,6 +66,8 @@ pub(super) struct Expected<'a> {
     pub(super) mud: Option<&'a str>,
     /// To this user.
     pub(super) user: &'a str,
+    /// About this user, where the answer names one.
+    pub(super) about: Option<&'a str>,
 }
 
 impl Expected<'_> {
@@ -73,8 +75,19 @@ impl Expected<'_> {
     pub(super) fn matches(&self, event: &Event) -> bool {
         event.name() == self.name
             && event.addressed().is_some_and(|to| {
-                to.to_user.eq_ignore_ascii_case(self.user) && self.mud.is_none_or(|mud| to.from_mud == mud)
+                self.is_for_user(event, &to.to_user) && self.mud.is_none_or(|mud| to.from_mud == mud)
             })
+    }
+
+    /// What a user is called is a mud's question as a rule, so its answer may name no user to whom it goes, but it
+    /// names whom it is about.
+    fn is_for_user(&self, event: &Event, to_user: &str) -> bool {
+        match event {
+            Event::UserInfoReply(reply) => {
+                self.about.is_none_or(|about| reply.answer.username.eq_ignore_ascii_case(about))
+            }
+            _ => to_user.eq_ignore_ascii_case(self.user),
+        }
     }
 }
 
@@ -93,8 +106,7 @@ pub(super) async fn wait(
             }
             // A router's error has the router as its origin, so only the user tells whose it is.
             Ok(Ok(Event::Error(trouble))) if trouble.to.to_user.eq_ignore_ascii_case(expected.user) => {
-                let data = json!({"error_code": trouble.error_code, "from_mud": trouble.to.from_mud});
-                return Err(RpcError { data: Some(data), ..RpcError::new(GATEWAY_ERROR, trouble.message) });
+                return Err(failed(trouble));
             }
             Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
             Ok(Err(RecvError::Closed)) | Err(_) => {
@@ -102,6 +114,12 @@ pub(super) async fn wait(
             }
         }
     }
+}
+
+/// The error a request ends with when a router or mud answers it with one.
+pub(super) fn failed(trouble: Trouble) -> RpcError {
+    let data = json!({"error_code": trouble.error_code, "from_mud": trouble.to.from_mud});
+    RpcError { data: Some(data), ..RpcError::new(GATEWAY_ERROR, trouble.message) }
 }
 
 /// `requested`, when the question was accepted.

@@ -12,8 +12,8 @@ use crate::bus::{ChannelKind, ChannelMessage};
 use crate::keys::Permission;
 
 pub use params::{
-    Addressed, ChannelSaid, ChannelWho, Finger, Located, MudStatus, Params, Reconnected, Reply, Told,
-    Trouble, UserInfo, Who, WhoUser,
+    Addressed, Beeped, ChannelAdmins, ChannelSaid, ChannelWho, FilterRequested, Finger, Identity, Located,
+    Maintenance, MudStatus, Params, Reconnected, Reply, Told, Trouble, UserInfo, Who, WhoUser,
 };
 
 /// A kind of event, as the API's description has it.
@@ -109,6 +109,7 @@ macro_rules! events {
 const TELL: Option<Permission> = Some(Permission::Tell);
 const CHANNEL: Option<Permission> = Some(Permission::Channel);
 const INFO: Option<Permission> = Some(Permission::Info);
+const ADMIN: Option<Permission> = Some(Permission::Admin);
 
 events! {
     /// Somebody said something on a channel; also one's own mud.
@@ -117,8 +118,9 @@ events! {
             "type": "message"}"#;
     /// Somebody did something on a channel; also one's own mud.
     ChannelEmote(ChannelSaid) = "channel_emote", CHANNEL,
-        r#"{"channel": "imud_gossip", "from_mud": "Dusk", "from_user": "bob", "message": "$N waves.", "visname": "Bob",
-            "type": "emote"}"#;
+        r#"{"channel": "imud_gossip", "from_mud": "Dusk", "from_user": "bob", "message": "$N waves to $O.", "visname": "Bob",
+            "type": "emote", "target_mud": "Dawn", "target_user": "ann", "target_visname": "Ann",
+            "message_target": "$N waves to you."}"#;
     /// Somebody told one of our users something.
     Tell(Told) = "tell_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "Hello, Ann!",
@@ -127,6 +129,9 @@ events! {
     Emoteto(Told) = "emoteto_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "$N waves to you.",
             "visname": "Bob"}"#;
+    /// Somebody rings the bell of one of our users.
+    Beep(Beeped) = "beep_received", TELL,
+        r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "visname": "Bob"}"#;
     /// Who is on another mud: the answer to `who`.
     WhoReply(Reply<Who>) = "who_reply", INFO,
         r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann",
@@ -143,10 +148,23 @@ events! {
     /// Who is on a channel at another mud: the answer to `channel_who`.
     ChannelWhoReply(Reply<ChannelWho>) = "channel_who_reply", INFO,
         r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann", "channel": "imud_gossip", "users": ["Bob"]}"#;
+    /// What a user of another mud is called: the answer to `user_info`.
+    UserInfoReply(Reply<Identity>) = "user_info_reply", INFO,
+        r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann", "username": "bob", "visname": "Bob", "gender": "male"}"#;
+    /// Which muds are on a channel's list: the answer to `channel_admins`.
+    ChannelAdminsReply(Reply<ChannelAdmins>) = "channel_admins_reply", CHANNEL,
+        r#"{"from_mud": "*test", "to_mud": "Dawn", "to_user": "ann", "channel": "dawn_talk", "muds": ["SpamMUD"]}"#;
+    /// Somebody wants to say something on a filtered channel of ours: decide with `channel_filter` within 5 s.
+    FilterRequested(FilterRequested) = "channel_filter_requested", ADMIN,
+        r#"{"request_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11", "channel": "dawn_news", "type": "message",
+            "from_mud": "Dusk", "from_user": "bob", "visname": "Bob", "message": "Hello, all!"}"#;
+    /// The router says that it goes down.
+    Maintenance(Maintenance) = "maintenance_scheduled", None,
+        r#"{"from_mud": "*test", "restart_delay": 60}"#;
     /// A router or mud reported an error, or a packet could not be sent in time.
     Error(Trouble) = "error_occurred", None,
         r#"{"error_code": "unk-dst", "error_message": "destination unknown", "message": "destination unknown",
-            "from_mud": "*test", "to_mud": "Dawn", "to_user": "ann", "context": "i3_packet_error"}"#;
+            "from_mud": "*test", "to_mud": "Dawn", "to_user": "ann", "context": "i3_packet_error", "packet_type": "tell"}"#;
     /// A mud came to the network.
     MudOnline(MudStatus) = "mud_online", INFO,
         r#"{"mud_name": "Dusk", "status": "online"}"#;

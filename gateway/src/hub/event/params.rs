@@ -1,11 +1,14 @@
 //! The parameters of events, with the fields the published clients read.
 
+use intermud3::packet;
 use intermud3::pinkfish;
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::bus::{ChannelMessage, EmoteTarget};
 use crate::hub::Colour;
+use crate::services::Gender;
 
 /// The parameters of an event. `timestamp`, `epoch` and `seq` are added to all of them.
 pub trait Params: Serialize + JsonSchema + Sized {
@@ -238,6 +241,103 @@ pub struct ChannelWho {
     pub users: Vec<String>,
 }
 
+/// What a user is called.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Identity {
+    /// The user, in lower case as a rule.
+    pub username: String,
+    /// The name as shown.
+    pub visname: String,
+    /// `male`, `female` or `neuter`.
+    pub gender: Gender,
+}
+
+impl From<&packet::UserInfo> for Identity {
+    fn from(info: &packet::UserInfo) -> Self {
+        Self {
+            username: info.username.clone(),
+            visname: info.visname.clone(),
+            gender: Gender::of(info.gender),
+        }
+    }
+}
+
+/// Which muds are on a channel's list.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChannelAdmins {
+    /// The channel.
+    pub channel: String,
+    /// The muds banned from it, or admitted to it, as its type says.
+    pub muds: Vec<String>,
+}
+
+/// A bell that was rung.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Beeped {
+    /// The mud of who rings.
+    pub from_mud: String,
+    /// Who rings.
+    pub from_user: String,
+    /// Our mud.
+    pub to_mud: String,
+    /// The user it is for, in lower case.
+    pub to_user: String,
+    /// The name of who rings, as shown.
+    pub visname: String,
+}
+
+impl Params for Beeped {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.from_mud), Some(&self.from_user))
+    }
+
+    fn shown(&self, colour: Colour) -> Option<Self> {
+        (colour != Colour::Raw).then(|| Self { visname: shown(&self.visname, colour), ..self.clone() })
+    }
+}
+
+/// The router goes down.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Maintenance {
+    /// The router.
+    pub from_mud: String,
+    /// Seconds until it is back; 0: unknown.
+    pub restart_delay: i64,
+}
+
+impl Params for Maintenance {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        (Some(&self.from_mud), None)
+    }
+}
+
+/// A message on a filtered channel of ours, to be decided about.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FilterRequested {
+    /// Names the message in `channel_filter`.
+    pub request_id: String,
+    /// What is to be said.
+    #[serde(flatten)]
+    pub said: ChannelSaid,
+}
+
+impl FilterRequested {
+    /// What clients are told of a message that is to be decided about.
+    pub fn new(id: Uuid, said: ChannelMessage) -> Self {
+        Self { request_id: id.to_string(), said: ChannelSaid::new(said) }
+    }
+}
+
+impl Params for FilterRequested {
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        self.said.origin()
+    }
+
+    fn shown(&self, colour: Colour) -> Option<Self> {
+        self.said.shown(colour).map(|said| Self { said, ..self.clone() })
+    }
+}
+
 /// An error of a router or mud, or of our own.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Trouble {
@@ -252,6 +352,9 @@ pub struct Trouble {
     pub to: Addressed,
     /// Always `i3_packet_error`.
     pub context: &'static str,
+    /// The type of the packet it is about, such as `tell`, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet_type: Option<String>,
 }
 
 impl Trouble {
@@ -263,7 +366,14 @@ impl Trouble {
             message: message.to_owned(),
             to,
             context: "i3_packet_error",
+            packet_type: None,
         }
+    }
+
+    /// The same, about a packet of a type.
+    pub fn about(mut self, packet_type: Option<&str>) -> Self {
+        self.packet_type = packet_type.map(|kind| kind.chars().take(40).collect());
+        self
     }
 }
 
