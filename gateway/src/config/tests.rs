@@ -198,3 +198,15 @@ api:
         assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
     }
 }
+
+#[test]
+fn what_is_told_and_let_through_is_careful_unless_said_otherwise() {
+    let config = resolve(&[], MINIMAL, "").unwrap();
+    assert_eq!((config.announce_users, config.filter_default), (false, FilterDefault::Pass));
+    let file = "{channels: {filter_default: drop}, services: {announce_users: true}}";
+    let config = resolve(&[], MINIMAL, file).unwrap();
+    assert_eq!((config.announce_users, config.filter_default), (true, FilterDefault::Drop));
+    let env = [MINIMAL, &[("CHANNEL_FILTER_DEFAULT", "maybe")]].concat();
+    let problems = resolve(&[], &env, "").err().unwrap().to_string();
+    assert!(problems.contains("\"maybe\" is not pass or drop"), "{problems}");
+}

@@ -330,7 +330,7 @@ impl Services {
             to_mud: self.mud.clone(),
             to_user: packet.header.origin_user.clone().unwrap_or_default(),
         };
-        self.hub.publish(Event::Error(Trouble::new("not-sent", &message, to)));
+        self.hub.publish(Event::Error(Trouble::new("not-sent", &message, to).about(Some(packet.kind()))));
     }
 }
 

@@ -127,3 +127,37 @@ pub(super) fn requested(accepted: Result<Accepted, Full>, fields: Value) -> Resu
     accepted.map_err(|full| RpcError::new(GATEWAY_ERROR, full.to_string()))?;
     Ok(Asked::new("requested", fields))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Addressed, Identity, Reply, Who};
+    use crate::services::Gender;
+
+    #[test]
+    fn an_answer_is_known_by_who_asked_or_by_whom_it_is_about() {
+        let to = |from_mud: &str, to_user: &str| Addressed {
+            from_mud: from_mud.into(),
+            to_mud: "Dawn".into(),
+            to_user: to_user.into(),
+        };
+        let who = |from: &str, user: &str| {
+            Event::WhoReply(Reply { to: to(from, user), answer: Who { users: vec![] } })
+        };
+        let expected = Expected { name: "who_reply", mud: Some("Dusk"), user: "ann", about: None };
+        let cases =
+            [("Dusk", "Ann", true), ("Other", "ann", false), ("Dusk", "zoe", false), ("Dusk", "", false)];
+        for (from, user, matches) in cases {
+            assert_eq!(expected.matches(&who(from, user)), matches, "{from} {user}");
+        }
+        // Muds answer this one to nobody in particular.
+        let info = |username: &str| {
+            let (username, visname) = (username.to_owned(), username.to_owned());
+            let answer = Identity { username, visname, gender: Gender::Neuter };
+            Event::UserInfoReply(Reply { to: to("Dusk", ""), answer })
+        };
+        let expected = Expected { name: "user_info_reply", about: Some("bob"), ..expected };
+        assert!(expected.matches(&info("Bob")) && !expected.matches(&info("eve")));
+        assert!(!expected.matches(&who("Dusk", "ann")));
+    }
+}
