@@ -10,6 +10,9 @@ const REQUESTS: u32 = 5;
 /// telling how many come.
 const MUDS: usize = 200;
 
+/// The longest name of a mud that is counted, in bytes.
+const NAME: usize = 256;
+
 /// Counts the requests of each mud in the present second; pure, with the time as a parameter.
 #[derive(Debug, Default)]
 pub struct Allowance {
@@ -26,7 +29,8 @@ impl Allowance {
             self.muds.clear();
         }
         let count = self.muds.get(mud).copied();
-        let admitted = count.map_or(self.muds.len() < MUDS, |count| count < REQUESTS);
+        let room = self.muds.len() < MUDS && mud.len() <= NAME;
+        let admitted = count.map_or(room, |count| count < REQUESTS);
         if admitted {
             self.muds.insert(mud.to_owned(), count.unwrap_or_default() + 1);
         } else {
@@ -63,5 +67,6 @@ mod tests {
         let mut allowance = Allowance::default();
         let admitted = (0..10_000).filter(|index| allowance.admit(now, &index.to_string())).count();
         assert_eq!((admitted, allowance.muds.len()), (MUDS, MUDS));
+        assert!(!Allowance::default().admit(now, &"x".repeat(NAME + 1)));
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::filter::{Decision, FilterDefault, decide};
-use super::{Services, inbound};
+use super::{Channel, Services, inbound};
 use crate::hub::{Event, FilterRequested};
 use crate::router::{Class, Full};
 use crate::sync::lock;
@@ -112,9 +112,14 @@ impl Services {
         self.order(user, Body::ChanAdminlist(ChanAdminlist { channel: channel.to_owned() })).await
     }
 
-    /// Whose a channel is; none when the router has not told of it.
-    pub fn channel_owner(&self, channel: &str) -> Option<String> {
-        lock(&self.directory).channel(channel).map(|channel| channel.owner.clone())
+    /// A channel by its exact name; none when the router has not told of it.
+    pub fn channel(&self, name: &str) -> Option<Channel> {
+        lock(&self.directory).channel(name).cloned()
+    }
+
+    /// Whose a channel is.
+    pub(super) fn channel_owner(&self, channel: &str) -> Option<String> {
+        self.channel(channel).map(|channel| channel.owner)
     }
 
     /// Changes whenever the channel list does.

@@ -192,10 +192,14 @@ fn finger(user: &User) -> FingerReply {
     }
 }
 
+/// The largest packet that goes back in an error, in bytes as text: who sends much gets no more of it back.
+const ECHOED: usize = 4096;
+
 /// The error that answers a packet.
 pub fn error(mud: &str, refused: &Packet, code: &str, message: &str) -> Packet {
-    let error =
-        ErrorPacket { code: code.to_owned(), message: message.to_owned(), bad_packet: refused.to_value() };
+    let short = refused.encode().is_ok_and(|text| text.len() <= ECHOED);
+    let bad_packet = if short { refused.to_value() } else { Value::ZERO };
+    let error = ErrorPacket { code: code.to_owned(), message: message.to_owned(), bad_packet };
     Packet { header: reply_header(mud, refused), body: Body::Error(Box::new(error)) }
 }
 

@@ -57,27 +57,28 @@ impl Services {
         let users = presence.users(Instant::now()).unwrap_or_default();
         let answer = packets::answer(&self.mud, packet, users, |channel| self.is_wanted(channel));
         drop(presence);
-        let needed = !matches!(packet.body, Body::LocateReq(_));
-        let refusal = || {
-            let message = format!("{} is not served here", packet.kind());
-            packets::error(&self.mud, packet, ErrorPacket::UNK_TYPE, &message)
-        };
-        if let Some(answer) = answer.or_else(|| needed.then(refusal)) {
-            self.respond(packet, answer);
+        match answer {
+            Some(answer) => self.respond(packet, || answer),
+            // A search needs no answer: the user is not here.
+            None if matches!(packet.body, Body::LocateReq(_)) => {}
+            None => {
+                let message = format!("{} is not served here", packet.kind());
+                self.refuse(packet, ErrorPacket::UNK_TYPE, &message);
+            }
         }
     }
 
     /// Says that a request that is for us is not granted. Broadcasts are not answered.
     pub(super) fn refuse(&self, packet: &Packet, code: &str, message: &str) {
         if packet.header.target_mud.as_deref() == Some(self.mud()) {
-            self.respond(packet, packets::error(&self.mud, packet, code, message));
+            self.respond(packet, || packets::error(&self.mud, packet, code, message));
         }
     }
 
     /// Sends an answer, unless the mud has had its share.
-    fn respond(&self, to: &Packet, answer: Packet) {
+    fn respond(&self, to: &Packet, answer: impl FnOnce() -> Packet) {
         if lock(&self.allowance).admit(Instant::now(), &to.header.origin_mud) {
-            self.router.post(answer, Class::Answer);
+            self.router.post(answer(), Class::Answer);
         }
     }
 

@@ -64,7 +64,7 @@ async fn a_channel_is_made_administered_and_ended() {
     let (_dawn, ann) = start("Dawn", &router, &[]).await;
     let (_dusk, bob) = start("Dusk", &router, &[]).await;
     let made = ann.call("channel_create", json!({"channel": "dawn_talk", "wait": true})).await.unwrap();
-    assert_eq!(made, json!({"status": "success", "channel": "dawn_talk"}));
+    assert_eq!(made, json!({"status": "success", "channel": "dawn_talk", "type": 0}));
     until_listed(&bob, "dawn_talk", true).await;
     let made = ann.call("channel_create", json!({"channel": "second", "type": 2})).await.unwrap();
     assert_eq!(made["status"], "requested");

@@ -75,11 +75,12 @@ impl ChannelType {
 
 impl Method for Create {
     const NAME: &'static str = "channel_create";
-    const SUMMARY: &'static str = "Make a channel that belongs to our mud.";
+    const SUMMARY: &'static str =
+        "Make a channel that belongs to our mud. With wait the result has the type the router gave it.";
     const PERMISSION: Option<Permission> = Some(Permission::Admin);
     const EXAMPLE: Example = Example {
         params: r#"{"channel": "dawn_talk", "type": "open", "wait": true}"#,
-        result: r#"{"status": "success", "channel": "dawn_talk"}"#,
+        result: r#"{"status": "success", "channel": "dawn_talk", "type": 0}"#,
     };
     type Params = CreateParams;
     type Output = Asked;
@@ -286,9 +287,14 @@ impl Order<'_> {
         let mut lists = services.channel_lists();
         loop {
             lists.mark_unchanged();
-            let owner = services.channel_owner(self.channel);
-            if (owner.as_deref() == Some(services.mud())) == ours && owner.is_some() == ours {
-                return Ok(self.asked("success"));
+            match services.channel(self.channel) {
+                Some(channel) if ours && channel.owner == services.mud() => {
+                    let mut asked = self.asked("success");
+                    asked.fields.insert("type".to_owned(), channel.kind.into());
+                    return Ok(asked);
+                }
+                None if !ours => return Ok(self.asked("success")),
+                _ => {}
             }
             tokio::select! {
                 error = self.error() => return Err(error),

@@ -112,6 +112,17 @@ fn who_asks_too_often_is_not_answered() {
 }
 
 #[test]
+fn a_large_request_that_is_refused_does_not_go_back() {
+    let (services, router, _) = connected();
+    let long = "x".repeat(5000);
+    from_router(&services, &format!(r#"({{"frobnicate",5,"Dusk","bob","Dawn",0,"{long}",}})"#));
+    assert_eq!(
+        sent(&router),
+        [r#"({"error",5,"Dawn",0,"Dusk","bob","unk-type","frobnicate is not served here",0,})"#]
+    );
+}
+
+#[test]
 fn replies_nobody_waits_for_are_not_answered() {
     let (services, router, session) = connected();
     from_router(&services, r#"({"ping-reply",5,"Dusk",0,"Dawn",0,0,})"#);
