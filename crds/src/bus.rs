@@ -16,6 +16,9 @@ pub const STATE_BUCKET: &str = "i3-v1-state";
 /// The key-value bucket in which gateways report the state of their router session to the operator.
 pub const REPORT_BUCKET: &str = "i3-v1-reports";
 
+/// The key-value bucket of the session locks: which process of a mud holds its session with the router.
+pub const LOCK_BUCKET: &str = "i3-v1-locks";
+
 /// The subject of one mud's events on one channel of one network.
 pub fn channel_subject(network: &str, channel: &str, mud: &str) -> String {
     format!("i3.v1.{}.channel.{}.{}", token(network), token(channel), token(mud))
@@ -29,6 +32,11 @@ pub fn channel_filter(network: &str) -> String {
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
+}
+
+/// The key in [`LOCK_BUCKET`] of one mud of one network.
+pub fn lock_key(network: &str, mud: &str) -> String {
+    format!("{}.{}", token(network), token(mud))
 }
 
 /// The key in [`REPORT_BUCKET`] of the gateway made for one `MudGateway`.
@@ -107,6 +115,7 @@ mod tests {
         assert_eq!(channel_filter("*i4"), "i3.v1.=2Ai4.channel.>");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
+        assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");
     }
 
     #[test]

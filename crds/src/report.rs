@@ -49,6 +49,8 @@ pub enum SessionReason {
     ProtocolError,
     /// The router named another one as preferred, and the mud goes there.
     Redirected,
+    /// Another process of this mud holds the session.
+    Standby,
     /// The router password cannot be read or kept, so the mud must not register.
     StateUnavailable,
     /// The gateway is shutting down.
@@ -67,6 +69,7 @@ impl SessionReason {
             Self::RouterSilent => "RouterSilent",
             Self::ProtocolError => "ProtocolError",
             Self::Redirected => "Redirected",
+            Self::Standby => "Standby",
             Self::StateUnavailable => "StateUnavailable",
             Self::ShuttingDown => "ShuttingDown",
         }

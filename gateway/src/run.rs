@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, http, tcp};
+use crate::bus::lock::{Holding, Keeper};
 use crate::bus::{Bus, BusError, StateStore, report};
 use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
@@ -20,6 +22,12 @@ use crate::services::{BusLink, Services, Setup, lists};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
+
+/// How long the start waits to learn whether the mud was on the network before.
+const KNOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long it may take to give the session lock back.
+const LOCK_GIVEN_BACK: Duration = Duration::from_secs(2);
 
 /// How often files are looked at: a new key works, an old one ends, and a new certificate is shown within this.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -71,6 +79,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
 
     // The clients and the router link end first, so that what they still send reaches the bus.
     let clients_stop = CancellationToken::new();
+    let lock_stop = CancellationToken::new();
     let bus_stop = CancellationToken::new();
     let services = Arc::new(Services::new(
         Setup {
@@ -107,7 +116,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let state = state_store(&config, bus.as_ref());
     let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
-    let link = link(&config, state, router, metrics, services, &clients_stop);
+    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &lock_stop).await;
+    let link = link(&config, state, router, metrics, services, holding, &clients_stop);
     let link = tokio::spawn(link);
 
     stop.await;
@@ -120,6 +130,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     // The link ends by itself within its own drain time.
     if let Err(error) = link.await {
         tracing::error!(%error, "the router link failed");
+    }
+    // Only now may another process take the session over.
+    lock_stop.cancel();
+    if let Some(lock) = lock
+        && timeout(LOCK_GIVEN_BACK, lock).await.is_err()
+    {
+        tracing::warn!("the session lock was not given back; another process has to wait for its end");
     }
     bus_stop.cancel();
     if let Err(error) = kept.await {
@@ -178,6 +195,24 @@ fn state_store(config: &Config, bus: Option<&Bus>) -> StateStore {
     }
 }
 
+/// The lock over the session with the router. Without a bus there is one process only, and no lock.
+async fn session_lock(
+    config: &Config,
+    bus: Option<&Bus>,
+    state: &StateStore,
+    stop: &CancellationToken,
+) -> (Option<JoinHandle<()>>, Holding) {
+    let Some(bus) = bus else { return (None, Holding::alone()) };
+    // Who has a password was on the network before, and may be still, in another process.
+    let known = match timeout(KNOWN_TIMEOUT, state.load_password()).await {
+        Ok(Ok(password)) => password.is_some(),
+        _ => true,
+    };
+    let name = format!("{}.{}", config.holder, uuid::Uuid::new_v4());
+    let (keeper, holding) = Keeper::new(bus, &config.network, &config.mud.name, &name, known);
+    (Some(tokio::spawn(keeper.run(stop.clone()))), holding)
+}
+
 /// The link to the router, which starts with what is known from before.
 fn link(
     config: &Config,
@@ -185,6 +220,7 @@ fn link(
     router: RouterHandle,
     metrics: Arc<Metrics>,
     services: Arc<Services>,
+    holding: Holding,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let link = Link {
@@ -195,6 +231,7 @@ fn link(
         handle: router,
         metrics,
         listener: Arc::clone(&services) as Arc<dyn LinkListener>,
+        holding,
         shutdown: stop.clone(),
     };
     async move {

@@ -3,6 +3,7 @@
 mod echo;
 mod event;
 mod files;
+pub mod lock;
 pub mod report;
 mod state;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use intermud3::Packet;
 use intermud3::frame::MudModeCodec;
+use intermud3::packet::{Body, ErrorPacket};
 use jiff::Timestamp;
 use mudgateway_crds::report::SessionReason;
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ use super::memory::Memory;
 use super::routers::Routers;
 use super::session::{Due, Received, Session};
 use super::{Class, LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
+use crate::bus::lock::{Duty, Holding};
 use crate::config::{Mud, RouterAddress};
 use crate::metrics::{Direction, Metrics};
 use crate::services::packets;
@@ -29,6 +31,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one write to the router may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often another process gets the chance to reach a router that cannot be reached from here.
+const YIELD_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long another process must hold the session before that is worth telling.
+const STANDBY_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a router may leave a packet unfinished.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
@@ -58,6 +66,8 @@ pub struct Link {
     pub metrics: Arc<Metrics>,
     /// Who is told of packets.
     pub listener: Arc<dyn LinkListener>,
+    /// Whether this process may hold the session.
+    pub holding: Holding,
     /// Fires when the gateway ends.
     pub shutdown: CancellationToken,
 }
@@ -78,10 +88,27 @@ impl Link {
             Backoff::new(Duration::from_millis(1100), Duration::from_secs(1), Duration::from_secs(60));
         let mut routers = Routers::new(self.routers.clone());
         self.memory.restore(&mut routers).await;
+        let mut insist = false;
+        let mut yielded: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
             let router = routers.current().clone();
+            if self.holding.now() != Duty::Holder {
+                self.stand_by(&router).await;
+                // Who held the session before may not have closed it yet.
+                insist = true;
+                continue;
+            }
             let started = Instant::now();
-            let ended = self.attempt(&router, &mut routers).await;
+            let ended = self.attempt(&router, &mut routers, std::mem::take(&mut insist)).await;
+            if ended.reason == SessionReason::Standby {
+                self.set_status(ended.reason, ended.message, &router);
+                continue;
+            }
+            let unreachable = ended.reason == SessionReason::RouterUnreachable;
+            if unreachable && yielded.is_none_or(|last| last.elapsed() >= YIELD_INTERVAL) {
+                yielded = Some(Instant::now());
+                self.holding.yield_to_others();
+            }
             self.metrics.session_ended(ended.reason);
             self.set_status(ended.reason, ended.message, &router);
             match ended.reason {
@@ -104,9 +131,26 @@ impl Link {
         }
     }
 
+    /// Waits until this process may hold the session.
+    async fn stand_by(&self, router: &RouterAddress) {
+        let mut holding = self.holding.clone();
+        let taken = async {
+            // The lock is free, or ours again, in a moment: no news.
+            if timeout(STANDBY_AFTER, holding.wait_for(|duty| duty == Duty::Holder)).await.is_err() {
+                let (reason, message) = standing_by(holding.now());
+                self.set_status(reason, message.to_owned(), router);
+                holding.wait_for(|duty| duty == Duty::Holder).await;
+            }
+        };
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = taken => {}
+        }
+    }
+
     /// One session from connecting to its end.
-    async fn attempt(&self, router: &RouterAddress, routers: &mut Routers) -> Ended {
-        match self.establish(router).await {
+    async fn attempt(&self, router: &RouterAddress, routers: &mut Routers, insist: bool) -> Ended {
+        match self.establish(router, insist).await {
             Ok((mut connection, mut session)) => {
                 match self.serve(router, routers, &mut connection, &mut session).await {
                     ControlFlow::Break(ended) => ended,
@@ -118,7 +162,7 @@ impl Link {
     }
 
     /// Connects and sends the registration.
-    async fn establish(&self, router: &RouterAddress) -> Result<(Connection, Session), Ended> {
+    async fn establish(&self, router: &RouterAddress, insist: bool) -> Result<(Connection, Session), Ended> {
         let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
         let password = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
@@ -128,6 +172,9 @@ impl Link {
             () = self.shutdown.cancelled() => return Err(shutdown()),
             connected = connect(router) => connected?,
         };
+        if self.holding.now() != Duty::Holder {
+            return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
+        }
         let mut connection = Framed::new(stream, MudModeCodec::new());
         let now = Instant::now();
         {
@@ -136,10 +183,21 @@ impl Link {
             // A registration repeats every subscription, so older ones need not go out.
             outbox.forget(Class::Control);
         }
-        let ids = self.listener.list_ids(&router.name);
-        self.write(&mut connection, &packets::startup(&self.mud, &router.name, password, ids)).await?;
+        self.register(router, password, &mut connection).await?;
         tracing::info!(%router, "registering with the router");
-        Ok((connection, Session::new(&self.mud.name, &router.name, now)))
+        // A wrong password must not be shown again and again: routers ban an address for that.
+        let insist = insist && password != 0;
+        Ok((connection, Session::new(&self.mud.name, &router.name, now, insist.then_some(password))))
+    }
+
+    async fn register(
+        &self,
+        router: &RouterAddress,
+        password: i64,
+        connection: &mut Connection,
+    ) -> Result<(), Ended> {
+        let ids = self.listener.list_ids(&router.name);
+        self.write(connection, &packets::startup(&self.mud, &router.name, password, ids)).await
     }
 
     /// Reads and writes until the session ends.
@@ -152,13 +210,23 @@ impl Link {
     ) -> ControlFlow<Ended> {
         let mut last_log = None;
         let mut stall_check = interval(FRAME_TIMEOUT / 6);
+        let mut holding = self.holding.clone();
         loop {
+            let duty = holding.now();
+            if !duty.may_keep() {
+                return ControlFlow::Break(ended(
+                    SessionReason::Standby,
+                    "another process of this mud took over",
+                ));
+            }
+            session.set_watchful(duty == Duty::Holdover);
             let pace =
                 if self.handle.status().is_connected() { self.send_waiting(connection).await? } else { None };
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return ControlFlow::Break(self.farewell(router, connection).await),
+                () = holding.wait_for(|now| now != duty) => {}
                 frame = connection.next() => match frame {
                     Some(Ok(frame)) => {
                         if let Some(packet) = self.decode(&frame, &mut last_log)
@@ -187,6 +255,10 @@ impl Link {
                     match session.due(Instant::now()) {
                         Due::Nothing => {}
                         Due::Probe(probe) => into_flow(self.write(connection, &probe).await)?,
+                        Due::Register(password) => {
+                            self.handle.outbox().registered(Instant::now());
+                            into_flow(self.register(router, password, connection).await)?;
+                        }
                         Due::Refused => return ControlFlow::Break(refused(&self.mud, router)),
                         Due::Silent => {
                             let message = format!("{} stopped answering", router.name);
@@ -236,6 +308,10 @@ impl Link {
                 let message = format!("registered with {}", router.name);
                 self.set_status(SessionReason::SessionEstablished, message, router);
                 self.listener.on_link(LinkEvent::Established);
+            }
+            Received::Deliver(packet) if is_bad_mojo(&packet) && self.holding.now() == Duty::Holdover => {
+                let message = "another process of this mud registers with the router";
+                return ControlFlow::Break(ended(SessionReason::Standby, message));
             }
             Received::Deliver(packet) => self.listener.on_link(LinkEvent::Packet(packet)),
             Received::Ignore(why) => tracing::debug!(why, "ignored a packet"),
@@ -306,6 +382,10 @@ impl Link {
                     tokio::time::sleep_until(pace.into()).await;
                 }
             }
+            // Where another process may take over, the end of the connection says enough.
+            if self.holding.is_shared() {
+                return Ok(());
+            }
             self.write(connection, &packets::shutdown(&self.mud.name, &router.name, 0)).await
         };
         let drained = timeout(DRAIN, drain).await;
@@ -326,7 +406,7 @@ impl Link {
 
     fn set_status(&self, reason: SessionReason, message: String, router: &RouterAddress) {
         let established = reason == SessionReason::SessionEstablished;
-        if established || reason == SessionReason::ShuttingDown {
+        if established || matches!(reason, SessionReason::ShuttingDown | SessionReason::Standby) {
             tracing::info!(reason = reason.as_str(), detail = message, "router session");
         } else {
             tracing::warn!(reason = reason.as_str(), detail = message, "router session");
@@ -348,6 +428,22 @@ async fn connect(router: &RouterAddress) -> Result<TcpStream, Ended> {
         tracing::debug!(%error, "cannot set options of the router socket");
     }
     Ok(stream)
+}
+
+/// Why this process has no session though the router may be there.
+fn standing_by(duty: Duty) -> (SessionReason, &'static str) {
+    match duty {
+        Duty::Unknown => (
+            SessionReason::StateUnavailable,
+            "the bus, which keeps the session lock and the router password, cannot be reached, so not registering",
+        ),
+        _ => (SessionReason::Standby, "another process of this mud holds the session"),
+    }
+}
+
+/// "Another mud is trying to be you."
+fn is_bad_mojo(packet: &Packet) -> bool {
+    matches!(&packet.body, Body::Error(error) if error.code == ErrorPacket::BAD_MOJO)
 }
 
 fn ended(reason: SessionReason, message: impl Into<String>) -> Ended {

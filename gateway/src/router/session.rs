@@ -16,6 +16,18 @@ pub const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// After this long without a packet the link is given up.
 pub const SILENT_AFTER: Duration = Duration::from_secs(90);
 
+/// While another process may have taken the name over, the link is probed this often: a login from the same address
+/// leaves the old link open but deaf (dead-souls-router rule 35).
+pub const WATCHFUL_PROBE_AFTER: Duration = Duration::from_secs(3);
+
+/// How long a link is deaf then before it is given up: two probes.
+pub const WATCHFUL_SILENT_AFTER: Duration = Duration::from_secs(9);
+
+/// How often a registration is repeated while it may be that the old login has not ended yet: a login from another
+/// address waits in silence, and is heard on the same socket once the old one has closed (rule 36). No more than
+/// one a second, or the router takes it for a flood.
+pub const REPEAT_AFTER: Duration = Duration::from_millis(1500);
+
 /// What a received packet means for the session.
 #[derive(Debug, PartialEq)]
 pub enum Received {
@@ -37,6 +49,8 @@ pub enum Received {
 pub enum Due {
     /// Not yet anything.
     Nothing,
+    /// Send the registration again, with this password.
+    Register(i64),
     /// The router did not answer the registration.
     Refused,
     /// Send this to find out whether the link is alive.
@@ -53,26 +67,40 @@ pub struct Session {
     started: Instant,
     established: bool,
     last_inbound: Instant,
-    probed: bool,
+    /// How many probes were sent since.
+    probes: u32,
+    /// The password to repeat the registration with; none: it must not be repeated.
+    insist: Option<i64>,
+    /// How often it was repeated.
+    repeated: u32,
+    watchful: bool,
 }
 
 impl Session {
-    /// A session that has just sent its registration.
-    pub fn new(mud: &str, router: &str, now: Instant) -> Self {
+    /// A session that has just sent its registration, and may repeat it with this password.
+    pub fn new(mud: &str, router: &str, now: Instant, insist: Option<i64>) -> Self {
         Self {
             mud: mud.to_owned(),
             router: router.to_owned(),
             started: now,
             established: false,
             last_inbound: now,
-            probed: false,
+            probes: 0,
+            insist,
+            repeated: 0,
+            watchful: false,
         }
+    }
+
+    /// Whether another process may have taken the name over, so that a deaf link must be found out soon.
+    pub fn set_watchful(&mut self, watchful: bool) {
+        self.watchful = watchful;
     }
 
     /// Takes a packet from the router.
     pub fn receive(&mut self, now: Instant, packet: Packet) -> Received {
         self.last_inbound = now;
-        self.probed = false;
+        self.probes = 0;
         let from_router = packet.header.origin_mud == self.router;
         match &packet.body {
             Body::StartupReply(reply) if from_router => {
@@ -90,11 +118,12 @@ impl Session {
 
     /// When [`Session::due`] should be asked.
     pub fn deadline(&self) -> Instant {
-        match (self.established, self.probed) {
-            (false, _) => self.started + REGISTRATION_TIMEOUT,
-            (true, false) => self.last_inbound + PROBE_AFTER,
-            (true, true) => self.last_inbound + SILENT_AFTER,
+        let (probe_after, silent_after) = self.patience();
+        if self.established {
+            return self.last_inbound + silent_after.min(probe_after * (self.probes + 1));
         }
+        let repeat_after = self.insist.map_or(REGISTRATION_TIMEOUT, |_| REPEAT_AFTER * (self.repeated + 1));
+        self.started + repeat_after.min(REGISTRATION_TIMEOUT)
     }
 
     /// What is due now.
@@ -102,13 +131,28 @@ impl Session {
         if now < self.deadline() {
             return Due::Nothing;
         }
-        match (self.established, self.probed) {
-            (false, _) => Due::Refused,
-            (true, true) => Due::Silent,
-            (true, false) => {
-                self.probed = true;
-                Due::Probe(packets::probe(&self.mud))
-            }
+        if !self.established {
+            return match self.insist {
+                Some(password) if now.duration_since(self.started) < REGISTRATION_TIMEOUT => {
+                    self.repeated += 1;
+                    Due::Register(password)
+                }
+                _ => Due::Refused,
+            };
+        }
+        if now.duration_since(self.last_inbound) >= self.patience().1 {
+            return Due::Silent;
+        }
+        self.probes += 1;
+        Due::Probe(packets::probe(&self.mud))
+    }
+
+    /// How long without a packet until the link is probed, again and again, and until it is given up.
+    fn patience(&self) -> (Duration, Duration) {
+        if self.watchful {
+            (WATCHFUL_PROBE_AFTER, WATCHFUL_SILENT_AFTER)
+        } else {
+            (PROBE_AFTER, SILENT_AFTER)
         }
     }
 
@@ -135,7 +179,7 @@ mod tests {
     #[test]
     fn a_reply_from_the_right_router_establishes_the_session() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start);
+        let mut session = Session::new("Dawn", "*test", start, None);
         assert_eq!(session.receive(start, reply("*other", "*other")), Received::Ignore("forged"));
         let better = RouterEntry { name: "*better".into(), address: "127.0.0.1 9000".into() };
         assert_eq!(
@@ -147,7 +191,7 @@ mod tests {
     #[test]
     fn silence_after_the_registration_is_a_refusal() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start);
+        let mut session = Session::new("Dawn", "*test", start, None);
         assert_eq!(session.due(start + seconds(14)), Due::Nothing);
         assert_eq!(session.due(session.deadline()), Due::Refused);
     }
@@ -155,7 +199,7 @@ mod tests {
     #[test]
     fn a_quiet_link_is_probed_and_then_given_up() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start);
+        let mut session = Session::new("Dawn", "*test", start, None);
         session.receive(start, reply("*test", "*test"));
         assert_eq!(session.due(start + seconds(59)), Due::Nothing);
         let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
@@ -167,7 +211,7 @@ mod tests {
     #[test]
     fn the_probes_echo_keeps_the_link_and_goes_no_further() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start);
+        let mut session = Session::new("Dawn", "*test", start, None);
         session.receive(start, reply("*test", "*test"));
         let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
         assert_eq!(session.receive(start + seconds(61), probe), Received::Ignore("probe"));
@@ -177,12 +221,39 @@ mod tests {
     #[test]
     fn lists_count_only_when_the_router_sends_them() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start);
+        let mut session = Session::new("Dawn", "*test", start, None);
         let list = |origin: &str| {
             Packet::decode(format!("({{\"mudlist\",5,\"{origin}\",0,0,0,1,([\"Fake\":0,]),}})").as_bytes())
                 .unwrap()
         };
         assert_eq!(session.receive(start, list("Evil")), Received::Ignore("forged"));
         assert_eq!(session.receive(start, list("*test")), Received::Deliver(list("*test")));
+    }
+
+    #[test]
+    fn a_registration_that_may_wait_for_an_old_login_is_repeated() {
+        let start = Instant::now();
+        let mut session = Session::new("Dawn", "*test", start, Some(7));
+        let mut repeated = 0;
+        loop {
+            match session.due(session.deadline()) {
+                Due::Register(password) => repeated += i64::from(password == 7),
+                due => break assert_eq!(due, Due::Refused),
+            }
+        }
+        assert_eq!((repeated, session.deadline()), (9, start + REGISTRATION_TIMEOUT));
+    }
+
+    #[test]
+    fn a_link_that_may_be_deaf_is_found_out_soon() {
+        let start = Instant::now();
+        let mut session = Session::new("Dawn", "*test", start, None);
+        session.receive(start, reply("*test", "*test"));
+        session.set_watchful(true);
+        for probe in 1..=2 {
+            assert_eq!(session.deadline(), start + seconds(3 * probe));
+            assert!(matches!(session.due(session.deadline()), Due::Probe(_)));
+        }
+        assert_eq!(session.due(start + seconds(9)), Due::Silent);
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod bus;
 mod lifecycle;
 mod link;
+mod lock;
 mod owned;
 mod services;
 mod support;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_nats::jetstream;
 use i3_router::{Config, Event, RunningRouter};
 use mudclient::Client;
-use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use mudgateway_crds::bus::{
+    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -157,8 +159,13 @@ impl Gateway {
 
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// Sends a signal, such as `-STOP`.
+    pub async fn signal(&self, signal: &str) {
         let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
     }
 
     /// Waits for the end; returns how it ended and the state it leaves.
@@ -244,9 +251,10 @@ impl Nats {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again, with its data and on its port.
+    /// Starts it again, with its data and on its port. The operator would make the locks anew.
     pub async fn restart(&mut self) {
         (self.child, _) = Self::spawn(&self.data, Some(self.port)).await;
+        self.prepare_locks().await;
     }
 
     pub async fn context(&self) -> jetstream::Context {
@@ -302,5 +310,14 @@ impl Nats {
                 jetstream::kv::Config { bucket: bucket.to_owned(), history: 1, ..Default::default() };
             context.create_key_value(config).await.unwrap();
         }
+        self.prepare_locks().await;
+    }
+
+    /// Makes the bucket of the locks, which is in memory and so is lost with the server.
+    async fn prepare_locks(&self) {
+        let storage = jetstream::stream::StorageType::Memory;
+        let bucket = LOCK_BUCKET.to_owned();
+        let config = jetstream::kv::Config { bucket, history: 1, storage, ..Default::default() };
+        self.context().await.create_key_value(config).await.unwrap();
     }
 }

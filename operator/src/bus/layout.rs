@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_nats::jetstream::context::{CreateKeyValueError, CreateStreamError};
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use async_nats::jetstream::{Context, kv, stream};
-use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use mudgateway_crds::bus::{
+    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
+};
 use mudgateway_crds::report::REPORT_TTL_SECONDS;
 
 /// How NATS keeps what must outlive it.
@@ -43,6 +45,10 @@ impl Layout {
             .await
             .map_err(|error| Error::Bucket(STATE_BUCKET, error))?;
         jetstream
+            .create_or_update_key_value(self.locks())
+            .await
+            .map_err(|error| Error::Bucket(LOCK_BUCKET, error))?;
+        jetstream
             .create_or_update_key_value(self.reports())
             .await
             .map_err(|error| Error::Bucket(REPORT_BUCKET, error))
@@ -74,6 +80,21 @@ impl Layout {
             max_value_size: 1 << 20,
             max_bytes: 256 << 20,
             storage: self.storage,
+            num_replicas: self.replicas,
+            ..Default::default()
+        }
+    }
+
+    /// Who holds each router session. It is renewed each second, and a disk would only slow that down; a lock that is
+    /// lost with a server is taken again by who held it.
+    fn locks(&self) -> kv::Config {
+        kv::Config {
+            bucket: LOCK_BUCKET.to_owned(),
+            description: "The process that holds each router session".to_owned(),
+            history: 1,
+            max_value_size: 1 << 10,
+            max_bytes: 16 << 20,
+            storage: StorageType::Memory,
             num_replicas: self.replicas,
             ..Default::default()
         }

@@ -1,0 +1,221 @@
+//! Drives the session lock over NATS.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream;
+use async_nats::jetstream::kv::{self, Operation, Store, UpdateErrorKind, Watch};
+use futures::StreamExt;
+use futures::future::{BoxFuture, OptionFuture};
+use mudgateway_crds::bus::{LOCK_BUCKET, lock_key};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
+use crate::bus::Bus;
+
+/// Between two attempts to watch the key.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What the key holds.
+#[derive(Serialize, Deserialize)]
+struct Value {
+    by: String,
+    held: bool,
+}
+
+/// Keeps one mud's session lock.
+pub struct Keeper {
+    context: jetstream::Context,
+    connected: watch::Receiver<bool>,
+    key: String,
+    name: String,
+    lock: SessionLock,
+    duty: watch::Sender<Duty>,
+    yielding: Arc<Notify>,
+    bucket: Option<Store>,
+    watch: Option<Watch>,
+}
+
+/// What the holder of a session needs of its lock.
+#[derive(Clone)]
+pub struct Holding {
+    duty: watch::Receiver<Duty>,
+    yielding: Arc<Notify>,
+    shared: bool,
+}
+
+impl Holding {
+    /// A session without a lock: there is one process only.
+    pub fn alone() -> Self {
+        let (sender, duty) = watch::channel(Duty::Holder);
+        // The duty never changes, and nobody hears of its end.
+        drop(sender);
+        Self { duty, yielding: Arc::default(), shared: false }
+    }
+
+    /// Whether other processes may take the session over.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// What the process may do now.
+    pub fn now(&self) -> Duty {
+        *self.duty.borrow()
+    }
+
+    /// Waits for a duty.
+    pub async fn wait_for(&mut self, wanted: impl Fn(Duty) -> bool) {
+        if self.duty.wait_for(|duty| wanted(*duty)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Lets other processes try, because the router cannot be reached from here.
+    pub fn yield_to_others(&self) {
+        self.yielding.notify_one();
+    }
+}
+
+impl Keeper {
+    /// The lock of a mud. `known` says whether the mud was ever on the network.
+    pub fn new(bus: &Bus, network: &str, mud: &str, name: &str, known: bool) -> (Self, Holding) {
+        let (sender, duty) = watch::channel(Duty::Unknown);
+        let yielding = Arc::new(Notify::new());
+        let keeper = Self {
+            context: bus.context().clone(),
+            connected: bus.connected(),
+            key: lock_key(network, mud),
+            name: name.to_owned(),
+            lock: SessionLock::new(name, known),
+            duty: sender,
+            yielding: Arc::clone(&yielding),
+            bucket: None,
+            watch: None,
+        };
+        (keeper, Holding { duty, yielding, shared: true })
+    }
+
+    /// Keeps the lock until it is to be left, and then gives it back. The session must be closed before that.
+    pub async fn run(mut self, leave: CancellationToken) {
+        let mut writing: OptionFuture<BoxFuture<'static, Result<u64, WriteError>>> = None.into();
+        let mut is_writing = false;
+        let mut connected = self.connected.clone();
+        let yielding = Arc::clone(&self.yielding);
+        while !self.lock.has_left() {
+            let now = Instant::now();
+            if !is_writing && let Some(write) = self.next_write(now) {
+                writing = Some(write).into();
+                is_writing = true;
+            }
+            self.publish(now);
+            let (wake_at, stays) = (self.lock.wake_at(now), self.lock.stays());
+            tokio::select! {
+                outcome = &mut writing, if is_writing => {
+                    is_writing = false;
+                    self.lock.wrote(Instant::now(), outcome.unwrap_or(Err(WriteError::Unknown)));
+                    self.look_if_needed().await;
+                }
+                () = self.follow() => {}
+                _ = connected.changed() => self.lost(),
+                () = yielding.notified() => self.lock.yield_to_others(),
+                () = leave.cancelled(), if stays => self.lock.leave(),
+                () = sleep_until(wake_at.into()) => {}
+            }
+        }
+        self.publish(Instant::now());
+    }
+
+    /// Tells who holds the session what it may do.
+    fn publish(&self, now: Instant) {
+        let duty = self.lock.duty(now);
+        self.duty.send_if_modified(|current| {
+            let before = std::mem::replace(current, duty);
+            if before != duty {
+                tracing::info!(from = ?before, to = ?duty, "session lock");
+            }
+            before != duty
+        });
+    }
+
+    /// Takes one piece of news of the key; watches it first, if it is not watched.
+    async fn follow(&mut self) {
+        let Some(watch) = &mut self.watch else {
+            match timeout(WRITE_TIMEOUT, self.open()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "cannot watch the session lock yet");
+                    sleep(RETRY).await;
+                }
+                Err(_) => tracing::debug!("cannot watch the session lock yet: no answer"),
+            }
+            return;
+        };
+        match watch.next().await {
+            Some(Ok(entry)) => self.lock.seen(Instant::now(), Some(read(&entry))),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the watch over the session lock broke");
+                self.lost();
+            }
+            None => self.lost(),
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), async_nats::Error> {
+        let bucket = self.context.get_key_value(LOCK_BUCKET).await?;
+        let watch = bucket.watch(self.key.as_str()).await?;
+        let entry = bucket.entry(self.key.as_str()).await?;
+        let now = Instant::now();
+        self.lock.bus(now, true);
+        self.lock.seen(now, entry.as_ref().map(read));
+        (self.bucket, self.watch) = (Some(bucket), Some(watch));
+        Ok(())
+    }
+
+    /// The connection changed: what was watched before means nothing any more.
+    fn lost(&mut self) {
+        (self.bucket, self.watch) = (None, None);
+        self.lock.bus(Instant::now(), false);
+    }
+
+    /// After a conflict the key is read at once; the watch may be late.
+    async fn look_if_needed(&mut self) {
+        let Some(bucket) = self.bucket.as_ref().filter(|_| self.lock.should_look()) else { return };
+        match timeout(WRITE_TIMEOUT, bucket.entry(self.key.as_str())).await {
+            Ok(Ok(entry)) => self.lock.seen(Instant::now(), entry.as_ref().map(read)),
+            _ => self.lost(),
+        }
+    }
+
+    fn next_write(&mut self, now: Instant) -> Option<BoxFuture<'static, Result<u64, WriteError>>> {
+        let bucket = self.bucket.clone()?;
+        let Write { expected, held } = self.lock.write(now)?;
+        // A text and a boolean can always be written.
+        let value = serde_json::to_vec(&Value { by: self.name.clone(), held }).unwrap_or_default();
+        let key = self.key.clone();
+        Some(Box::pin(async move {
+            // Revision 0: there is no such key.
+            let update = bucket.update(key, value.into(), expected.unwrap_or(0));
+            match timeout(WRITE_TIMEOUT, update).await {
+                Ok(Ok(revision)) => Ok(revision),
+                Ok(Err(error)) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                    Err(WriteError::Conflict)
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "cannot write the session lock");
+                    Err(WriteError::Unknown)
+                }
+                Err(_) => Err(WriteError::Unknown),
+            }
+        }))
+    }
+}
+
+/// What an entry says. A key that was deleted is free; one that nobody can read belongs to somebody unknown.
+fn read(entry: &kv::Entry) -> Entry {
+    let unknown = || Value { by: String::new(), held: entry.operation == Operation::Put };
+    let Value { by, held } = serde_json::from_slice(&entry.value).unwrap_or_else(|_| unknown());
+    Entry { revision: entry.revision, by, held }
+}
