@@ -97,8 +97,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
             connected: bus.connected(),
         }),
     ));
+    let state = state_store(&config, bus.as_ref());
+    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &lock_stop).await;
     if let Some(bus) = &bus {
-        start_bus(bus, &config, &services, &router, &bus_stop);
+        let listener = Arc::clone(&services);
+        bus.start_subscriber(bus_stop.clone(), move |event| listener.on_bus(event));
+        start_report(bus, &config, &router, &holding, &bus_stop);
     }
     let api = Api::new(
         Arc::clone(&services),
@@ -114,9 +118,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     }
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
-    let state = state_store(&config, bus.as_ref());
     let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
-    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &lock_stop).await;
     let link = link(&config, state, router, metrics, services, holding, &clients_stop);
     let link = tokio::spawn(link);
 
@@ -164,24 +166,22 @@ async fn serve_http(serve: impl Future<Output = std::io::Result<()>>) {
     }
 }
 
-fn start_bus(
+fn start_report(
     bus: &Bus,
     config: &Config,
-    services: &Arc<Services>,
     router: &RouterHandle,
+    holding: &Holding,
     stop: &CancellationToken,
 ) {
-    let listener = Arc::clone(services);
-    bus.start_subscriber(stop.clone(), move |event| listener.on_bus(event));
-    if let Some(resource) = &config.kubernetes {
-        tokio::spawn(report::run(
-            bus.context().clone(),
-            resource.clone(),
-            config.holder.clone(),
-            router.watch(),
-            stop.clone(),
-        ));
-    }
+    let Some(resource) = &config.kubernetes else { return };
+    tokio::spawn(report::run(
+        bus.context().clone(),
+        resource.clone(),
+        config.holder.clone(),
+        router.watch(),
+        holding.clone(),
+        stop.clone(),
+    ));
 }
 
 fn state_store(config: &Config, bus: Option<&Bus>) -> StateStore {

@@ -8,20 +8,29 @@ use mudgateway_crds::report::{GatewayReport, REPORT_TTL_SECONDS};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::lock::{Duty, Holding};
 use crate::config::ResourceName;
 use crate::router::SessionStatus;
 
-/// Reports at each change and often enough that the report never expires, until the end.
+/// Reports at each change and often enough that the report never expires, until the end. Of several processes of a mud
+/// only the one that holds the session reports.
 pub async fn run(
     context: jetstream::Context,
     resource: ResourceName,
     holder: String,
     mut status: watch::Receiver<SessionStatus>,
+    mut holding: Holding,
     shutdown: CancellationToken,
 ) {
     let key = report_key(&resource.namespace, &resource.name);
     let renewal = Duration::from_secs(REPORT_TTL_SECONDS / 3);
     loop {
+        if !holding.now().may_keep() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = holding.wait_for(Duty::may_keep) => {}
+            }
+        }
         let report = report(&holder, &status.borrow_and_update());
         let delivered = match put(&context, &key, &report).await {
             Ok(()) => true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     KeyToPath, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
@@ -29,6 +29,17 @@ const CONFIG_VOLUME: &str = "config";
 /// The user of distroless images; any will do that is not root.
 const USER: i64 = 65532;
 
+/// The new pod is there before the old one ends, and takes the router session over from it by the session lock.
+fn new_before_old() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
 /// The file of the API key with this index, in the pod.
 pub(super) fn key_file(index: usize) -> PathBuf {
     [FOLDER, "keys", &index.to_string(), "token"].iter().collect()
@@ -45,9 +56,7 @@ pub(super) fn deployment(
         spec: DeploymentSpec {
             replicas: Some(gateway.spec.replicas),
             selector: LabelSelector { match_labels: Some(selector_labels(gateway)), ..Default::default() },
-            // A mud has one router session: a router lets a second login wait until the first is closed, so a
-            // new pod could do nothing beside the old one.
-            strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), ..Default::default() }),
+            strategy: Some(new_before_old()),
             revision_history_limit: Some(2),
             progress_deadline_seconds: Some(120),
             template: PodTemplateSpec {
