@@ -1,11 +1,13 @@
 //! The link to the I3 router: connect, register, keep alive, pace, come back.
 
 mod backoff;
+mod ended;
 mod link;
 mod memory;
 mod outbox;
 mod routers;
 mod session;
+mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ use crate::sync::lock;
 
 pub use link::Link;
 pub use memory::Memory;
-pub use outbox::{Class, Full};
+pub use outbox::{Class, NotAccepted};
 pub(crate) use outbox::{Next, Outbox};
 
 /// How many packets may wait for the router.
@@ -127,8 +129,8 @@ impl RouterHandle {
     /// Sends a packet, or lets it wait for the router.
     ///
     /// # Errors
-    /// [`Full`] when too much waits; the packet was not accepted then.
-    pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, Full> {
+    /// [`NotAccepted`] when too much waits, or it has no form on the wire.
+    pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, NotAccepted> {
         let taken = self.outbox().push(Instant::now(), packet, class)?;
         self.shared.wake.notify_one();
         if !self.status().is_connected() {

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use intermud3::Packet;
+use intermud3::lpc::EncodeError;
 use tokio::sync::oneshot;
 
 /// The most packets in any second. Routers ignore a mud for some seconds after more than ten in one clock second.
@@ -76,6 +78,8 @@ impl Class {
 pub struct Entry {
     /// The packet.
     pub packet: Packet,
+    /// The same as it goes over the wire.
+    pub text: Bytes,
     /// Its class.
     pub class: Class,
     expires: Instant,
@@ -103,10 +107,16 @@ pub enum Next {
     Empty,
 }
 
-/// The outbox holds as many packets as it may.
+/// Why a packet is not accepted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many packets wait for the router; try again later")]
-pub struct Full;
+pub enum NotAccepted {
+    /// The outbox holds as many packets as it may.
+    #[error("too many packets wait for the router; try again later")]
+    Full,
+    /// No router would take it.
+    #[error("this cannot be sent over Intermud-3: {0}")]
+    Unwritable(#[from] EncodeError),
+}
 
 /// The queue itself; pure, with the time as a parameter.
 #[derive(Debug)]
@@ -131,19 +141,20 @@ impl Outbox {
     /// Adds a packet; the receiver fires when the router link took it and fails when it expired.
     ///
     /// # Errors
-    /// [`Full`] when the capacity, or the class' own, is used up.
+    /// [`NotAccepted`] when the capacity, or the class' own, is used up, or when the packet has no form on the wire.
     pub fn push(
         &mut self,
         now: Instant,
         packet: Packet,
         class: Class,
-    ) -> Result<oneshot::Receiver<()>, Full> {
+    ) -> Result<oneshot::Receiver<()>, NotAccepted> {
         let waiting = self.queues[class as usize].len();
         if self.len() >= self.capacity || waiting >= class.capacity(self.capacity) {
-            return Err(Full);
+            return Err(NotAccepted::Full);
         }
+        let text = packet.encode()?;
         let (sender, receiver) = oneshot::channel();
-        let entry = Entry { packet, class, expires: now + class.time_to_live(), taken: Some(sender) };
+        let entry = Entry { packet, text, class, expires: now + class.time_to_live(), taken: Some(sender) };
         self.queues[class as usize].push_back(entry);
         Ok(receiver)
     }
@@ -297,7 +308,7 @@ mod tests {
         for index in 0..100 {
             outbox.push(now, tell(&format!("answer {index}")), Class::Answer).unwrap();
         }
-        assert_eq!(outbox.push(now, tell("one too many"), Class::Answer).err(), Some(Full));
+        assert_eq!(outbox.push(now, tell("one too many"), Class::Answer).err(), Some(NotAccepted::Full));
         for index in 0..10 {
             outbox.push(now, chat(&index.to_string()), Class::Channel).unwrap();
         }
@@ -317,7 +328,10 @@ mod tests {
         for index in 0..50 {
             outbox.push(start, tell(&format!("news {index}")), Class::Background).unwrap();
         }
-        assert_eq!(outbox.push(start, tell("one too many"), Class::Background).err(), Some(Full));
+        assert_eq!(
+            outbox.push(start, tell("one too many"), Class::Background).err(),
+            Some(NotAccepted::Full)
+        );
         outbox.push(start, chat("1"), Class::Channel).unwrap();
         assert_eq!(sent_at(&mut outbox, start), [chat("1"), tell("news 0")]);
         let Next::At(then) = outbox.next(start) else { panic!("the pace holds") };
@@ -361,9 +375,17 @@ mod tests {
         let mut outbox = Outbox::new(2);
         outbox.push(now, tell("1"), Class::Direct).unwrap();
         outbox.push(now, tell("2"), Class::Direct).unwrap();
-        assert_eq!(outbox.push(now, tell("3"), Class::Direct).err(), Some(Full));
+        assert_eq!(outbox.push(now, tell("3"), Class::Direct).err(), Some(NotAccepted::Full));
         let Next::Send(entry) = outbox.next(now) else { unreachable!("two wait") };
         outbox.restore(*entry);
         assert_eq!(sent_at(&mut outbox, now), [tell("1"), tell("2")]);
+    }
+
+    #[test]
+    fn what_has_no_form_on_the_wire_is_not_accepted() {
+        let mut outbox = Outbox::new(3);
+        let refused = outbox.push(Instant::now(), tell(&"x".repeat(300_000)), Class::Direct).err().unwrap();
+        assert!(matches!(refused, NotAccepted::Unwritable(EncodeError::TooLong { .. })), "{refused}");
+        assert_eq!(outbox.len(), 0);
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{SWITCHED_OFF, Said, Services, packets};
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path};
 use crate::hub::Event;
-use crate::router::{Accepted, Class, Full};
+use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
 impl Services {
@@ -17,8 +17,8 @@ impl Services {
     /// the bus.
     ///
     /// # Errors
-    /// [`Full`] when too much waits for the router; nothing was said then.
-    pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, Full> {
+    /// [`NotAccepted`]; nothing was said then.
+    pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
         let said = cleaned(said);
         let accepted = self.router.send(packets::channel(&said), Class::Channel).await?;
         if let Some(bus) = &self.bus {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::filter::{Decision, FilterDefault, decide};
 use super::{Channel, Services, inbound};
 use crate::hub::{Event, FilterRequested};
-use crate::router::{Class, Full};
+use crate::router::{Class, NotAccepted};
 use crate::sync::lock;
 
 /// The longest name of a channel, in characters (dead-souls-router rule 13).
@@ -55,9 +55,9 @@ pub enum ChannelError {
     /// No router to ask.
     #[error("there is no session with the router now; nothing was sent, try again later")]
     NoRouter,
-    /// Too much waits.
+    /// Too much waits, or it has no form on the wire.
     #[error(transparent)]
-    Full(#[from] Full),
+    NotAccepted(#[from] NotAccepted),
 }
 
 impl Services {

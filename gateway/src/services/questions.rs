@@ -6,14 +6,14 @@ use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
 use super::{Question, Rejected, Services, User, packets};
-use crate::router::{Accepted, Class, Full};
+use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
 impl Services {
     /// Tells a user of another mud something, or does something to one.
     ///
     /// # Errors
-    /// [`Full`] when too much waits for the router.
+    /// [`NotAccepted`]; nothing was sent then.
     pub async fn tell(
         &self,
         emote: bool,
@@ -21,7 +21,7 @@ impl Services {
         target_mud: &str,
         target_user: &str,
         message: &str,
-    ) -> Result<Accepted, Full> {
+    ) -> Result<Accepted, NotAccepted> {
         let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
         self.router.send(packets::tell(between, emote, message), Class::Direct).await
     }
@@ -29,8 +29,13 @@ impl Services {
     /// Rings the bell of a user of another mud.
     ///
     /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn beep(&self, user: &str, target_mud: &str, target_user: &str) -> Result<Accepted, Full> {
+    /// [`NotAccepted`]; nothing was sent then.
+    pub async fn beep(
+        &self,
+        user: &str,
+        target_mud: &str,
+        target_user: &str,
+    ) -> Result<Accepted, NotAccepted> {
         let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
         self.router.send(packets::beep(between), Class::Direct).await
     }
@@ -38,16 +43,21 @@ impl Services {
     /// Asks another mud something; the answer comes as an event.
     ///
     /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn ask(&self, user: &str, target_mud: &str, question: Question<'_>) -> Result<Accepted, Full> {
+    /// [`NotAccepted`]; nothing was sent then.
+    pub async fn ask(
+        &self,
+        user: &str,
+        target_mud: &str,
+        question: Question<'_>,
+    ) -> Result<Accepted, NotAccepted> {
         self.router.send(packets::question(&self.mud, user, target_mud, question), Class::Direct).await
     }
 
     /// Asks every mud whether a user is there; the answers come as events.
     ///
     /// # Errors
-    /// [`Full`] when too much waits for the router.
-    pub async fn locate(&self, user: &str, username: &str) -> Result<Accepted, Full> {
+    /// [`NotAccepted`]; nothing was sent then.
+    pub async fn locate(&self, user: &str, username: &str) -> Result<Accepted, NotAccepted> {
         self.router.send(packets::locate(&self.mud, user, username), Class::Direct).await
     }
 

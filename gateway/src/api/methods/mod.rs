@@ -24,7 +24,7 @@ use super::Api;
 use super::rpc::{GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, PERMISSION_DENIED, Request, RpcError};
 use crate::hub::Session;
 use crate::keys::Permission;
-use crate::router::{Accepted, Full};
+use crate::router::{Accepted, NotAccepted};
 use crate::services::Services;
 
 type Answer = Result<Value, RpcError>;
@@ -244,13 +244,13 @@ struct Sent {
 }
 
 impl Sent {
-    fn new(accepted: Result<Accepted, Full>, kind: &str, target: &str) -> Result<Self, RpcError> {
+    fn new(accepted: Result<Accepted, NotAccepted>, kind: &str, target: &str) -> Result<Self, RpcError> {
         match accepted {
             Ok(accepted) => Ok(Self {
                 status: accepted.as_str(),
                 message_id: format!("{kind}_{target}_{}", jiff::Timestamp::now().as_millisecond()),
             }),
-            Err(full) => Err(RpcError::new(GATEWAY_ERROR, full.to_string())),
+            Err(error) => Err(RpcError::new(GATEWAY_ERROR, error.to_string())),
         }
     }
 }

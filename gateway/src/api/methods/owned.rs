@@ -351,7 +351,7 @@ fn refused(error: ChannelError) -> RpcError {
             (GATEWAY_ERROR, Some(json!({"error_code": "not-allowed", "owner": owner})))
         }
         ChannelError::Unknown { .. } => (GATEWAY_ERROR, Some(json!({"error_code": "unk-channel"}))),
-        ChannelError::NoRouter | ChannelError::Full(_) => (GATEWAY_ERROR, None),
+        ChannelError::NoRouter | ChannelError::NotAccepted(_) => (GATEWAY_ERROR, None),
     };
     RpcError { data, ..RpcError::new(code, error.to_string()) }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
 use crate::hub::{Event, Trouble};
-use crate::router::{Accepted, Full};
+use crate::router::{Accepted, NotAccepted};
 
 /// How long an answer is waited for when no time is given.
 const WAIT: f64 = 5.0;
@@ -123,8 +123,8 @@ pub(super) fn failed(trouble: Trouble) -> RpcError {
 }
 
 /// `requested`, when the question was accepted.
-pub(super) fn requested(accepted: Result<Accepted, Full>, fields: Value) -> Result<Asked, RpcError> {
-    accepted.map_err(|full| RpcError::new(GATEWAY_ERROR, full.to_string()))?;
+pub(super) fn requested(accepted: Result<Accepted, NotAccepted>, fields: Value) -> Result<Asked, RpcError> {
+    accepted.map_err(|error| RpcError::new(GATEWAY_ERROR, error.to_string()))?;
     Ok(Asked::new("requested", fields))
 }
 

@@ -1,0 +1,45 @@
+//! Why a session with a router, or the attempt at one, ended.
+
+use std::ops::ControlFlow;
+
+use mudgateway_crds::report::SessionReason;
+
+use crate::config::{Mud, RouterAddress};
+
+/// The end of a session, or of the attempt at one.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Why, in one word.
+    pub(super) reason: SessionReason,
+    /// The same for a person.
+    pub(super) message: String,
+}
+
+/// An end for a reason, in words.
+pub(super) fn ended(reason: SessionReason, message: impl Into<String>) -> Ended {
+    Ended { reason, message: message.into() }
+}
+
+/// What the state store cannot do; its message says what the mud must not do without it.
+pub(super) fn unavailable(message: String) -> Ended {
+    ended(SessionReason::StateUnavailable, message)
+}
+
+/// An end leaves the loop it is in.
+pub(super) fn into_flow<T>(result: Result<T, Ended>) -> ControlFlow<Ended, T> {
+    match result {
+        Ok(value) => ControlFlow::Continue(value),
+        Err(ended) => ControlFlow::Break(ended),
+    }
+}
+
+/// A router refuses by silence, so all that can be said is what it may be.
+pub(super) fn refused(mud: &Mud, router: &RouterAddress) -> Ended {
+    let message = format!(
+        "{router} did not answer the registration of {:?}, which is how a router refuses. Likely causes: its name \
+         is not exactly {:?}; the mud's name is in use from another address; the stored password is wrong and the \
+         address is new; too many muds share this address; the name or address is banned",
+        mud.name, router.name
+    );
+    ended(SessionReason::RouterRefused, message)
+}

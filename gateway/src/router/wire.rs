@@ -1,0 +1,125 @@
+//! The connection to a router: packets in and out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use intermud3::Packet;
+use intermud3::frame::MudModeCodec;
+use mudgateway_crds::report::SessionReason;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::codec::Framed;
+
+use super::ended::{Ended, ended};
+use crate::config::RouterAddress;
+use crate::metrics::{Direction, Metrics};
+
+/// How long a TCP connection to a router may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one write to the router may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a router may leave a packet unfinished.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often [`Wire::check_stall`] is to be called.
+pub(super) const STALL_CHECK: Duration = Duration::from_millis(2500);
+
+/// Undecodable packets are logged once in this time.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A connection. What it counts and logs is all it keeps.
+pub(super) struct Wire {
+    framed: Framed<TcpStream, MudModeCodec>,
+    router: String,
+    metrics: Arc<Metrics>,
+    logged: Option<Instant>,
+}
+
+impl Wire {
+    /// Connects to a router.
+    pub(super) async fn connect(router: &RouterAddress, metrics: &Arc<Metrics>) -> Result<Self, Ended> {
+        let unreachable = |why: String| {
+            ended(SessionReason::RouterUnreachable, format!("cannot connect to {router}: {why}"))
+        };
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((router.host.as_str(), router.port)))
+            .await
+            .map_err(|_| unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        if let Err(error) = crate::net::tune_router(&stream) {
+            tracing::debug!(%error, "cannot set options of the router socket");
+        }
+        let framed = Framed::new(stream, MudModeCodec::new());
+        Ok(Self { framed, router: router.name.clone(), metrics: Arc::clone(metrics), logged: None })
+    }
+
+    /// The next packet. One that cannot be read never ends the session. It may be cancelled.
+    pub(super) async fn receive(&mut self) -> Result<Packet, Ended> {
+        loop {
+            let frame = match self.framed.next().await {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    let message = format!("{} broke the framing: {error}", self.router);
+                    return Err(ended(SessionReason::ProtocolError, message));
+                }
+                None => {
+                    let message = format!("{} closed the connection", self.router);
+                    return Err(ended(SessionReason::SessionLost, message));
+                }
+            };
+            match Packet::decode(&frame) {
+                Ok(packet) => {
+                    self.metrics.packet(Direction::In, &packet);
+                    return Ok(packet);
+                }
+                Err(error) => self.unreadable(&frame, &error),
+            }
+        }
+    }
+
+    /// Sends a packet.
+    pub(super) async fn send(&mut self, packet: &Packet) -> Result<(), Ended> {
+        match packet.encode() {
+            Ok(text) => self.send_text(packet, text).await,
+            Err(error) => {
+                // It can never be sent, and waiting would not change that.
+                tracing::warn!(%error, kind = packet.kind(), "dropped a packet that cannot be written");
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a packet that is encoded already.
+    pub(super) async fn send_text(&mut self, packet: &Packet, text: Bytes) -> Result<(), Ended> {
+        self.metrics.packet(Direction::Out, packet);
+        match timeout(WRITE_TIMEOUT, self.framed.send(text)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                Err(ended(SessionReason::SessionLost, format!("cannot write to the router: {error}")))
+            }
+            Err(_) => Err(ended(SessionReason::RouterSilent, "the router does not read")),
+        }
+    }
+
+    /// Ends a connection whose router does not go on with a packet it began.
+    pub(super) fn check_stall(&mut self) -> Result<(), Ended> {
+        self.framed.codec_mut().check_stall(Instant::now(), FRAME_TIMEOUT).map_err(|error| {
+            ended(SessionReason::ProtocolError, format!("{} left a packet unfinished: {error}", self.router))
+        })
+    }
+
+    fn unreadable(&mut self, frame: &[u8], error: &intermud3::PacketError) {
+        self.metrics.undecodable();
+        if self.logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
+            self.logged = Some(Instant::now());
+            tracing::warn!(%error, sample = %hex_sample(frame), "dropped a packet that cannot be read");
+        }
+    }
+}
+
+fn hex_sample(frame: &[u8]) -> String {
+    frame.iter().take(64).map(|byte| format!("{byte:02x}")).collect()
+}
