@@ -1,7 +1,7 @@
 //! End-to-end tests on a running cluster. `make test-e2e` brings one up and runs them, one after the other.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mudgateway_e2e::client::Client;
 use mudgateway_e2e::install;
@@ -122,6 +122,44 @@ fn a_change_of_the_spec_reaches_the_pod_and_the_mud_keeps_its_password() {
     .unwrap_or_else(|error| fail(&error));
     assert_eq!(driver["status"], "up");
     removed("change");
+}
+
+/// A mud's login as the router has it: its connection and where that comes from; none when it is not logged in.
+fn login(mud: &str) -> Option<String> {
+    let links = install::router_control(&["links"]).unwrap_or_else(|error| fail(&error));
+    // The fourth column holds what a link asked for, though it may not have got it.
+    links.lines().find(|line| line.split('\t').nth(2) == Some(mud)).map(str::to_owned)
+}
+
+#[test]
+fn a_rollout_hands_the_router_session_over_while_both_pods_are_there() {
+    cluster();
+    applied("rollout", |_| {});
+    waited("rollout", "Ready", "True");
+    let before = login("Mud-rollout").expect("it is logged in");
+    kubectl(&["rollout", "restart", "deployment/rollout-gateway", "-n", "rollout"])
+        .unwrap_or_else(|error| fail(&error));
+    let (mut away_since, mut longest) = (None::<Instant>, Duration::ZERO);
+    wait("the new pod to be logged in", READY, || {
+        let now = login("Mud-rollout");
+        match (&now, away_since) {
+            (None, None) => away_since = Some(Instant::now()),
+            (None, Some(_)) => {}
+            (Some(_), _) => {
+                longest = longest.max(away_since.take().map_or(Duration::ZERO, |since| since.elapsed()))
+            }
+        }
+        match now {
+            Some(now) if now != before => Ok(Ok(())),
+            other => Ok(Err(format!("{other:?}"))),
+        }
+    })
+    .unwrap_or_else(|error| fail(&error));
+    // Looked at several times a second through kubectl, so this is coarse; the gateway's own tests measure it.
+    assert!(longest < Duration::from_secs(3), "nobody was logged in for {longest:?}");
+    let gateway = waited("rollout", "Ready", "True");
+    assert!(condition(&gateway, "Connected").starts_with("True"));
+    removed("rollout");
 }
 
 #[test]
