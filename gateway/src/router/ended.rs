@@ -13,11 +13,13 @@ pub(super) struct Ended {
     pub(super) reason: SessionReason,
     /// The same for a person.
     pub(super) message: String,
+    /// Whether to try again soon would do harm.
+    pub(super) slow: bool,
 }
 
 /// An end for a reason, in words.
 pub(super) fn ended(reason: SessionReason, message: impl Into<String>) -> Ended {
-    Ended { reason, message: message.into() }
+    Ended { reason, message: message.into(), slow: false }
 }
 
 /// What the state store cannot do; its message says what the mud must not do without it.
@@ -33,13 +35,36 @@ pub(super) fn into_flow<T>(result: Result<T, Ended>) -> ControlFlow<Ended, T> {
     }
 }
 
-/// A router refuses by silence, so all that can be said is what it may be.
-pub(super) fn refused(mud: &Mud, router: &RouterAddress) -> Ended {
+/// A router refuses by silence, so all that can be said is what it may be. Without a password that it gave us it may
+/// be that, and routers ban an address, and all whose text begins with it, for a hundred wrong ones (dead-souls-router
+/// rule 41b).
+pub(super) fn refused(mud: &Mud, router: &RouterAddress, password_known: bool) -> Ended {
     let message = format!(
         "{router} did not answer the registration of {:?}, which is how a router refuses. Likely causes: its name \
          is not exactly {:?}; the mud's name is in use from another address; the stored password is wrong and the \
          address is new; too many muds share this address; the name or address is banned",
         mud.name, router.name
     );
-    ended(SessionReason::RouterRefused, message)
+    Ended { slow: !password_known, ..ended(SessionReason::RouterRefused, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_may_be_wrong_is_not_shown_often() {
+        let mud = Mud {
+            name: "Dawn".into(),
+            port: 4000,
+            admin_email: String::new(),
+            mudlib: String::new(),
+            base_mudlib: String::new(),
+            driver: String::new(),
+            mud_type: String::new(),
+            open_status: String::new(),
+        };
+        let router = RouterAddress { name: "*test".into(), host: "h".into(), port: 1 };
+        assert!(refused(&mud, &router, false).slow && !refused(&mud, &router, true).slow);
+    }
 }

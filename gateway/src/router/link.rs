@@ -23,6 +23,10 @@ use crate::config::{Mud, RouterAddress};
 use crate::metrics::Metrics;
 use crate::services::packets;
 
+/// Between two registrations that may carry a wrong password: at least, and, after many, at most. A hundred take days.
+const SLOW_FLOOR: Duration = Duration::from_secs(30);
+const SLOW_CAP: Duration = Duration::from_secs(3600);
+
 /// How often another process gets the chance to reach a router that cannot be reached from here.
 const YIELD_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -62,6 +66,7 @@ impl Link {
     pub async fn run(self) {
         let mut backoff =
             Backoff::new(Duration::from_millis(1100), Duration::from_secs(1), Duration::from_secs(60));
+        let mut slow_backoff = Backoff::new(SLOW_FLOOR, SLOW_FLOOR, SLOW_CAP);
         let mut routers = Routers::new(self.routers.clone());
         self.memory.restore(&mut routers).await;
         let mut insist = false;
@@ -99,6 +104,7 @@ impl Link {
                 }
                 _ => routers.advance(),
             }
+            let backoff = if ended.slow { &mut slow_backoff } else { &mut backoff };
             let wait = backoff.next(&mut rand::rng());
             if ended.reason != SessionReason::ShuttingDown {
                 tracing::info!(seconds = wait.as_secs_f64(), "will try the router again");
@@ -156,11 +162,11 @@ impl Link {
             // A registration repeats every subscription, so older ones need not go out.
             outbox.forget(Class::Control);
         }
-        self.register(router, password, &mut wire).await?;
+        self.register(router, password.value, &mut wire).await?;
         tracing::info!(%router, "registering with the router");
         // A wrong password must not be shown again and again: routers ban an address for that.
-        let insist = insist && password != 0;
-        Ok((wire, Session::new(&self.mud.name, &router.name, now, insist.then_some(password))))
+        let insist = insist && password.known;
+        Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist)))
     }
 
     async fn register(&self, router: &RouterAddress, password: i64, wire: &mut Wire) -> Result<(), Ended> {
@@ -208,11 +214,14 @@ impl Link {
                     match session.due(Instant::now()) {
                         Due::Nothing => {}
                         Due::Probe(probe) => into_flow(wire.send(&probe).await)?,
-                        Due::Register(password) => {
+                        Due::Register => {
                             self.handle.outbox().registered(Instant::now());
-                            into_flow(self.register(router, password, wire).await)?;
+                            into_flow(self.register(router, session.password().value, wire).await)?;
                         }
-                        Due::Refused => return ControlFlow::Break(refused(&self.mud, router)),
+                        Due::Refused => {
+                            let known = session.password().known;
+                            return ControlFlow::Break(refused(&self.mud, router, known));
+                        }
                         Due::Silent => {
                             let message = format!("{} stopped answering", router.name);
                             return ControlFlow::Break(ended(SessionReason::RouterSilent, message));

@@ -16,23 +16,31 @@ const ROUTERS_TIMEOUT: Duration = Duration::from_secs(3);
 /// What is kept of routers, on top of the state store.
 pub struct Memory(pub StateStore);
 
+/// A password to register with.
+#[derive(Clone, Copy)]
+pub(super) struct Password {
+    pub(super) value: i64,
+    /// Whether a router of this network gave it to us.
+    pub(super) known: bool,
+}
+
 impl Memory {
     /// The stored password, else the configured one, else 0: "I have none".
     ///
     /// # Errors
     /// A message when nobody knows whether one is stored: to register without it would lock the mud out of its name.
-    pub async fn password(&self, configured: Option<i64>) -> Result<i64, String> {
+    pub(super) async fn password(&self, configured: Option<i64>) -> Result<Password, String> {
         let stored = within(PASSWORD_TIMEOUT, self.0.load_password()).await;
         let stored = stored
             .map_err(|problem| format!("cannot read the router password, so not registering: {problem}"))?;
-        Ok(stored.or(configured).unwrap_or(0))
+        Ok(Password { value: stored.or(configured).unwrap_or(0), known: stored.is_some() })
     }
 
     /// Stores a new password, before anything else happens: losing it locks the mud out of its own name.
     ///
     /// # Errors
     /// A message when it is not certain that it is kept.
-    pub async fn keep_password(&self, password: i64) -> Result<(), String> {
+    pub(super) async fn keep_password(&self, password: i64) -> Result<(), String> {
         let keep = async {
             if self.0.load_password().await.ok().flatten() != Some(password) {
                 self.0.save_password(password).await?;
@@ -45,7 +53,7 @@ impl Memory {
     }
 
     /// Adds the routers that were learned before.
-    pub async fn restore(&self, routers: &mut Routers) {
+    pub(super) async fn restore(&self, routers: &mut Routers) {
         match within(ROUTERS_TIMEOUT, self.0.load(Part::Routers, routers::parse)).await {
             Ok(stored) => routers.restore(stored.unwrap_or_default()),
             Err(problem) => tracing::warn!(problem, "starting without the routers that were learned before"),
@@ -53,7 +61,7 @@ impl Memory {
     }
 
     /// Stores what routers there are. To lose it costs no more than a detour.
-    pub async fn keep_routers(&self, routers: &Routers) {
+    pub(super) async fn keep_routers(&self, routers: &Routers) {
         if let Err(problem) = within(ROUTERS_TIMEOUT, self.0.save(Part::Routers, routers.to_json())).await {
             tracing::warn!(problem, "the router list is not kept");
         }

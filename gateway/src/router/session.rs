@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use intermud3::Packet;
 use intermud3::packet::{Body, RouterEntry};
 
+use super::memory::Password;
 use crate::services::packets;
 
 /// How long a router may take to answer a registration. Routers refuse by silence.
@@ -49,8 +50,8 @@ pub enum Received {
 pub enum Due {
     /// Not yet anything.
     Nothing,
-    /// Send the registration again, with this password.
-    Register(i64),
+    /// Send the registration again.
+    Register,
     /// The router did not answer the registration.
     Refused,
     /// Send this to find out whether the link is alive.
@@ -59,8 +60,7 @@ pub enum Due {
     Silent,
 }
 
-/// One connection to a router, from the registration on.
-#[derive(Debug)]
+/// One connection to a router, from the registration on. It holds a secret and so has no `Debug`.
 pub struct Session {
     mud: String,
     router: String,
@@ -69,16 +69,17 @@ pub struct Session {
     last_inbound: Instant,
     /// How many probes were sent since.
     probes: u32,
-    /// The password to repeat the registration with; none: it must not be repeated.
-    insist: Option<i64>,
+    password: Password,
+    /// Whether the registration may be repeated.
+    insist: bool,
     /// How often it was repeated.
     repeated: u32,
     watchful: bool,
 }
 
 impl Session {
-    /// A session that has just sent its registration, and may repeat it with this password.
-    pub fn new(mud: &str, router: &str, now: Instant, insist: Option<i64>) -> Self {
+    /// A session that has just sent its registration, with a password, and may repeat it if `insist` says so.
+    pub(super) fn new(mud: &str, router: &str, now: Instant, password: Password, insist: bool) -> Self {
         Self {
             mud: mud.to_owned(),
             router: router.to_owned(),
@@ -86,6 +87,7 @@ impl Session {
             established: false,
             last_inbound: now,
             probes: 0,
+            password,
             insist,
             repeated: 0,
             watchful: false,
@@ -116,13 +118,19 @@ impl Session {
         }
     }
 
+    /// The password it registered with.
+    pub(super) fn password(&self) -> Password {
+        self.password
+    }
+
     /// When [`Session::due`] should be asked.
     pub fn deadline(&self) -> Instant {
         let (probe_after, silent_after) = self.patience();
         if self.established {
             return self.last_inbound + silent_after.min(probe_after * (self.probes + 1));
         }
-        let repeat_after = self.insist.map_or(REGISTRATION_TIMEOUT, |_| REPEAT_AFTER * (self.repeated + 1));
+        let repeat_after =
+            if self.insist { REPEAT_AFTER * (self.repeated + 1) } else { REGISTRATION_TIMEOUT };
         self.started + repeat_after.min(REGISTRATION_TIMEOUT)
     }
 
@@ -132,13 +140,11 @@ impl Session {
             return Due::Nothing;
         }
         if !self.established {
-            return match self.insist {
-                Some(password) if now.duration_since(self.started) < REGISTRATION_TIMEOUT => {
-                    self.repeated += 1;
-                    Due::Register(password)
-                }
-                _ => Due::Refused,
-            };
+            if !self.insist || now.duration_since(self.started) >= REGISTRATION_TIMEOUT {
+                return Due::Refused;
+            }
+            self.repeated += 1;
+            return Due::Register;
         }
         if now.duration_since(self.last_inbound) >= self.patience().1 {
             return Due::Silent;
@@ -165,6 +171,8 @@ impl Session {
 mod tests {
     use super::*;
 
+    const PASSWORD: Password = Password { value: 7, known: true };
+
     fn reply(router: &str, preferred: &str) -> Packet {
         let text = format!(
             "({{\"startup-reply\",5,\"{router}\",0,\"Dawn\",0,({{({{\"{preferred}\",\"127.0.0.1 9000\",}}),}}),559354526,}})"
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn a_reply_from_the_right_router_establishes_the_session() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         assert_eq!(session.receive(start, reply("*other", "*other")), Received::Ignore("forged"));
         let better = RouterEntry { name: "*better".into(), address: "127.0.0.1 9000".into() };
         assert_eq!(
@@ -191,7 +199,7 @@ mod tests {
     #[test]
     fn silence_after_the_registration_is_a_refusal() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         assert_eq!(session.due(start + seconds(14)), Due::Nothing);
         assert_eq!(session.due(session.deadline()), Due::Refused);
     }
@@ -199,7 +207,7 @@ mod tests {
     #[test]
     fn a_quiet_link_is_probed_and_then_given_up() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         session.receive(start, reply("*test", "*test"));
         assert_eq!(session.due(start + seconds(59)), Due::Nothing);
         let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
@@ -211,7 +219,7 @@ mod tests {
     #[test]
     fn the_probes_echo_keeps_the_link_and_goes_no_further() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         session.receive(start, reply("*test", "*test"));
         let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
         assert_eq!(session.receive(start + seconds(61), probe), Received::Ignore("probe"));
@@ -221,7 +229,7 @@ mod tests {
     #[test]
     fn lists_count_only_when_the_router_sends_them() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         let list = |origin: &str| {
             Packet::decode(format!("({{\"mudlist\",5,\"{origin}\",0,0,0,1,([\"Fake\":0,]),}})").as_bytes())
                 .unwrap()
@@ -233,11 +241,11 @@ mod tests {
     #[test]
     fn a_registration_that_may_wait_for_an_old_login_is_repeated() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, Some(7));
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, true);
         let mut repeated = 0;
         loop {
             match session.due(session.deadline()) {
-                Due::Register(password) => repeated += i64::from(password == 7),
+                Due::Register => repeated += 1,
                 due => break assert_eq!(due, Due::Refused),
             }
         }
@@ -247,7 +255,7 @@ mod tests {
     #[test]
     fn a_link_that_may_be_deaf_is_found_out_soon() {
         let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, None);
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         session.receive(start, reply("*test", "*test"));
         session.set_watchful(true);
         for probe in 1..=2 {
