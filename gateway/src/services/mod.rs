@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, Mudlist};
+use intermud3::packet::{Body, MudEntry, Mudlist};
 use tokio::sync::{broadcast, watch};
 
 use allowance::Allowance;
@@ -39,6 +39,7 @@ use ucache::{Announced, UserCache};
 
 use crate::bus::{EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
+use crate::oob::{Offer, Oob};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
@@ -54,7 +55,10 @@ pub struct BusLink {
 pub struct Services {
     /// The clients.
     pub hub: Hub,
+    /// Mail, files and news.
+    pub oob: Oob,
     mud: String,
+    player_port: u16,
     configured: HashSet<String>,
     policy: Policy,
     router: RouterHandle,
@@ -95,6 +99,12 @@ const LISTS_SETTLE: Duration = Duration::from_secs(15);
 pub struct Setup {
     /// Our mud's name.
     pub mud: String,
+    /// The port players connect to.
+    pub player_port: u16,
+    /// What we offer out of band.
+    pub offer: Offer,
+    /// Whether muds at private addresses are called out of band.
+    pub allow_private: bool,
     /// The epoch of the events' positions.
     pub epoch: u64,
     /// Channels that are always on.
@@ -114,7 +124,9 @@ impl Services {
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
             hub: Hub::new(&setup.mud, setup.epoch),
+            oob: Oob::new(setup.offer, setup.allow_private),
             mud: setup.mud,
+            player_port: setup.player_port,
             configured: setup.channels.into_iter().collect(),
             policy: setup.policy,
             router,
@@ -141,6 +153,21 @@ impl Services {
     /// Our mud's name.
     pub fn mud(&self) -> &str {
         &self.mud
+    }
+
+    /// The port players connect to.
+    pub fn player_port(&self) -> u16 {
+        self.player_port
+    }
+
+    /// The way to the router.
+    pub fn router(&self) -> &RouterHandle {
+        &self.router
+    }
+
+    /// What the mudlist has of a mud.
+    pub fn mud_entry(&self, mud: &str) -> Option<MudEntry> {
+        lock(&self.directory).mud(mud).cloned()
     }
 
     /// How the router session is.
@@ -280,6 +307,11 @@ impl Services {
                 lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
             }
             Body::ChanFilterReq(request) => self.on_filter_request(&packet, from_router, request),
+            Body::AuthMudReq if for_us => self.respond(&packet, || self.oob.key(&self.mud, &packet)),
+            Body::AuthMudReply(reply) if for_us => {
+                self.oob.on_key(&packet.header.origin_mud, reply.session_key);
+            }
+            Body::OobReq if for_us && self.oob.is_open() => self.oob.expect(&packet.header.origin_mud),
             // Any mud can send these to everybody (dead-souls-router rule 24), and an error answers nothing.
             Body::Shutdown(_) | Body::Error(_) => {}
             // A search is for every mud, and comes back to us too when it is our own.
