@@ -97,9 +97,12 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let services = Arc::new(Services::new(
         Setup {
             mud: config.mud.name.clone(),
-            player_port: config.mud.port,
-            offer: config.mud.oob.clone(),
-            allow_private: config.oob.allow_private,
+            oob: oob::Rules {
+                offer: config.mud.oob.clone(),
+                allow_private: config.oob.allow_private,
+                player_port: config.mud.port,
+                queue_bytes: config.api.limits.queue_bytes,
+            },
             epoch: epoch(now),
             channels: config.channels.clone(),
             policy: config.policy.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use intermud3::oob::{FileEntry, Outcome};
 use tokio::sync::oneshot;
@@ -15,6 +15,9 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most requests that wait.
 const WAITING: usize = 64;
+
+/// How many of these of one mud.
+const WAITING_PER_MUD: usize = 8;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,21 +124,49 @@ impl Answer {
     }
 }
 
-/// The requests that wait.
-#[derive(Debug, Default)]
+/// The requests that wait. They are bounded in number and bytes, in all and for each mud, so that they fit into the
+/// queue of a client that reads, and one mud leaves room for others.
+#[derive(Debug)]
 pub struct Desk {
-    waiting: Mutex<HashMap<Uuid, (Task, oneshot::Sender<Answer>)>>,
+    bytes: usize,
+    waiting: Mutex<HashMap<Uuid, Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    mud: String,
+    task: Task,
+    bytes: usize,
+    since: Instant,
+    /// None once the other mud has left. It counts until its time is over all the same, or a mud could fill the clients'
+    /// queues by coming and going.
+    answer: Option<oneshot::Sender<Answer>>,
 }
 
 impl Desk {
-    /// A place for one more request; none when too many wait.
-    pub fn open(&self, task: Task) -> Option<Ticket<'_>> {
+    /// A desk for requests of so many bytes in all; one mud may have half of it.
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes, waiting: Mutex::default() }
+    }
+
+    /// A place for one more request of a mud, of a size; none when too much waits.
+    pub fn open(&self, mud: &str, task: Task, id: Uuid, bytes: usize) -> Option<Ticket<'_>> {
         let mut waiting = lock(&self.waiting);
-        if waiting.len() >= WAITING {
+        waiting.retain(|_, one| one.answer.is_some() || one.since.elapsed() < ANSWER_TIMEOUT);
+        let (mut all, mut here, mut count) = (bytes, bytes, 0);
+        for one in waiting.values() {
+            all += one.bytes;
+            if one.mud == mud {
+                here += one.bytes;
+                count += 1;
+            }
+        }
+        if waiting.len() >= WAITING || count >= WAITING_PER_MUD || all > self.bytes || here > self.bytes / 2 {
             return None;
         }
-        let (id, (sender, answered)) = (Uuid::new_v4(), oneshot::channel());
-        waiting.insert(id, (task, sender));
+        let (sender, answered) = oneshot::channel();
+        let (mud, since) = (mud.to_owned(), Instant::now());
+        waiting.insert(id, Waiting { mud, task, bytes, since, answer: Some(sender) });
         Some(Ticket { desk: self, id, answered })
     }
 
@@ -145,9 +176,9 @@ impl Desk {
     /// [`NotTaken`] when nobody waits for it, or not for this.
     pub fn answer(&self, id: Uuid, answer: Answer) -> Result<(), NotTaken> {
         let mut waiting = lock(&self.waiting);
-        let (task, _) = waiting.get(&id).ok_or(NotTaken::NotWaiting)?;
-        answer.fits(*task)?;
-        let (_, sender) = waiting.remove(&id).ok_or(NotTaken::NotWaiting)?;
+        let one = waiting.get(&id).filter(|one| one.answer.is_some()).ok_or(NotTaken::NotWaiting)?;
+        answer.fits(one.task)?;
+        let sender = waiting.remove(&id).and_then(|one| one.answer).ok_or(NotTaken::NotWaiting)?;
         sender.send(answer).map_err(|_| NotTaken::NotWaiting)
     }
 }
@@ -156,12 +187,16 @@ impl Desk {
 #[derive(Debug)]
 pub struct Ticket<'a> {
     desk: &'a Desk,
-    /// Its name to the clients.
-    pub id: Uuid,
+    id: Uuid,
     answered: oneshot::Receiver<Answer>,
 }
 
 impl Ticket<'_> {
+    /// No client was asked, so nothing waits anywhere.
+    pub fn withdraw(self) {
+        lock(&self.desk.waiting).remove(&self.id);
+    }
+
     /// The answer; none when it does not come within a time, such as [`ANSWER_TIMEOUT`].
     pub async fn answer(mut self, within: Duration) -> Option<Answer> {
         tokio::time::timeout(within, &mut self.answered).await.ok()?.ok()
@@ -170,7 +205,9 @@ impl Ticket<'_> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        lock(&self.desk.waiting).remove(&self.id);
+        if let Some(one) = lock(&self.desk.waiting).get_mut(&self.id) {
+            one.answer = None;
+        }
     }
 }
 
@@ -182,35 +219,65 @@ mod tests {
         Answer::File(outcome, Vec::new(), contents.map(str::to_owned))
     }
 
+    const BYTES: usize = 1000;
+
+    fn open<'d>(desk: &'d Desk, mud: &str, bytes: usize) -> Option<(Uuid, Ticket<'d>)> {
+        let id = Uuid::new_v4();
+        Some((id, desk.open(mud, Task::Mail, id, bytes)?))
+    }
+
     #[tokio::test]
     async fn the_first_answer_counts() {
-        let desk = Desk::default();
-        let ticket = desk.open(Task::Mail).unwrap();
-        let id = ticket.id;
+        let desk = Desk::new(BYTES);
+        let (id, ticket) = open(&desk, "Dusk", 1).unwrap();
         assert_eq!(desk.answer(Uuid::new_v4(), Answer::Mail(vec![])), Err(NotTaken::NotWaiting));
         assert_eq!(desk.answer(id, Answer::Mail(vec!["ann".into()])), Ok(()));
         assert_eq!(desk.answer(id, Answer::Mail(vec![])), Err(NotTaken::NotWaiting));
         assert_eq!(ticket.answer(ANSWER_TIMEOUT).await, Some(Answer::Mail(vec!["ann".into()])));
+        assert!(lock(&desk.waiting).is_empty());
     }
 
     #[tokio::test]
     async fn what_nobody_answers_waits_no_more() {
-        let desk = Desk::default();
-        let ticket = desk.open(Task::Mail).unwrap();
-        let id = ticket.id;
+        let desk = Desk::new(BYTES);
+        let (id, ticket) = open(&desk, "Dusk", 1).unwrap();
         assert_eq!(ticket.answer(Duration::ZERO).await, None);
         assert_eq!(desk.answer(id, Answer::Mail(vec![])), Err(NotTaken::NotWaiting));
-        let id = desk.open(Task::Mail).unwrap().id;
-        assert_eq!(desk.answer(id, Answer::Mail(vec![])), Err(NotTaken::NotWaiting), "dropped");
+        let (id, ticket) = open(&desk, "Dusk", 1).unwrap();
+        drop(ticket);
+        assert_eq!(desk.answer(id, Answer::Mail(vec![])), Err(NotTaken::NotWaiting));
+        let waiting = lock(&desk.waiting).len();
+        open(&desk, "Dusk", 1).unwrap().1.withdraw();
+        assert_eq!(lock(&desk.waiting).len(), waiting, "withdrawn, it leaves nothing behind");
     }
 
     #[test]
-    fn only_so_many_wait() {
-        let desk = Desk::default();
-        let mut tickets: Vec<_> = (0..WAITING).map(|_| desk.open(Task::FilePut).unwrap()).collect();
-        assert!(desk.open(Task::Mail).is_none());
-        tickets.pop();
-        assert!(desk.open(Task::Mail).is_some());
+    fn only_so_many_wait_in_all_and_of_one_mud() {
+        let desk = Desk::new(BYTES);
+        let mut tickets = Vec::new();
+        for index in 0..WAITING {
+            let mud = (index / WAITING_PER_MUD).to_string();
+            tickets.push(open(&desk, &mud, 1).unwrap());
+            let full = (index + 1) % WAITING_PER_MUD == 0;
+            assert_eq!(open(&desk, &mud, 1).is_none(), full, "{index}");
+            lock(&desk.waiting).retain(|_, one| one.answer.is_some());
+        }
+        assert!(open(&desk, "new", 1).is_none());
+        let (id, _) = tickets[0];
+        desk.answer(id, Answer::Mail(vec![])).unwrap();
+        assert!(open(&desk, "new", 1).is_some());
+    }
+
+    #[test]
+    fn the_bytes_are_bounded_and_who_leaves_still_counts() {
+        let desk = Desk::new(BYTES);
+        assert!(open(&desk, "Dusk", BYTES / 2 + 1).is_none(), "more than one mud may have");
+        drop(open(&desk, "Dusk", BYTES / 2).unwrap());
+        assert!(open(&desk, "Dusk", 1).is_none(), "it has come and gone");
+        let (id, _ticket) = open(&desk, "Noon", BYTES / 2).unwrap();
+        assert!(open(&desk, "Dawn", 1).is_none());
+        desk.answer(id, Answer::Mail(vec![])).unwrap();
+        assert!(open(&desk, "Dawn", BYTES / 2).is_some());
     }
 
     #[test]

@@ -161,7 +161,7 @@ impl Driver {
                 ("read", OobPacket::NewsReadReq(Box::new(NewsReadReq { header, group, id })))
             }
             NewsErrand::Post { group, thread, subject, poster, contents } => {
-                let player_port = i64::from(self.services.player_port());
+                let player_port = i64::from(self.oob().rules.player_port);
                 let (subject, contents) = (clean(&subject).into_owned(), clean(&contents).into_owned());
                 let post = NewsPostReq { mud: ours, player_port, group, thread, subject, poster, contents };
                 ("post", OobPacket::NewsPostReq(Box::new(post)))

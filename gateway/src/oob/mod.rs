@@ -113,6 +113,19 @@ pub struct Settings {
     pub allow_private: bool,
 }
 
+/// What conversations are had by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// What we offer.
+    pub offer: Offer,
+    /// Whether muds at private addresses are called.
+    pub allow_private: bool,
+    /// The port players connect to, for the articles they publish.
+    pub player_port: u16,
+    /// How many bytes may wait for a client, of which others' requests have half.
+    pub queue_bytes: usize,
+}
+
 /// How many conversations we begin at a time.
 const CALLS: usize = 32;
 
@@ -125,8 +138,7 @@ pub struct Oob {
     pub tasks: TaskTracker,
     /// Fires when the gateway ends.
     pub stop: CancellationToken,
-    offer: Offer,
-    allow_private: bool,
+    rules: Rules,
     keys: Mutex<AuthKeys>,
     /// Who waits for a key of which mud. A new key makes the one before useless, so one a mud.
     awaited: Mutex<HashMap<String, oneshot::Sender<i64>>>,
@@ -138,13 +150,12 @@ pub struct Oob {
 
 impl Oob {
     /// No conversations yet.
-    pub fn new(offer: Offer, allow_private: bool) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
-            desk: Desk::default(),
+            desk: Desk::new(rules.queue_bytes / 2),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            offer,
-            allow_private,
+            rules,
             keys: Mutex::default(),
             awaited: Mutex::default(),
             turns: Mutex::default(),
@@ -155,7 +166,7 @@ impl Oob {
 
     /// What we offer.
     pub fn offer(&self) -> &Offer {
-        &self.offer
+        &self.rules.offer
     }
 
     /// The answer to an `auth-mud-req`: a key, also where nothing is offered, since the service `auth` is announced.
@@ -175,7 +186,7 @@ impl Oob {
 
     /// Whether other muds may call us.
     pub fn is_open(&self) -> bool {
-        self.offer.port > 0
+        self.rules.offer.port > 0
     }
 
     /// A mud said by `oob-req` that it will come without a key.
@@ -231,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_asked_for_is_sent_and_opens_the_door() {
-        let oob = Oob::new(Offer::default(), false);
+        let oob = Oob::new(Rules::default());
         let request = Packet::decode(br#"({"auth-mud-req",5,"Dusk",0,"Dawn",0,})"#).unwrap();
         let reply = oob.key("Dawn", &request);
         assert_eq!(reply.header, Header::to_mud("Dawn", "Dusk"));
@@ -242,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_key_reaches_who_waits_for_it() {
-        let oob = Oob::new(Offer::default(), false);
+        let oob = Oob::new(Rules::default());
         let mut waiting = oob.await_key("Dusk");
         oob.on_key("Other", 41);
         assert!(waiting.try_recv().is_err());
@@ -266,7 +277,7 @@ mod tests {
 
     #[test]
     fn numbers_fit_32_bits() {
-        let oob = Oob::new(Offer::default(), false);
+        let oob = Oob::new(Rules::default());
         assert_eq!((oob.next_number(), oob.next_number()), (1, 2));
         oob.last_number.store(i64::from(i32::MAX) - 1, Ordering::Relaxed);
         assert_eq!((oob.next_number(), oob.next_number()), (i64::from(i32::MAX), 1));

@@ -156,7 +156,7 @@ impl Driver {
         if !offers(&entry, service.as_str()) {
             return Err(Unavailable::NotOffered { mud: named(), service: service.as_str() });
         }
-        let address = address::of(&entry, self.oob().allow_private)
+        let address = address::of(&entry, self.oob().rules.allow_private)
             .map_err(|source| Unavailable::NoAddress { mud: named(), source })?;
         if !self.services.router_status().is_connected() {
             return Err(Unavailable::NoRouter);

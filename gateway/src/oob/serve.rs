@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use intermud3::oob::{FileGetReply, FileListReply, FilePutAck, Mail, MailAck, OobBegin, Outcome};
 use intermud3::packet::ErrorPacket;
 use intermud3::{OobPacket, Value};
+use uuid::Uuid;
 
 use super::conversation::{End, Step};
 use super::desk::{ANSWER_TIMEOUT, Answer, Article, Group, Task};
@@ -72,7 +73,7 @@ async fn answer(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
         OobPacket::FileListReq(_) | OobPacket::FileGetReq(_) | OobPacket::FilePut(_) => Service::File,
         _ => Service::News,
     };
-    if !driver.oob().offer.has(service) {
+    if !driver.oob().offer().has(service) {
         return Err((ErrorPacket::NOT_IMP, format!("{} is not offered here", service.as_str())));
     }
     if driver.services.policy().ignores_user(user(request), from) {
@@ -100,10 +101,13 @@ fn user(request: &OobPacket) -> &str {
     }
 }
 
-/// Puts a request before the clients; none when nobody may answer it, or nobody does.
-async fn ask(driver: &Driver, task: Task, event: impl FnOnce(String) -> Event) -> Option<Answer> {
-    let ticket = driver.oob().desk.open(task)?;
-    if !driver.services.hub.publish(event(ticket.id.to_string())) {
+/// Puts a mud's request before the clients; none when nobody may answer it, nobody does, or too much waits.
+async fn ask(driver: &Driver, from: &str, task: Task, event: impl FnOnce(String) -> Event) -> Option<Answer> {
+    let id = Uuid::new_v4();
+    let event = event(id.to_string());
+    let ticket = driver.oob().desk.open(from, task, id, event.bulk())?;
+    if !driver.services.hub.publish(event) {
+        ticket.withdraw();
         return None;
     }
     ticket.answer(ANSWER_TIMEOUT).await
@@ -129,7 +133,7 @@ async fn mail(driver: &Driver, from: &str, letter: &Mail) -> Reply {
             send_time: letter.send_time,
         })
     };
-    match ask(driver, Task::Mail, received).await {
+    match ask(driver, from, Task::Mail, received).await {
         Some(Answer::Mail(failed)) => {
             let named = |user: &String| failed.iter().any(|name| name.eq_ignore_ascii_case(user));
             ack(to_users.iter().filter(|user| named(user)).cloned().collect())
@@ -171,7 +175,7 @@ async fn file(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
             let event = |request_id| {
                 Event::FileListRequested(FileListRequested { request_id, from_mud, from_user, directory })
             };
-            match ask(driver, Task::FileList, event).await {
+            match ask(driver, from, Task::FileList, event).await {
                 Some(Answer::File(Outcome::OK, files, _)) => {
                     Ok(OobPacket::FileListReply(FileListReply { user: request.user.clone(), files }))
                 }
@@ -184,7 +188,7 @@ async fn file(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
             let event = |request_id, path| {
                 Event::FileGetRequested(FileGetRequested { request_id, from_mud, from_user, path })
             };
-            let (outcome, contents) = of_file(driver, Task::FileGet, &request.name, event).await;
+            let (outcome, contents) = of_file(driver, from, Task::FileGet, &request.name, event).await;
             Ok(OobPacket::FileGetReply(FileGetReply { id: request.id, outcome, contents }))
         }
         OobPacket::FilePut(request) => {
@@ -193,7 +197,7 @@ async fn file(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
             let event = |request_id, path| {
                 Event::FilePutRequested(FilePutRequested { request_id, from_mud, from_user, path, contents })
             };
-            let (outcome, _) = of_file(driver, Task::FilePut, &request.name, event).await;
+            let (outcome, _) = of_file(driver, from, Task::FilePut, &request.name, event).await;
             Ok(OobPacket::FilePutAck(FilePutAck { id: request.id, outcome }))
         }
         _ => Err((ErrorPacket::NOT_IMP, "this is not served here".to_owned())),
@@ -203,6 +207,7 @@ async fn file(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
 /// What becomes of a file, and what is in it. A path that is none, or the folder itself, is not asked about.
 async fn of_file(
     driver: &Driver,
+    from: &str,
     task: Task,
     name: &str,
     event: impl FnOnce(String, String) -> Event,
@@ -210,7 +215,7 @@ async fn of_file(
     let Some(path) = path::normalise(name).filter(|path| !path.is_empty()) else {
         return (Outcome::BAD_PATH, String::new());
     };
-    match ask(driver, task, |request_id| event(request_id, path)).await {
+    match ask(driver, from, task, |request_id| event(request_id, path)).await {
         Some(Answer::File(Outcome::OK, _, contents)) => (Outcome::OK, contents.unwrap_or_default()),
         Some(Answer::File(outcome, ..)) => (outcome, String::new()),
         _ => (Outcome::UNKNOWN, String::new()),
@@ -231,7 +236,7 @@ async fn news(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
             let event = |request_id| {
                 Event::NewsReadRequested(NewsReadRequested { request_id, from_mud, from_user, group, id })
             };
-            ask(driver, Task::NewsRead, event).await
+            ask(driver, from, Task::NewsRead, event).await
         }
         OobPacket::NewsPostReq(post) => {
             let post = (**post).clone();
@@ -246,11 +251,11 @@ async fn news(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
                     contents: post.contents,
                 })
             };
-            ask(driver, Task::NewsPost, event).await
+            ask(driver, from, Task::NewsPost, event).await
         }
         _ => {
             let event = |request_id| Event::NewsGroupsRequested(NewsGroupsRequested { request_id, from_mud });
-            ask(driver, Task::NewsGroups, event).await
+            ask(driver, from, Task::NewsGroups, event).await
         }
     };
     match answer {

@@ -39,7 +39,7 @@ use ucache::{Announced, UserCache};
 
 use crate::bus::{EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
-use crate::oob::{Offer, Oob};
+use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
@@ -58,7 +58,6 @@ pub struct Services {
     /// Mail, files and news.
     pub oob: Oob,
     mud: String,
-    player_port: u16,
     configured: HashSet<String>,
     policy: Policy,
     router: RouterHandle,
@@ -99,12 +98,8 @@ const LISTS_SETTLE: Duration = Duration::from_secs(15);
 pub struct Setup {
     /// Our mud's name.
     pub mud: String,
-    /// The port players connect to.
-    pub player_port: u16,
-    /// What we offer out of band.
-    pub offer: Offer,
-    /// Whether muds at private addresses are called out of band.
-    pub allow_private: bool,
+    /// How mail, files and news are carried.
+    pub oob: Rules,
     /// The epoch of the events' positions.
     pub epoch: u64,
     /// Channels that are always on.
@@ -124,9 +119,8 @@ impl Services {
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
             hub: Hub::new(&setup.mud, setup.epoch),
-            oob: Oob::new(setup.offer, setup.allow_private),
+            oob: Oob::new(setup.oob),
             mud: setup.mud,
-            player_port: setup.player_port,
             configured: setup.channels.into_iter().collect(),
             policy: setup.policy,
             router,
@@ -153,11 +147,6 @@ impl Services {
     /// Our mud's name.
     pub fn mud(&self) -> &str {
         &self.mud
-    }
-
-    /// The port players connect to.
-    pub fn player_port(&self) -> u16 {
-        self.player_port
     }
 
     /// The way to the router.

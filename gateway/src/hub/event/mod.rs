@@ -98,6 +98,20 @@ macro_rules! events {
                 }
             }
 
+            /// Whether it is of no use later, so that a client that comes back need not get it.
+            pub fn is_passing(&self) -> bool {
+                match self {
+                    $(Self::$variant(params) => params.is_passing(),)*
+                }
+            }
+
+            /// How many bytes it has, about, where that can be many.
+            pub fn bulk(&self) -> usize {
+                match self {
+                    $(Self::$variant(params) => params.bulk(),)*
+                }
+            }
+
             /// Encodes it for the wire: a JSON-RPC notification, which never has an `id`.
             pub fn encode(&self, position: Position, timestamp: &str, colour: Colour) -> Line {
                 match self {

@@ -9,22 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::Params;
 use crate::oob::desk::{Article, Group};
 
-/// Makes an event's origin of its fields `from_mud` and, if there is one, `from_user`.
+/// The parameters of another mud's request: from its field `from_mud` and, if there is one, the field for the user. It
+/// waits for half a minute only.
 macro_rules! from {
-    ($params:ty) => {
+    ($params:ty $(, $user:ident)?) => {
         impl Params for $params {
             fn origin(&self) -> (Option<&str>, Option<&str>) {
-                (Some(&self.from_mud), None)
+                (Some(&self.from_mud), from!(@user self $($user)?))
+            }
+
+            fn is_passing(&self) -> bool {
+                true
+            }
+
+            fn bulk(&self) -> usize {
+                // As a client gets it, in which some characters take six bytes.
+                serde_json::to_string(self).map_or(0, |json| json.len())
             }
         }
     };
-    ($params:ty, $user:ident) => {
-        impl Params for $params {
-            fn origin(&self) -> (Option<&str>, Option<&str>) {
-                (Some(&self.from_mud), Some(&self.$user))
-            }
-        }
-    };
+    (@user $self:ident) => { None };
+    (@user $self:ident $user:ident) => { Some(&$self.$user) };
 }
 
 /// A letter for users of our mud.
@@ -270,6 +275,11 @@ impl Params for FileResult {
     fn origin(&self) -> (Option<&str>, Option<&str>) {
         (Some(&self.mud), None)
     }
+
+    fn bulk(&self) -> usize {
+        let files = self.files.iter().flatten().map(|file| file.name.len());
+        self.contents.as_ref().map_or(0, String::len) + files.sum::<usize>()
+    }
 }
 
 /// What became of `news_groups`, `news_read` or `news_post`.
@@ -305,5 +315,10 @@ impl NewsResult {
 impl Params for NewsResult {
     fn origin(&self) -> (Option<&str>, Option<&str>) {
         (Some(&self.mud), None)
+    }
+
+    fn bulk(&self) -> usize {
+        let groups = self.groups.iter().flatten().map(|group| group.group.len());
+        self.article.as_ref().map_or(0, |article| article.contents.len()) + groups.sum::<usize>()
     }
 }
