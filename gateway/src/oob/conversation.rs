@@ -19,7 +19,8 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long nothing may happen while it is the other mud's turn (OOB specification: ten minutes).
 pub const IDLE_LIMIT: Duration = Duration::from_secs(600);
 
-/// How long the other mud may take to close, or to ask after all, once both had their turn.
+/// How long the other mud may take to close, or to ask after all, once both had their turn; and to end or to ask once
+/// we have what we called for.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many packets may come at a wrong time or be of no use before the conversation ends.
@@ -283,19 +284,28 @@ impl Conversation {
 
     /// When [`Conversation::due`] should be asked.
     pub fn deadline(&self) -> Instant {
-        self.last
-            + match self.state {
-                State::AwaitBegin | State::AwaitWelcome => BEGIN_TIMEOUT,
-                State::AwaitReply(_) => REPLY_TIMEOUT,
-                State::AwaitClose => CLOSE_TIMEOUT,
-                State::OurTurn | State::TheirTurn | State::Answering => IDLE_LIMIT,
-            }
+        let limit = match self.state {
+            State::AwaitBegin | State::AwaitWelcome => BEGIN_TIMEOUT,
+            State::AwaitReply(_) => REPLY_TIMEOUT,
+            _ if self.is_over() => CLOSE_TIMEOUT,
+            _ => IDLE_LIMIT,
+        };
+        self.last + limit
     }
 
     /// How the conversation ends now because nothing happened; none if it goes on.
     pub fn due(&self, now: Instant) -> Option<End> {
-        let end = if self.state == State::AwaitClose { End::Done } else { End::TimedOut };
+        let end = if self.is_over() { End::Done } else { End::TimedOut };
         (now >= self.deadline()).then_some(end)
+    }
+
+    /// Whether the one who called has all it called for.
+    fn is_over(&self) -> bool {
+        match self.state {
+            State::AwaitClose => true,
+            State::TheirTurn => self.role == Role::Originator,
+            _ => false,
+        }
     }
 
     fn begin(&self, auth_type: i64, auth_token: i64) -> OobPacket {

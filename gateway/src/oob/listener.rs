@@ -53,8 +53,11 @@ async fn converse(driver: &Driver, stream: Stream, peer: SocketAddr) {
     };
     let end = serve::their_turn(driver, &mut line, &mut admits).await;
     driver.metrics.oob_conversation(Called::Us, end);
-    let mud = line.conversation.peer().unwrap_or("unknown");
-    tracing::info!(%peer, mud, end = end.as_str(), "an out-of-band conversation ended");
+    match line.conversation.peer() {
+        Some(mud) => tracing::info!(%peer, mud, end = end.as_str(), "an out-of-band conversation ended"),
+        // Anybody can connect, as often as they like.
+        None => tracing::debug!(%peer, end = end.as_str(), "a caller was not let in"),
+    }
 }
 
 /// How many muds are connected, by address.

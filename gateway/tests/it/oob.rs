@@ -305,6 +305,31 @@ async fn a_hostile_mud_harms_only_itself() {
 }
 
 #[tokio::test]
+async fn a_mud_that_comes_and_goes_with_large_files_costs_no_client_its_connection() {
+    let router = router().await;
+    let dawn = offering("Dawn", &router).await;
+    let (ann, address) = (dawn.client().await, oob_address(&dawn).await);
+    let (mut evil, mut good) =
+        (RawMud::start(&router, "Evil", 0, "").await, RawMud::start(&router, "Good", 0, "").await);
+    let large = "x".repeat(200 * 1024);
+    let put = format!(r#"({{"file-put",1,"Evil","x","a","{large}",}})"#);
+    let mut raw = evil.begin("Dawn", address).await;
+    raw.send(&put).await;
+    let event = ann.wait_event(is("file_put_requested"), WITHIN).await.unwrap();
+    assert!(event["params"]["contents"] == large, "it comes whole");
+    drop(raw);
+    for _ in 0..3 {
+        let mut raw = evil.begin("Dawn", address).await;
+        assert_eq!(raw.ask(&put).await, r#"({"file-put-ack",1,0,})"#, "its share waits already");
+    }
+    let mut raw = good.begin("Dawn", address).await;
+    let (ack, _) = tokio::join!(raw.ask(MAIL), serve(&ann, "mail_received", "mail_ack", json!({})));
+    assert_eq!(ack, r#"({"mail-ack",([7:({}),]),})"#, "others have their share");
+    let late = json!({"request_id": event["params"]["request_id"], "outcome": "ok"});
+    assert!(ann.call("file_reply", late).await.unwrap_err().to_string().contains("the other mud left"));
+}
+
+#[tokio::test]
 async fn a_mud_without_keys_is_announced_to_and_has_its_turn() {
     let router = router().await;
     let dawn = offering("Dawn", &router).await;

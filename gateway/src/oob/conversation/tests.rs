@@ -198,6 +198,9 @@ fn every_state_has_its_time() {
     let mut conversation = calling(start);
     conversation.request(start, packet(MAIL)).unwrap();
     waits(&conversation, REPLY_TIMEOUT);
+    receive(&mut conversation, start, ACK);
+    conversation.end_turn(start).unwrap();
+    assert_eq!(conversation.due(start + CLOSE_TIMEOUT), Some(End::Done), "we have what we called for");
     // A request keeps the conversation alive, and errors do not.
     let later = start + IDLE_LIMIT / 2;
     let mut conversation = called(start);
