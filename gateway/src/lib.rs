@@ -1,7 +1,8 @@
 //! The mudgateway gateway: one MUD's link to an Intermud-3 router, served as JSON-RPC.
 //!
 //! From the rim inwards: [`api`] speaks with clients and [`router`] with the router; [`services`] decide what
-//! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider.
+//! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider;
+//! [`oob`] carries mail, files and news from mud to mud.
 
 pub mod api;
 pub mod bus;
@@ -10,6 +11,7 @@ pub mod hub;
 pub mod keys;
 pub mod metrics;
 pub mod net;
+pub mod oob;
 pub mod router;
 pub mod run;
 pub mod services;

@@ -15,6 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::hub::{CloseReason, Transport};
+use crate::oob::conversation::End;
 use crate::services::Services;
 
 /// Which way a packet goes.
@@ -63,6 +64,21 @@ impl Outcome {
     }
 }
 
+/// Who was called in an out-of-band conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// Another mud called us.
+    Us,
+    /// We called another mud.
+    Them,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConversationLabels {
+    direction: &'static str,
+    outcome: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PacketLabels {
     direction: &'static str,
@@ -107,6 +123,7 @@ pub struct Metrics {
     sessions_ended: Family<ReasonLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     closed: Family<CloseLabels, Counter>,
+    conversations: Family<ConversationLabels, Counter>,
     router_connected: Gauge,
     bus_connected: Gauge,
     waiting: Gauge,
@@ -127,6 +144,7 @@ impl Default for Metrics {
             sessions_ended: Family::default(),
             requests: Family::default(),
             closed: Family::default(),
+            conversations: Family::default(),
             router_connected: Gauge::default(),
             bus_connected: Gauge::default(),
             waiting: Gauge::default(),
@@ -167,6 +185,11 @@ impl Metrics {
             self.requests.clone(),
         );
         registry.register("api_connections_closed", "Client connections that we closed", self.closed.clone());
+        registry.register(
+            "i3_oob_conversations",
+            "Out-of-band conversations with other muds, by direction and outcome",
+            self.conversations.clone(),
+        );
         registry.register(
             "i3_router_connected",
             "1 while the router session is established",
@@ -234,6 +257,15 @@ impl Metrics {
     pub fn closed(&self, transport: Transport, reason: CloseReason) {
         let labels = CloseLabels { transport: transport.as_str(), reason: reason.as_str() };
         self.closed.get_or_create(&labels).inc();
+    }
+
+    /// Counts an out-of-band conversation that has ended.
+    pub fn oob_conversation(&self, called: Called, end: End) {
+        let direction = match called {
+            Called::Us => "in",
+            Called::Them => "out",
+        };
+        self.conversations.get_or_create(&ConversationLabels { direction, outcome: end.as_str() }).inc();
     }
 
     /// The text form, with the gauges as they are now.

@@ -17,11 +17,15 @@ use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
+use crate::oob::{self, Driver};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle};
 use crate::services::{BusLink, Services, Setup, lists};
 
 /// How long clients may take to go when the gateway ends.
 const CLIENTS_GO: Duration = Duration::from_secs(3);
+
+/// How long conversations with other muds may take to end.
+const MUDS_GO: Duration = Duration::from_secs(1);
 
 /// How long the start waits to learn whether the mud was on the network before.
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -60,7 +64,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`] when it cannot start. Once it runs, only `stop` ends it.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
@@ -70,6 +74,15 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         Some(address) => Some(listen(address, "metrics", None).await?),
         None => None,
     };
+    let muds = match config.oob.listen {
+        Some(address) => Some(listen(address, "other muds", None).await?),
+        None => None,
+    };
+    if let Some(muds) = &muds
+        && config.mud.oob.port == 0
+    {
+        config.mud.oob.port = muds.address().port();
+    }
     let metrics = Arc::new(Metrics::default());
     let router = RouterHandle::default();
     let bus = match &config.nats_url {
@@ -84,6 +97,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let services = Arc::new(Services::new(
         Setup {
             mud: config.mud.name.clone(),
+            oob: oob::Rules {
+                offer: config.mud.oob.clone(),
+                allow_private: config.oob.allow_private,
+                player_port: config.mud.port,
+                queue_bytes: config.api.limits.queue_bytes,
+            },
             epoch: epoch(now),
             channels: config.channels.clone(),
             policy: config.policy.clone(),
@@ -116,6 +135,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     if let Some(listener) = observers {
         tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
     }
+    if let Some(muds) = muds {
+        let driver = Driver { services: Arc::clone(&services), metrics: Arc::clone(&metrics) };
+        tokio::spawn(oob::listener::run(driver, muds));
+    }
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
@@ -124,6 +147,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
 
     stop.await;
     tracing::info!("shutting down");
+    end_conversations(&api.services).await;
     clients_stop.cancel();
     api.connections.close();
     if timeout(CLIENTS_GO, api.connections.wait()).await.is_err() {
@@ -146,6 +170,15 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Conversations with other muds end first, so that clients are still told what became of what they asked for.
+async fn end_conversations(services: &Services) {
+    services.oob.stop.cancel();
+    services.oob.tasks.close();
+    if timeout(MUDS_GO, services.oob.tasks.wait()).await.is_err() {
+        tracing::warn!("some conversations with other muds did not end in time");
+    }
 }
 
 async fn listen(

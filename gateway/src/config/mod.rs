@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
+use crate::oob::{Offer, Settings};
 use crate::services::{FilterDefault, Pattern, Policy};
 
 pub use layers::{Layers, Problem};
@@ -38,6 +39,8 @@ pub struct Config {
     pub filter_default: FilterDefault,
     /// Whether all muds are told what our users are called.
     pub announce_users: bool,
+    /// How conversations with other muds are had.
+    pub oob: Settings,
     /// The client API.
     pub api: Api,
     /// Where `/metrics` and health are served, if at all.
@@ -75,6 +78,8 @@ pub struct Mud {
     pub mud_type: String,
     /// Who may play, in words.
     pub open_status: String,
+    /// What is offered out of band. A port of 0 is the one that is listened at.
+    pub oob: Offer,
 }
 
 /// One router.
@@ -158,8 +163,10 @@ impl Config {
         let metrics_host = layers.parsed("metrics.host", "an IP address").unwrap_or(host);
         let metrics_port = layers.port("metrics.port").unwrap_or(9090);
         let metrics_on = layers.boolean("metrics.enabled").unwrap_or(true);
-        let config = Self {
-            mud: mud(&mut layers),
+        let (oob, offer, unserved) = oob(&mut layers, host);
+        let mut config = Self {
+            mud: Mud { oob: offer, ..mud(&mut layers) },
+            oob,
             network: layers.text("network").unwrap_or_else(|| first_name(&routers)),
             router_password: layers.parsed("router.primary.password", "a whole number"),
             channels: layers.list("channels.default_channels", "name"),
@@ -184,6 +191,7 @@ impl Config {
             ignored: layers.unknown_entries(),
             routers,
         };
+        config.ignored.extend(unserved);
         if config.api.keys.is_empty() {
             layers.problem(
                 "gateway.auth.secret",
@@ -205,6 +213,7 @@ fn mud(layers: &mut Layers<'_>) -> Mud {
         driver: text("mud.driver", "Custom"),
         mud_type: text("mud.mud_type", "LP"),
         open_status: text("mud.open_status", "open"),
+        oob: Offer::default(),
     };
     if let Some(port) = layers.port("mud.port") {
         mud.port = port;
@@ -215,6 +224,29 @@ fn mud(layers: &mut Layers<'_>) -> Mud {
         layers.problem("mud.name", "must be 1 to 64 printable characters");
     }
     mud
+}
+
+/// How conversations are had, and what is offered in them: nothing unless they are switched on. A file of the Python
+/// gateway, which served none of it, may want something offered all the same: the third are such settings.
+fn oob(layers: &mut Layers<'_>, host: IpAddr) -> (Settings, Offer, Vec<String>) {
+    let host = layers.parsed("oob.host", "an IP address").unwrap_or(host);
+    let port = layers.port("oob.port").unwrap_or(4003);
+    let advertised_port = layers.port("oob.advertised_port").unwrap_or(port);
+    let address = layers.parsed("oob.advertised_address", "an IP address");
+    let allow_private = layers.boolean("oob.allow_private").unwrap_or(false);
+    let paths = ["mud.oob_services.mail", "mud.oob_services.news", "mud.oob_services.file"];
+    let [mail, news, file] = paths.map(|path| layers.boolean(path).unwrap_or(false));
+    if !layers.boolean("oob.enabled").unwrap_or(false) {
+        let wanted = paths.into_iter().zip([mail, news, file]).filter(|(_, wanted)| *wanted);
+        let unserved = wanted.map(|(path, _)| format!("{path} (oob.enabled is off)")).collect();
+        return (Settings { listen: None, allow_private }, Offer::default(), unserved);
+    }
+    if !(mail || news || file) {
+        let message = "offers nothing: switch ENABLE_OOB_MAIL, ENABLE_OOB_NEWS or ENABLE_OOB_FILE on, too";
+        layers.problem("oob.enabled", message);
+    }
+    let offer = Offer { port: advertised_port, address, mail, news, file };
+    (Settings { listen: Some((host, port).into()), allow_private }, offer, Vec::new())
 }
 
 fn routers(layers: &mut Layers<'_>) -> Vec<RouterAddress> {

@@ -210,3 +210,37 @@ fn what_is_told_and_let_through_is_careful_unless_said_otherwise() {
     let problems = resolve(&[], &env, "").err().unwrap().to_string();
     assert!(problems.contains("\"maybe\" is not pass or drop"), "{problems}");
 }
+
+#[test]
+fn what_is_offered_out_of_band_is_chosen_and_off_by_default() {
+    let config = resolve(&[], MINIMAL, "").unwrap();
+    assert_eq!((config.oob, config.mud.oob), (Settings::default(), Offer::default()));
+    let file = "
+mud: {oob_services: {mail: 1, news: 0, file: 1, http: 1}}
+oob: {enabled: true, host: 127.0.0.1, port: 5000, advertised_port: 6000, advertised_address: 203.0.114.9}
+";
+    let config = resolve(&[], MINIMAL, file).unwrap();
+    assert_eq!(config.oob, Settings { listen: Some(([127, 0, 0, 1], 5000).into()), allow_private: false });
+    let address = Some([203, 0, 114, 9].into());
+    assert_eq!(config.mud.oob, Offer { port: 6000, address, mail: true, file: true, news: false });
+    assert_eq!(config.ignored, ["mud.oob_services.http"]);
+    let env =
+        [MINIMAL, &[("OOB_ENABLED", "true"), ("ENABLE_OOB_NEWS", "1"), ("OOB_ALLOW_PRIVATE", "1")]].concat();
+    let config = resolve(&[], &env, "").unwrap();
+    assert_eq!(
+        (config.oob.listen.unwrap().to_string().as_str(), config.oob.allow_private),
+        ("0.0.0.0:4003", true)
+    );
+    assert_eq!(config.mud.oob, Offer { port: 4003, news: true, ..Offer::default() });
+}
+
+#[test]
+fn what_would_be_offered_but_is_not_is_told() {
+    let config = resolve(&[], MINIMAL, "mud: {oob_services: {mail: 1, file: 0}}").unwrap();
+    assert_eq!(config.ignored, ["mud.oob_services.mail (oob.enabled is off)"]);
+    assert_eq!(config.mud.oob, Offer::default());
+    let env = [MINIMAL, &[("OOB_ENABLED", "1"), ("OOB_ADVERTISED_ADDRESS", "mud.example")]].concat();
+    let text = resolve(&[], &env, "").err().unwrap().to_string();
+    assert!(text.contains("oob.enabled: offers nothing: switch ENABLE_OOB_MAIL"), "{text}");
+    assert!(text.contains("oob.advertised_address: \"mud.example\""), "{text}");
+}

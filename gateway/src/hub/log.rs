@@ -12,6 +12,9 @@ use super::event::Event;
 /// The most events that can be had again.
 const CAPACITY: usize = 1000;
 
+/// The most bytes of large events, such as files, that can be had again: a client that comes back gets all at once.
+const BULK: usize = 512 * 1024;
+
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -39,12 +42,16 @@ pub struct Logged {
 pub struct EventLog {
     last: Position,
     recent: VecDeque<Logged>,
+    /// The number from which on nothing is missing but what is of no use later.
+    oldest: u64,
+    /// The bytes of the large ones among the recent.
+    bulk: usize,
 }
 
 impl EventLog {
     /// An empty log.
     pub fn new(epoch: u64) -> Self {
-        Self { last: Position { epoch, seq: 0 }, recent: VecDeque::new() }
+        Self { last: Position { epoch, seq: 0 }, recent: VecDeque::new(), oldest: 1, bulk: 0 }
     }
 
     /// The place of the last event.
@@ -57,28 +64,38 @@ impl EventLog {
         self.last.seq += 1;
         let logged = Logged { position: self.last, event: Arc::new(event), at: now };
         self.forget(now);
-        if self.recent.len() == CAPACITY {
-            self.recent.pop_front();
+        if !logged.event.is_passing() {
+            self.bulk += logged.event.bulk();
+            self.recent.push_back(logged.clone());
+            while self.recent.len() > CAPACITY || self.bulk > BULK {
+                self.forget_oldest();
+            }
         }
-        self.recent.push_back(logged.clone());
         logged
     }
 
     /// All that came after a position; none when the log does not reach back that far.
     pub fn since(&mut self, now: Instant, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
-        let oldest = self.recent.front().map_or(self.last.seq + 1, |logged| logged.position.seq);
-        let reaches =
-            position.epoch == self.last.epoch && position.seq <= self.last.seq && position.seq + 1 >= oldest;
+        let reaches = position.epoch == self.last.epoch
+            && position.seq <= self.last.seq
+            && position.seq + 1 >= self.oldest;
         reaches.then(|| {
-            let skip = usize::try_from(position.seq + 1 - oldest).unwrap_or(usize::MAX);
+            let skip = self.recent.partition_point(|logged| logged.position.seq <= position.seq);
             self.recent.iter().skip(skip)
         })
     }
 
     fn forget(&mut self, now: Instant) {
         while self.recent.front().is_some_and(|logged| now.duration_since(logged.at) >= RETENTION) {
-            self.recent.pop_front();
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(logged) = self.recent.pop_front() {
+            self.oldest = logged.position.seq + 1;
+            self.bulk -= logged.event.bulk();
         }
     }
 }
@@ -86,6 +103,7 @@ impl EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::{FileResult, NewsGroupsRequested};
 
     fn at(epoch: u64, seq: u64) -> Position {
         Position { epoch, seq }
@@ -129,5 +147,25 @@ mod tests {
         let later = start + RETENTION;
         assert_eq!(seqs(&mut log, later, at(7, 1000)), None);
         assert_eq!(seqs(&mut log, later, at(7, CAPACITY as u64 + 10)), Some(vec![]));
+    }
+
+    #[test]
+    fn large_events_are_bounded_in_bytes_and_requests_are_not_kept() {
+        let now = Instant::now();
+        let mut log = EventLog::new(7);
+        let file = |len: usize| {
+            let result = FileResult::new("r".into(), "Dusk".into(), "get", "a".into());
+            Event::FileResult(FileResult { contents: Some("x".repeat(len)), ..result })
+        };
+        let request = NewsGroupsRequested { request_id: "r".into(), from_mud: "Dusk".into() };
+        log.append(now, file(BULK / 2));
+        log.append(now, Event::NewsGroupsRequested(request));
+        log.append(now, file(BULK / 2));
+        assert_eq!(seqs(&mut log, now, at(7, 0)), Some(vec![1, 3]));
+        log.append(now, file(1));
+        assert_eq!((seqs(&mut log, now, at(7, 0)), seqs(&mut log, now, at(7, 1))), (None, Some(vec![3, 4])));
+        log.append(now, file(BULK + 1));
+        assert_eq!((seqs(&mut log, now, at(7, 4)), seqs(&mut log, now, at(7, 5))), (None, Some(vec![])));
+        assert_eq!((log.bulk, log.recent.len()), (0, 0));
     }
 }

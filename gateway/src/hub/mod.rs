@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use event::{
-    Addressed, Beeped, ChannelAdmins, ChannelWho, EVENTS, Event, EventKind, FilterRequested, Finger,
-    Identity, Located, Maintenance, Reply, Told, Trouble, UserInfo, Who, WhoUser, timestamp,
+    Addressed, Beeped, ChannelAdmins, ChannelWho, EVENTS, Event, EventKind, FileGetRequested,
+    FileListRequested, FileOutcome, FilePutRequested, FileResult, FilterRequested, Finger, Identity,
+    ListedFile, Located, MailReceived, MailResult, Maintenance, NewsGroupsRequested, NewsPostRequested,
+    NewsReadRequested, NewsResult, Reply, Told, Trouble, UserInfo, Who, WhoUser, timestamp,
 };
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};

@@ -16,12 +16,19 @@ pub enum Permission {
     Channel,
     /// Questions about muds and users.
     Info,
+    /// Letters.
+    Mail,
+    /// Files.
+    File,
+    /// News.
+    News,
     /// Control of the gateway itself.
     Admin,
 }
 
 impl Permission {
-    const ALL: [Self; 4] = [Self::Tell, Self::Channel, Self::Info, Self::Admin];
+    const ALL: [Self; 7] =
+        [Self::Tell, Self::Channel, Self::Info, Self::Mail, Self::File, Self::News, Self::Admin];
 
     /// The permission as it stands in configuration and errors.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +36,9 @@ impl Permission {
             Self::Tell => "tell",
             Self::Channel => "channel",
             Self::Info => "info",
+            Self::Mail => "mail",
+            Self::File => "file",
+            Self::News => "news",
             Self::Admin => "admin",
         }
     }
@@ -40,7 +50,7 @@ pub struct Permissions(BTreeSet<Permission>);
 
 /// A name that stands for no permission.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a permission: use tell, channel, info, admin or *")]
+#[error("{0:?} is not a permission: use tell, channel, info, mail, file, news, admin or *")]
 pub struct UnknownPermission(String);
 
 impl Permissions {
@@ -79,7 +89,7 @@ impl FromStr for Permission {
         let singular = name.strip_suffix('s').unwrap_or(name);
         Self::ALL
             .into_iter()
-            .find(|permission| permission.as_str() == singular)
+            .find(|permission| [name, singular].contains(&permission.as_str()))
             .ok_or_else(|| UnknownPermission(name.to_owned()))
     }
 }
@@ -95,6 +105,9 @@ mod tests {
         assert!(
             !some.grant(Some(Permission::Info)) && !some.grant(Some(Permission::Admin)) && some.grant(None)
         );
+        let services = Permissions::parse(["mail", "files", "news"]).unwrap();
+        let wanted = [Permission::Mail, Permission::File, Permission::News];
+        assert!(wanted.into_iter().all(|permission| services.grant(Some(permission))));
         assert_eq!(Permissions::parse(["*"]), Ok(Permissions::all()));
         assert_eq!(Permissions::parse(["tell", "root"]), Err(UnknownPermission("root".into())));
     }

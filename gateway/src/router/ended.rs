@@ -63,6 +63,7 @@ mod tests {
             driver: String::new(),
             mud_type: String::new(),
             open_status: String::new(),
+            oob: Default::default(),
         };
         let router = RouterAddress { name: "*test".into(), host: "h".into(), port: 1 };
         assert!(refused(&mud, &router, false).slow && !refused(&mud, &router, true).slow);

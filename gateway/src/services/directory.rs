@@ -110,6 +110,11 @@ impl Directory {
         self.muds.get(mud).is_some_and(|entry| !entry.is_up())
     }
 
+    /// What is known of a mud.
+    pub fn mud(&self, mud: &str) -> Option<&MudEntry> {
+        self.muds.get(mud)
+    }
+
     /// The router was asked to end a channel.
     pub fn leave(&mut self, now: Instant, channel: &str) {
         self.leaving.retain(|_, since| now.duration_since(*since) < LEAVING);

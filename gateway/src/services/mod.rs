@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, Mudlist};
+use intermud3::packet::{Body, MudEntry, Mudlist};
 use tokio::sync::{broadcast, watch};
 
 use allowance::Allowance;
@@ -39,6 +39,7 @@ use ucache::{Announced, UserCache};
 
 use crate::bus::{EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
+use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
 
@@ -54,6 +55,8 @@ pub struct BusLink {
 pub struct Services {
     /// The clients.
     pub hub: Hub,
+    /// Mail, files and news.
+    pub oob: Oob,
     mud: String,
     configured: HashSet<String>,
     policy: Policy,
@@ -95,6 +98,8 @@ const LISTS_SETTLE: Duration = Duration::from_secs(15);
 pub struct Setup {
     /// Our mud's name.
     pub mud: String,
+    /// How mail, files and news are carried.
+    pub oob: Rules,
     /// The epoch of the events' positions.
     pub epoch: u64,
     /// Channels that are always on.
@@ -114,6 +119,7 @@ impl Services {
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
             hub: Hub::new(&setup.mud, setup.epoch),
+            oob: Oob::new(setup.oob),
             mud: setup.mud,
             configured: setup.channels.into_iter().collect(),
             policy: setup.policy,
@@ -141,6 +147,16 @@ impl Services {
     /// Our mud's name.
     pub fn mud(&self) -> &str {
         &self.mud
+    }
+
+    /// The way to the router.
+    pub fn router(&self) -> &RouterHandle {
+        &self.router
+    }
+
+    /// What the mudlist has of a mud.
+    pub fn mud_entry(&self, mud: &str) -> Option<MudEntry> {
+        lock(&self.directory).mud(mud).cloned()
     }
 
     /// How the router session is.
@@ -280,6 +296,11 @@ impl Services {
                 lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
             }
             Body::ChanFilterReq(request) => self.on_filter_request(&packet, from_router, request),
+            Body::AuthMudReq if for_us => self.respond(&packet, || self.oob.key(&self.mud, &packet)),
+            Body::AuthMudReply(reply) if for_us => {
+                self.oob.on_key(&packet.header.origin_mud, reply.session_key);
+            }
+            Body::OobReq if for_us && self.oob.is_open() => self.oob.expect(&packet.header.origin_mud),
             // Any mud can send these to everybody (dead-souls-router rule 24), and an error answers nothing.
             Body::Shutdown(_) | Body::Error(_) => {}
             // A search is for every mud, and comes back to us too when it is our own.

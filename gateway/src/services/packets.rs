@@ -14,7 +14,8 @@ use crate::config::Mud;
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
 /// Each of them is answered, and a test of the services holds that against the list.
-pub const SERVICES: &[&str] = &["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep"];
+pub const SERVICES: &[&str] =
+    &["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep", "auth"];
 
 /// The registration with a router. `ids` are those of the last mudlist and channel list it sent.
 pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packet {
@@ -22,12 +23,14 @@ pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packe
     for service in SERVICES {
         services.push(*service, 1);
     }
+    let mut other_data = Mapping::default();
+    mud.oob.announce(&mut services, &mut other_data);
     let startup = StartupReq3 {
         password,
         old_mudlist_id: ids.0,
         old_chanlist_id: ids.1,
         player_port: i64::from(mud.port),
-        imud_tcp_port: 0,
+        imud_tcp_port: i64::from(mud.oob.port),
         imud_udp_port: 0,
         mudlib: mud.mudlib.clone(),
         base_mudlib: mud.base_mudlib.clone(),
@@ -36,7 +39,7 @@ pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packe
         open_status: mud.open_status.clone(),
         admin_email: mud.admin_email.clone(),
         services,
-        other_data: Value::Mapping(Mapping::default()),
+        other_data: Value::Mapping(other_data),
     };
     Packet { header: Header::to_mud(&mud.name, router), body: Body::StartupReq3(Box::new(startup)) }
 }

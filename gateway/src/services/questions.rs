@@ -86,7 +86,7 @@ impl Services {
     }
 
     /// Sends an answer, unless the mud has had its share.
-    fn respond(&self, to: &Packet, answer: impl FnOnce() -> Packet) {
+    pub(super) fn respond(&self, to: &Packet, answer: impl FnOnce() -> Packet) {
         if lock(&self.allowance).admit(Instant::now(), &to.header.origin_mud) {
             self.router.post(answer(), Class::Answer);
         }

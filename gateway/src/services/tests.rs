@@ -138,6 +138,19 @@ fn a_request_we_do_not_serve_is_answered_and_a_broadcast_is_not() {
 }
 
 #[test]
+fn every_mud_that_asks_gets_a_key_and_only_who_waits_is_given_one() {
+    let (services, router, _) = connected();
+    from_router(&services, r#"({"auth-mud-req",5,"Dusk",0,"Dawn",0,})"#);
+    from_router(&services, r#"({"auth-mud-reply",5,"Dusk",0,"Dawn",0,42,})"#);
+    let answers = sent(&router);
+    assert_eq!(answers.len(), 1);
+    assert!(answers[0].starts_with(r#"({"auth-mud-reply",5,"Dawn",0,"Dusk",0,"#), "{answers:?}");
+    // Nothing is offered out of band here, so nobody need announce a call.
+    from_router(&services, r#"({"oob-req",5,"Dusk",0,"Dawn",0,})"#);
+    assert!(sent(&router)[0].contains("oob-req is not served here"));
+}
+
+#[test]
 fn others_questions_are_answered_from_what_our_mud_told() {
     let (services, router, _session) = connected();
     let users = serde_json::json!([{"name": "Ann", "title": "the Brave", "level": 5, "idle": 7}]);

@@ -2,7 +2,11 @@
 
 mod channels;
 mod control;
+mod desk;
+mod files;
 mod lists;
+mod mail;
+mod news;
 mod owned;
 mod presence;
 mod questions;
@@ -146,6 +150,16 @@ pub(super) const METHODS: &[Entry] = &[
     entry::<questions::Finger>(),
     entry::<questions::Locate>(),
     entry::<questions::UserInfo>(),
+    entry::<mail::MailSend>(),
+    entry::<mail::MailAck>(),
+    entry::<files::FileList>(),
+    entry::<files::FileGet>(),
+    entry::<files::FilePut>(),
+    entry::<files::FileReply>(),
+    entry::<news::NewsGroups>(),
+    entry::<news::NewsRead>(),
+    entry::<news::NewsPost>(),
+    entry::<news::NewsReply>(),
     entry::<lists::Mudlist>(),
     entry::<presence::Sync>(),
     entry::<session::SetOptions>(),

@@ -7,6 +7,7 @@ use super::{Context, Example, Method, Nothing};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::hub::{Options, Position, timestamp};
 use crate::keys::Permission;
+use crate::services::packets::SERVICES;
 
 /// `session_options`.
 pub(super) struct SetOptions;
@@ -66,7 +67,7 @@ pub(super) struct StatusOutput {
     /// The same in words.
     message: String,
     /// What this mud offers to others.
-    services: &'static [&'static str],
+    services: Vec<&'static str>,
     /// The place of the last event.
     position: Position,
 }
@@ -79,7 +80,7 @@ impl Method for Status {
         params: r#"{}"#,
         result: r#"{"connected": true, "mud_name": "Dawn", "session_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11", "uptime": 12.5,
             "router": "*test", "reason": "SessionEstablished", "message": "registered with *test",
-            "services": ["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep"],
+            "services": ["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep", "auth", "mail"],
             "position": {"epoch": 1795510800000, "seq": 42}}"#,
     };
     type Params = Nothing;
@@ -95,7 +96,7 @@ impl Method for Status {
             router: link.router,
             reason: link.reason.as_str(),
             message: link.message,
-            services: crate::services::packets::SERVICES,
+            services: SERVICES.iter().copied().chain(context.services().oob.offer().services()).collect(),
             position: context.services().hub.position(),
         })
     }

@@ -1,5 +1,6 @@
 //! What clients are told without having asked.
 
+mod oob;
 mod params;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -11,6 +12,10 @@ use super::queue::Line;
 use crate::bus::{ChannelKind, ChannelMessage};
 use crate::keys::Permission;
 
+pub use oob::{
+    FileGetRequested, FileListRequested, FileOutcome, FilePutRequested, FileResult, ListedFile, MailReceived,
+    MailResult, NewsGroupsRequested, NewsPostRequested, NewsReadRequested, NewsResult,
+};
 pub use params::{
     Addressed, Beeped, ChannelAdmins, ChannelSaid, ChannelWho, FilterRequested, Finger, Identity, Located,
     Maintenance, MudStatus, Params, Reconnected, Reply, Told, Trouble, UserInfo, Who, WhoUser,
@@ -93,6 +98,20 @@ macro_rules! events {
                 }
             }
 
+            /// Whether it is of no use later, so that a client that comes back need not get it.
+            pub fn is_passing(&self) -> bool {
+                match self {
+                    $(Self::$variant(params) => params.is_passing(),)*
+                }
+            }
+
+            /// How many bytes it has, about, where that can be many.
+            pub fn bulk(&self) -> usize {
+                match self {
+                    $(Self::$variant(params) => params.bulk(),)*
+                }
+            }
+
             /// Encodes it for the wire: a JSON-RPC notification, which never has an `id`.
             pub fn encode(&self, position: Position, timestamp: &str, colour: Colour) -> Line {
                 match self {
@@ -110,6 +129,9 @@ const TELL: Option<Permission> = Some(Permission::Tell);
 const CHANNEL: Option<Permission> = Some(Permission::Channel);
 const INFO: Option<Permission> = Some(Permission::Info);
 const ADMIN: Option<Permission> = Some(Permission::Admin);
+const MAIL: Option<Permission> = Some(Permission::Mail);
+const FILE: Option<Permission> = Some(Permission::File);
+const NEWS: Option<Permission> = Some(Permission::News);
 
 events! {
     /// Somebody said something on a channel; also one's own mud.
@@ -161,6 +183,40 @@ events! {
     /// The router says that it goes down.
     Maintenance(Maintenance) = "maintenance_scheduled", None,
         r#"{"from_mud": "*test", "restart_delay": 60}"#;
+    /// A letter for our users, to be answered by `mail_ack` within 30 s; who is not acknowledged does not have it.
+    MailReceived(MailReceived) = "mail_received", MAIL,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "from_user": "bob", "to_users": ["ann"],
+            "to": {"Dawn": ["ann"]}, "cc": {}, "subject": "Hello", "message": "How are you?", "send_time": 1795418241}"#;
+    /// What became of a letter of ours at one mud.
+    MailResult(MailResult) = "mail_result", MAIL,
+        r#"{"mail_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "delivered": ["bob"], "failed": ["zoe"]}"#;
+    /// A mud asks what is in a folder: answer by `file_reply` within 30 s.
+    FileListRequested(FileListRequested) = "file_list_requested", FILE,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "from_user": "bob", "directory": "maps"}"#;
+    /// A mud asks for a file: answer by `file_reply` within 30 s.
+    FileGetRequested(FileGetRequested) = "file_get_requested", FILE,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "from_user": "bob", "path": "maps/inn.txt"}"#;
+    /// A mud sends a file: answer by `file_reply` within 30 s.
+    FilePutRequested(FilePutRequested) = "file_put_requested", FILE,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "from_user": "bob", "path": "maps/inn.txt",
+            "contents": "The inn"}"#;
+    /// What became of `file_list`, `file_get` or `file_put`.
+    FileResult(FileResult) = "file_result", FILE,
+        r#"{"request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "operation": "get", "path": "maps/inn.txt",
+            "outcome": "ok", "contents": "The inn"}"#;
+    /// A mud asks for the newsgroups: answer by `news_reply` within 30 s.
+    NewsGroupsRequested(NewsGroupsRequested) = "news_groups_requested", NEWS,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk"}"#;
+    /// A mud asks for an article: answer by `news_reply` within 30 s.
+    NewsReadRequested(NewsReadRequested) = "news_read_requested", NEWS,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "from_user": "bob", "group": "code", "id": 12}"#;
+    /// A mud publishes an article: answer by `news_reply` within 30 s.
+    NewsPostRequested(NewsPostRequested) = "news_post_requested", NEWS,
+        r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "from_mud": "Dusk", "group": "code", "thread": "",
+            "subject": "Hello", "poster": "bob", "contents": "How are you?"}"#;
+    /// What became of `news_groups`, `news_read` or `news_post`.
+    NewsResult(NewsResult) = "news_result", NEWS,
+        r#"{"request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "operation": "post", "id": 13}"#;
     /// A router or mud reported an error, or a packet could not be sent in time.
     Error(Trouble) = "error_occurred", None,
         r#"{"error_code": "unk-dst", "error_message": "destination unknown", "message": "destination unknown",

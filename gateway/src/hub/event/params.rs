@@ -32,6 +32,16 @@ pub trait Params: Serialize + JsonSchema + Sized {
         None
     }
 
+    /// Whether it is of no use later, so that a client that comes back need not get it.
+    fn is_passing(&self) -> bool {
+        false
+    }
+
+    /// How many bytes it has, about, where that can be many.
+    fn bulk(&self) -> usize {
+        0
+    }
+
     /// The same with its colour codes as asked for; none when nothing changes.
     fn shown(&self, _: Colour) -> Option<Self> {
         None
