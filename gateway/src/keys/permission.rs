@@ -21,7 +21,8 @@ pub enum Permission {
 }
 
 impl Permission {
-    const ALL: [Self; 4] = [Self::Tell, Self::Channel, Self::Info, Self::Admin];
+    /// Every permission.
+    pub const ALL: [Self; 4] = [Self::Tell, Self::Channel, Self::Info, Self::Admin];
 
     /// The permission as it stands in configuration and errors.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +31,16 @@ impl Permission {
             Self::Channel => "channel",
             Self::Info => "info",
             Self::Admin => "admin",
+        }
+    }
+
+    /// What it opens, in words.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Tell => "Tells and emotes to users.",
+            Self::Channel => "Channels.",
+            Self::Info => "Questions about muds and users.",
+            Self::Admin => "Control of the gateway itself.",
         }
     }
 }
