@@ -2,8 +2,12 @@
 
 mod api;
 mod bus;
+mod examples;
+mod golden;
 mod lifecycle;
 mod link;
+mod schema;
 mod services;
+mod stage;
 mod support;
 mod tls;

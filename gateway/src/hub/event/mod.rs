@@ -122,11 +122,11 @@ events! {
     /// Somebody told one of our users something.
     Tell(Told) = "tell_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "Hello, Ann!",
-            "visname": "Bob"}"#;
+            "visname": "bob"}"#;
     /// Somebody did something to one of our users.
     Emoteto(Told) = "emoteto_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "$N waves to you.",
-            "visname": "Bob"}"#;
+            "visname": "bob"}"#;
     /// Who is on another mud: the answer to `who`.
     WhoReply(Reply<Who>) = "who_reply", INFO,
         r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann",
