@@ -3,6 +3,7 @@
 mod api;
 mod bus;
 mod examples;
+mod faults;
 mod golden;
 mod lifecycle;
 mod link;
