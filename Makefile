@@ -67,7 +67,7 @@ format-check:
 
 check: format-check lint generate-check security test ## All that must pass before a commit
 
-generate: ## Write the generated files anew: the CRD
+generate: ## Write the generated files anew: the CRD, the API reference
 	@scripts/generate
 
 generate-check:

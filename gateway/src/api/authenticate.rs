@@ -6,13 +6,21 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Api;
+use super::methods::Example;
 use super::rpc::{INTERNAL_ERROR, INVALID_PARAMS, NOT_AUTHENTICATED, Request, RpcError};
+use super::{Api, openrpc};
 use crate::hub::{Admission, Position, Resume, Session, Transport};
 use crate::keys::Key;
 
 /// The method's name.
 pub(super) const NAME: &str = "authenticate";
+
+/// An example of its use, with a key that is made up.
+const EXAMPLE: Example = Example {
+    params: r#"{"api_key": "your key"}"#,
+    result: r#"{"status": "authenticated", "mud_name": "Dawn", "session_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11",
+        "position": {"epoch": 1795510800000, "seq": 42}}"#,
+};
 
 /// Its entry in the API's description. Its result differs with what was asked, so it is described by hand.
 pub(super) fn description() -> Value {
@@ -54,6 +62,7 @@ pub(super) fn description() -> Value {
             {"name": "resume", "required": false, "description": resume["description"], "schema": resume},
         ],
         "result": {"name": "result", "schema": result},
+        "examples": [openrpc::example(EXAMPLE)],
         "x-permission": null,
     })
 }

@@ -3,7 +3,7 @@
 mod authenticate;
 pub mod http;
 mod methods;
-mod openrpc;
+pub mod openrpc;
 mod rpc;
 pub mod tcp;
 mod ws;

@@ -1,26 +1,30 @@
-//! The API's description for programs: an OpenRPC document, made from the types of the methods.
+//! The API's description for programs: an OpenRPC document, made from the types of the methods. The reference for
+//! people, docs/API_REFERENCE.md, is made from this document.
 
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::authenticate;
 use super::methods::{Example, METHODS};
-use crate::hub::EVENTS;
+use super::{authenticate, rpc};
+use crate::hub::{CloseReason, EVENTS};
 use crate::keys::Permission;
 
 /// The document (OpenRPC 1.3).
-pub(super) fn document() -> Value {
-    let mut schemas = SchemaSettings::draft07()
-        .with(|settings| settings.definitions_path = "/components/schemas".into())
-        .into_generator();
+pub fn document() -> Value {
+    // What we read may leave out what has a default; what we write is all there.
+    let at = |path: &'static str| {
+        SchemaSettings::draft07().with(|settings| settings.definitions_path = path.into())
+    };
+    let mut read = at("/components/schemas").into_generator();
+    let mut written = at("/components/x-written").for_serialize().into_generator();
     let mut methods = vec![authenticate::description()];
     for entry in METHODS {
         methods.push(json!({
             "name": entry.name,
             "summary": entry.summary,
             "paramStructure": "by-name",
-            "params": params(&(entry.params)(&mut schemas)),
-            "result": {"name": "result", "schema": (entry.output)(&mut schemas)},
+            "params": params(&(entry.params)(&mut read)),
+            "result": {"name": "result", "schema": (entry.output)(&mut written)},
             "examples": [example(entry.example)],
             "x-permission": entry.permission.map(Permission::as_str),
         }));
@@ -31,7 +35,7 @@ pub(super) fn document() -> Value {
             json!({
                 "name": kind.name,
                 "summary": kind.summary.trim(),
-                "params": params(&(kind.schema)(&mut schemas)),
+                "params": params(&(kind.schema)(&mut written)),
                 "example": parse(kind.example),
                 "x-permission": kind.permission.map(Permission::as_str),
             })
@@ -47,7 +51,17 @@ pub(super) fn document() -> Value {
         },
         "methods": methods,
         "x-events": events,
-        "components": {"schemas": definitions(&mut schemas)},
+        "x-permissions": Permission::ALL.map(|permission| {
+            json!({"name": permission.as_str(), "summary": permission.summary()})
+        }),
+        "x-errors": rpc::ERRORS
+            .iter()
+            .map(|error| json!({"code": error.code, "transport": error.transport, "summary": error.when}))
+            .collect::<Vec<_>>(),
+        "x-close-codes": CloseReason::ALL.map(|reason| {
+            json!({"code": reason.code(), "reason": reason.as_str(), "summary": reason.advice()})
+        }),
+        "components": {"schemas": definitions(&mut read), "x-written": definitions(&mut written)},
     })
 }
 
@@ -69,7 +83,7 @@ fn params(schema: &Schema) -> Vec<Value> {
 }
 
 /// An example as OpenRPC wants it.
-fn example(example: Example) -> Value {
+pub(super) fn example(example: Example) -> Value {
     let params = parse(example.params);
     let params = params.as_object().into_iter().flatten();
     let params: Vec<_> = params.map(|(name, value)| json!({"name": name, "value": value})).collect();

@@ -44,6 +44,48 @@ pub const PERMISSION_DENIED: i64 = -32002;
 /// The gateway cannot do it now.
 pub const GATEWAY_ERROR: i64 = -32004;
 
+/// When an error code is used, for the API's description.
+#[derive(Debug)]
+pub struct ErrorUse {
+    /// The code.
+    pub code: i64,
+    /// `WebSocket`, `TCP` or `both`.
+    pub transport: &'static str,
+    /// When.
+    pub when: &'static str,
+}
+
+const fn used(code: i64, transport: &'static str, when: &'static str) -> ErrorUse {
+    ErrorUse { code, transport, when }
+}
+
+/// Every error code and when it is used. The transports differ where the clients of the Python gateway know it so.
+pub const ERRORS: &[ErrorUse] = &[
+    used(PARSE_ERROR, "both", "The message is no valid JSON."),
+    used(INVALID_REQUEST, "both", "The message is no valid request, or too long."),
+    used(INVALID_REQUEST, "WebSocket", "Not authenticated, or the key is used too fast: see -32000, -32001."),
+    used(METHOD_NOT_FOUND, "both", "There is no such method."),
+    used(
+        INVALID_PARAMS,
+        "both",
+        "A parameter is missing (`data.missing`) or wrong (`data.field`, `data.expected`).",
+    ),
+    used(INTERNAL_ERROR, "both", "A fault of the gateway's; its log says more."),
+    used(INTERNAL_ERROR, "WebSocket", "The API key is wrong, or too many wrong ones came from this address."),
+    used(
+        NOT_AUTHENTICATED,
+        "TCP",
+        "Not authenticated; or the API key is wrong, or too many wrong ones came from this address.",
+    ),
+    used(RATE_LIMITED, "TCP", "The key is used too fast; `data.retry_after` says when to go on, in seconds."),
+    used(PERMISSION_DENIED, "both", "The key does not allow it; `data.permission` says what it would need."),
+    used(
+        GATEWAY_ERROR,
+        "both",
+        "The gateway cannot do it now: too much waits for the router, the other mud is down, did not answer or reported an error.",
+    ),
+];
+
 impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {

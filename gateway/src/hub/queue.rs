@@ -61,6 +61,17 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::ShuttingDown,
+        Self::Unresponsive,
+        Self::NotAuthenticated,
+        Self::TooBig,
+        Self::SlowConsumer,
+        Self::Resumed,
+        Self::KeyRevoked,
+    ];
+
     /// The WebSocket close code (RFC 6455 section 7.4; 40xx asks to reconnect, 41xx not to).
     pub fn code(self) -> u16 {
         match self {
@@ -83,6 +94,19 @@ impl CloseReason {
             Self::Resumed => "resumed by another connection",
             Self::KeyRevoked => "API key no longer valid",
             Self::Unresponsive => "no answer to ping",
+        }
+    }
+
+    /// What happened and what to do, for the API's description.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "The gateway ends: reconnect and resume.",
+            Self::SlowConsumer => "More waited for the client than may: read faster, reconnect and resume.",
+            Self::NotAuthenticated => "No key came within the time for it.",
+            Self::TooBig => "A message was past the hard limit, four times the limit of a message.",
+            Self::Resumed => "The client went on with another connection: do not reconnect.",
+            Self::KeyRevoked => "The API key was removed or replaced: do not reconnect with it.",
+            Self::Unresponsive => "Nothing was heard, not even an answer to a ping: reconnect and resume.",
         }
     }
 }

@@ -27,7 +27,8 @@ pub enum Permission {
 }
 
 impl Permission {
-    const ALL: [Self; 7] =
+    /// Every permission.
+    pub const ALL: [Self; 7] =
         [Self::Tell, Self::Channel, Self::Info, Self::Mail, Self::File, Self::News, Self::Admin];
 
     /// The permission as it stands in configuration and errors.
@@ -40,6 +41,19 @@ impl Permission {
             Self::File => "file",
             Self::News => "news",
             Self::Admin => "admin",
+        }
+    }
+
+    /// What it opens, in words.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Tell => "Tells and emotes to users.",
+            Self::Channel => "Channels.",
+            Self::Info => "Questions about muds and users.",
+            Self::Mail => "Letters to and from users of other muds.",
+            Self::File => "Files of other muds, and files for them.",
+            Self::News => "News of other muds, and news for them.",
+            Self::Admin => "Control of the gateway itself, and of channels of one's own.",
         }
     }
 }

@@ -2,12 +2,17 @@
 
 mod api;
 mod bus;
+mod examples;
+mod faults;
+mod golden;
 mod lifecycle;
 mod link;
 mod lock;
 mod oob;
 mod owned;
 mod raw_mud;
+mod schema;
 mod services;
+mod stage;
 mod support;
 mod tls;

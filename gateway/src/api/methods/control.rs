@@ -22,7 +22,7 @@ pub(super) struct StatsOutput {
     channel_count: usize,
     /// Authenticated client sessions.
     session_count: usize,
-    /// The same: clients differ.
+    /// The same as `session_count`: clients differ.
     connections: usize,
     /// The id of the last mudlist.
     mudlist_id: i64,

@@ -54,19 +54,19 @@ struct Mud {
     status: &'static str,
     /// Its address.
     host: String,
-    /// The same.
+    /// The same as `host`.
     address: String,
     /// Where players connect.
     port: i64,
     /// Where out-of-band services connect.
     tcp_port: i64,
-    /// The same by UDP.
+    /// The same as `tcp_port`, by UDP.
     udp_port: i64,
     /// The driver.
     driver: String,
     /// The mudlib.
     mudlib: String,
-    /// The same.
+    /// The same as `mudlib`.
     lib: String,
     /// The type.
     mud_type: String,

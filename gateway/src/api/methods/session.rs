@@ -64,7 +64,7 @@ pub(super) struct StatusOutput {
     router: Option<String>,
     /// Why it is connected or not, in a word.
     reason: &'static str,
-    /// The same in words.
+    /// The reason in words.
     message: String,
     /// What this mud offers to others.
     services: Vec<&'static str>,

@@ -146,11 +146,11 @@ events! {
     /// Somebody told one of our users something.
     Tell(Told) = "tell_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "Hello, Ann!",
-            "visname": "Bob"}"#;
+            "visname": "bob"}"#;
     /// Somebody did something to one of our users.
     Emoteto(Told) = "emoteto_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "message": "$N waves to you.",
-            "visname": "Bob"}"#;
+            "visname": "bob"}"#;
     /// Somebody rings the bell of one of our users.
     Beep(Beeped) = "beep_received", TELL,
         r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "visname": "Bob"}"#;

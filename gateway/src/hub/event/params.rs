@@ -191,7 +191,7 @@ pub struct WhoUser {
     pub name: String,
     /// Seconds without a command.
     pub idle: i64,
-    /// The same.
+    /// The same as `idle`.
     pub idle_time: i64,
     /// Always null: muds tell it, if at all, in `extra`.
     pub level: Option<i64>,
@@ -353,9 +353,9 @@ impl Params for FilterRequested {
 pub struct Trouble {
     /// The protocol's code, such as `unk-dst`, or `not-sent`.
     pub error_code: String,
-    /// The same in words.
+    /// The code in words.
     pub error_message: String,
-    /// The same: clients differ.
+    /// The same as `error_message`: clients differ.
     pub message: String,
     /// Who reports it, and the user it concerns; empty when it concerns none.
     #[serde(flatten)]
