@@ -56,10 +56,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-    let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone()).await?;
-    let lines = listen(config.api.tcp, "TCP lines", tls.clone()).await?;
+    // A handshake is part of showing a key, so it has that long.
+    let handshake = config.api.limits.authentication;
+    let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone(), handshake).await?;
+    let lines = listen(config.api.tcp, "TCP lines", tls.clone(), handshake).await?;
     let observers = match config.metrics {
-        Some(address) => Some(listen(address, "metrics", None).await?),
+        Some(address) => Some(listen(address, "metrics", None, handshake).await?),
         None => None,
     };
     let metrics = Arc::new(Metrics::default());
@@ -96,10 +98,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         config.api.limits,
         clients_stop.clone(),
     );
-    tokio::spawn(serve_http(http::serve_clients(api.clone(), websocket)));
+    tokio::spawn(http::serve_clients(api.clone(), websocket, config.api.echo));
     tokio::spawn(tcp::serve(api.clone(), lines));
     if let Some(listener) = observers {
-        tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
+        tokio::spawn(http::serve_metrics(api.clone(), listener));
     }
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(expire(router.clone(), Arc::clone(&services), bus_stop.clone()));
@@ -131,18 +133,16 @@ async fn listen(
     address: SocketAddr,
     what: &'static str,
     tls: Option<Arc<Tls>>,
+    handshake: Duration,
 ) -> Result<Listener, StartError> {
     let secured = tls.is_some();
-    let listener =
-        Listener::bind(address, tls).await.map_err(|source| StartError::Listen { address, what, source })?;
+    let listener = Listener::bind(address, tls, handshake).await.map_err(|source| StartError::Listen {
+        address,
+        what,
+        source,
+    })?;
     tracing::info!(address = %listener.address(), what, tls = secured, "listening");
     Ok(listener)
-}
-
-async fn serve_http(serve: impl Future<Output = std::io::Result<()>>) {
-    if let Err(error) = serve.await {
-        tracing::error!(%error, "an HTTP listener failed");
-    }
 }
 
 fn start_bus(

@@ -104,6 +104,8 @@ pub struct Api {
     pub rates: RateLimits,
     /// What a client may do to us.
     pub limits: Limits,
+    /// Whether `/echo` is served, for tests of the WebSocket protocol.
+    pub echo: bool,
 }
 
 /// Namespace and name of a Kubernetes object.
@@ -168,6 +170,7 @@ impl Config {
                 keys: keys::specs(&mut layers),
                 rates: keys::rates(&mut layers),
                 limits: limits(&mut layers),
+                echo: layers.boolean("development.websocket_echo").unwrap_or(false),
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
             nats_url: layers.text("nats.url"),

@@ -161,6 +161,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("logging.level", "log-level", "LOG_LEVEL", "error, warn, info, debug or trace [default: info]"),
     setting("logging.format", "log-format", "LOG_FORMAT", "json or text [default: json]"),
     setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
+    setting(
+        "development.websocket_echo",
+        "websocket-echo",
+        "WEBSOCKET_ECHO",
+        "For tests of the protocol only: /echo sends every WebSocket message back, to anybody [default: false]",
+    ),
 ];
 
 /// Lists and mappings, which only the file can hold.

@@ -52,6 +52,10 @@ pub enum CloseReason {
     NotAuthenticated,
     /// A message over the hard limit.
     TooBig,
+    /// The client broke the rules of WebSocket.
+    Protocol,
+    /// A text that is not UTF-8.
+    NotUtf8,
     /// The client went on with another connection.
     Resumed,
     /// Its key is no longer valid.
@@ -69,6 +73,8 @@ impl CloseReason {
             Self::Resumed => 4100,
             Self::KeyRevoked => 4101,
             Self::NotAuthenticated => 1008,
+            Self::Protocol => 1002,
+            Self::NotUtf8 => 1007,
             Self::TooBig => 1009,
         }
     }
@@ -79,6 +85,8 @@ impl CloseReason {
             Self::ShuttingDown => "Server shutting down",
             Self::SlowConsumer => "slow consumer",
             Self::NotAuthenticated => "authentication timeout",
+            Self::Protocol => "protocol error",
+            Self::NotUtf8 => "text is not UTF-8",
             Self::TooBig => "message too big",
             Self::Resumed => "resumed by another connection",
             Self::KeyRevoked => "API key no longer valid",

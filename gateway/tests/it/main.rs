@@ -7,3 +7,4 @@ mod link;
 mod services;
 mod support;
 mod tls;
+mod transport;

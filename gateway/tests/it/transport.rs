@@ -1,0 +1,102 @@
+//! What a client may do to its connection, and what it is told.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::support::{Gateway, WITHIN, router};
+
+const WEBSOCKET: &str = "WebSocket and health";
+
+/// All that comes until the other side closes. A reset is a close too.
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = timeout(WITHIN, stream.read_to_end(&mut bytes)).await.expect("it is closed in time");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn send(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn who_does_not_finish_the_head_of_a_request_is_closed_and_holds_no_place() {
+    let router = router().await;
+    let limits = [("API_AUTHENTICATION_SECONDS", "1"), ("API_MAX_CONNECTIONS", "1")];
+    let gateway = Gateway::start("Dawn", &router, &limits).await;
+    for what in [WEBSOCKET, "metrics"] {
+        let address = gateway.address(what).await;
+        let started = Instant::now();
+        // One that says nothing, one that stops in the middle, and one that was served and stays.
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut half = send(address, "GET /ws HTTP/1.1\r\nHost: x\r\nX-Half: ").await;
+        let mut idle = send(address, "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(gateway.get(what, "/health/live").await.0, 200, "others are served");
+        assert_eq!(until_closed(&mut silent).await, "");
+        until_closed(&mut half).await;
+        assert!(until_closed(&mut idle).await.contains("alive"));
+        assert!(started.elapsed() >= Duration::from_millis(900), "{what}: not before their time");
+    }
+    gateway.client().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    let address = gateway.address(WEBSOCKET).await;
+    let long = format!("GET /health HTTP/1.1\r\nX-Long: {}\r\n\r\n", "x".repeat(20_000));
+    let many = format!("GET /health HTTP/1.1\r\n{}\r\n", "X-Many: x\r\n".repeat(100));
+    for head in [long, many] {
+        let answer = until_closed(&mut send(address, &head).await).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn echo_is_there_only_when_it_is_wanted() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    let url = format!("ws://{}/echo", gateway.address(WEBSOCKET).await);
+    let refused = tokio_tungstenite::connect_async(&url).await.unwrap_err();
+    assert!(matches!(&refused, Error::Http(answer) if answer.status() == 404), "{refused}");
+
+    let gateway = Gateway::start("Dawn", &router, &[("WEBSOCKET_ECHO", "true")]).await;
+    gateway.logged("serving /echo").await;
+    let url = format!("ws://{}/echo", gateway.address(WEBSOCKET).await);
+    let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+    for message in [Message::text("no JSON"), Message::binary(vec![0; 100_000])] {
+        socket.send(message.clone()).await.unwrap();
+        let answer = timeout(WITHIN, socket.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(answer, message);
+    }
+}
+
+#[tokio::test]
+async fn who_breaks_the_rules_of_websocket_is_told_which() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    // A text that is not UTF-8, a frame with a reserved bit, and a length past all limits; masked with zeros.
+    let cases: [(&[u8], u16); 3] = [
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007),
+        (&[0xc1, 0x81, 0, 0, 0, 0, b'x'], 1002),
+        (&[0x81, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
+    ];
+    for (frame, code) in cases {
+        let head = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let mut stream = send(gateway.address(WEBSOCKET).await, head).await;
+        stream.write_all(frame).await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = timeout(WITHIN, stream.read_to_end(&mut bytes)).await.expect("it is closed in time");
+        let start = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        assert_eq!((bytes[start], &bytes[start + 2..start + 4]), (0x88, &code.to_be_bytes()[..]), "{code}");
+    }
+}
