@@ -52,6 +52,8 @@ pub enum CloseReason {
     NotAuthenticated,
     /// A message over the hard limit.
     TooBig,
+    /// There are as many connections as there may be.
+    Full,
     /// The client broke the rules of WebSocket.
     Protocol,
     /// A text that is not UTF-8.
@@ -73,10 +75,16 @@ impl CloseReason {
             Self::Resumed => 4100,
             Self::KeyRevoked => 4101,
             Self::NotAuthenticated => 1008,
+            Self::Full => 1013,
             Self::Protocol => 1002,
             Self::NotUtf8 => 1007,
             Self::TooBig => 1009,
         }
+    }
+
+    /// Whether the same client should try again: what is wrong is neither its key nor what it does.
+    pub fn should_reconnect(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Unresponsive | Self::SlowConsumer | Self::Full)
     }
 
     /// The reason in words.
@@ -85,6 +93,7 @@ impl CloseReason {
             Self::ShuttingDown => "Server shutting down",
             Self::SlowConsumer => "slow consumer",
             Self::NotAuthenticated => "authentication timeout",
+            Self::Full => "too many connections",
             Self::Protocol => "protocol error",
             Self::NotUtf8 => "text is not UTF-8",
             Self::TooBig => "message too big",

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::support::{Gateway, WITHIN, router};
+use super::support::{Gateway, KEY, WITHIN, router};
 
 const WEBSOCKET: &str = "WebSocket and health";
 
@@ -58,6 +59,51 @@ async fn a_head_that_is_too_large_is_refused() {
         let answer = until_closed(&mut send(address, &head).await).await;
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
+}
+
+/// The `connection_closing` that ends what a TCP client got.
+async fn closing(stream: &mut TcpStream) -> Value {
+    let all = until_closed(stream).await;
+    let last: Value = serde_json::from_str(all.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["jsonrpc"], &last["method"]), (&json!("2.0"), &json!("connection_closing")));
+    last["params"].clone()
+}
+
+#[tokio::test]
+async fn a_tcp_client_is_told_why_it_is_closed() {
+    let router = router().await;
+    let limits = [("API_AUTHENTICATION_SECONDS", "1"), ("API_MAX_CONNECTIONS", "1")];
+    let gateway = Gateway::start("Dawn", &router, &limits).await;
+    let address = gateway.address("TCP lines").await;
+
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    let mut welcome = [0; 10];
+    idle.read_exact(&mut welcome).await.unwrap();
+    // It has the only place. What the next one says at once does not cost it the answer.
+    let mut second = send(address, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").await;
+    let full = json!({"code": 1013, "reason": "too many connections", "reconnect": true});
+    assert_eq!(closing(&mut second).await, full);
+    let late = json!({"code": 1008, "reason": "authentication timeout", "reconnect": false});
+    assert_eq!(closing(&mut idle).await, late);
+    let (_, metrics) = gateway.get("metrics", "/metrics").await;
+    let counted = "api_connections_closed_total{transport=\"tcp\",reason=\"too many connections\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let mut last = loop {
+        // The place is free as soon as the gateway has seen that its client is gone.
+        idle.shutdown().await.unwrap_or_default();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        let mut first_line = [0; 40];
+        next.read_exact(&mut first_line).await.unwrap();
+        if String::from_utf8_lossy(&first_line).contains("welcome") {
+            break next;
+        }
+    };
+    let login = json!({"jsonrpc": "2.0", "id": 1, "method": "authenticate", "params": {"api_key": KEY}});
+    last.write_all(format!("{login}\n").as_bytes()).await.unwrap();
+    gateway.terminate().await;
+    let ending = json!({"code": 1001, "reason": "Server shutting down", "reconnect": true});
+    assert_eq!(closing(&mut last).await, ending);
 }
 
 #[tokio::test]
