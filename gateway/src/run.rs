@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, http, tcp};
+use crate::api::{Api, drain, http, tcp};
 use crate::bus::{Bus, BusError, StateStore, report};
 use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
@@ -17,9 +17,6 @@ use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle};
 use crate::services::{BusLink, Services, Setup, lists};
-
-/// How long clients may take to go when the gateway ends.
-const CLIENTS_GO: Duration = Duration::from_secs(3);
 
 /// How often files are looked at: a new key works, an old one ends, and a new certificate is shown within this.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -112,11 +109,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
 
     stop.await;
     tracing::info!("shutting down");
-    clients_stop.cancel();
-    api.connections.close();
-    if timeout(CLIENTS_GO, api.connections.wait()).await.is_err() {
-        tracing::warn!("some clients did not go in time");
-    }
+    drain::run(&api, &mut rand::rng()).await;
     // The link ends by itself within its own drain time.
     if let Err(error) = link.await {
         tracing::error!(%error, "the router link failed");

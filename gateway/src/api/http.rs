@@ -63,7 +63,7 @@ async fn overview(State(api): State<Api>) -> Json<Value> {
 
 /// Ready: clients are served usefully, because the router or the bus is there.
 async fn ready(State(api): State<Api>) -> Response {
-    if api.services.is_ready() && !api.shutdown.is_cancelled() {
+    if api.services.is_ready() && !api.draining.is_cancelled() {
         return Json(json!({"status": "ready"})).into_response();
     }
     let link = api.services.router_status();

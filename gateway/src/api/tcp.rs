@@ -28,7 +28,7 @@ pub async fn serve(api: Api, mut listener: Listener) {
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let (stream, peer) = tokio::select! {
-            () = api.shutdown.cancelled() => return,
+            () = api.draining.cancelled() => return,
             accepted = listener.next() => accepted,
         };
         let Some(slot) = api.slot() else {

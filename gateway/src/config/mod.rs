@@ -284,6 +284,7 @@ fn limits(layers: &mut Layers<'_>) -> Limits {
         queue_bytes: layers.count("api.limits.queue_bytes").unwrap_or(default.queue_bytes),
         authentication: layers.seconds("api.limits.authentication_seconds").unwrap_or(default.authentication),
         write: layers.seconds("api.limits.write_seconds").unwrap_or(default.write),
+        drain: layers.seconds("api.limits.drain_seconds").unwrap_or(default.drain),
         ping_interval: layers.seconds("api.websocket.ping_interval").unwrap_or(default.ping_interval),
     }
 }

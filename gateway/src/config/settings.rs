@@ -118,6 +118,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long a write to a client may stall [default: 10]",
     ),
     setting(
+        "api.limits.drain_seconds",
+        "drain-seconds",
+        "API_DRAIN_SECONDS",
+        "How long the closing of many clients may take at the end [default: 5]",
+    ),
+    setting(
         "api.websocket.ping_interval",
         "ping-seconds",
         "API_PING_SECONDS",

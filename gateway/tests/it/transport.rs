@@ -1,16 +1,18 @@
 //! What a client may do to its connection, and what it is told.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
+use mudclient::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::support::{Gateway, KEY, WITHIN, router};
+use super::support::{Gateway, KEY, WITHIN, is, router};
 
 const WEBSOCKET: &str = "WebSocket and health";
 
@@ -104,6 +106,43 @@ async fn a_tcp_client_is_told_why_it_is_closed() {
     gateway.terminate().await;
     let ending = json!({"code": 1001, "reason": "Server shutting down", "reconnect": true});
     assert_eq!(closing(&mut last).await, ending);
+}
+
+#[tokio::test]
+async fn at_the_end_clients_are_warned_and_closed_in_waves() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let mut clients = Vec::new();
+    for index in 0..120 {
+        let url = if index % 2 == 0 { gateway.websocket().await } else { gateway.tcp().await };
+        let client = Client::connect(&url).await.unwrap();
+        client.authenticate(KEY).await.unwrap();
+        clients.push(client);
+    }
+    gateway.terminate().await;
+    let mut hints = HashSet::new();
+    for client in &clients {
+        let warning = client.wait_event(is("shutdown_warning"), WITHIN).await.unwrap();
+        assert_eq!(warning["params"]["reason"], "Server shutting down");
+        hints.insert(warning["params"]["reconnect_in"].to_string());
+    }
+    assert!(hints.len() > 20, "{hints:?}");
+    // A hundred clients have to wait for their wave; meanwhile nobody new should come.
+    assert_eq!(gateway.get(WEBSOCKET, "/health/ready").await.0, 503);
+    assert_eq!(gateway.get(WEBSOCKET, "/health/live").await.0, 200);
+    let refused = Client::connect(&gateway.websocket().await).await.err().unwrap().to_string();
+    assert!(refused.contains("503"), "{refused}");
+    let ends = clients.iter().map(|client| async {
+        let closed = client.closed(WITHIN).await.unwrap();
+        (Instant::now(), closed)
+    });
+    let ends = futures::future::join_all(ends).await;
+    let times = || ends.iter().map(|(at, _)| *at);
+    assert!(times().max().unwrap() - times().min().unwrap() > Duration::from_millis(400), "not all at once");
+    let codes = ends.iter().filter(|(_, closed)| closed.code == Some(1001)).count();
+    assert_eq!(codes, 60, "every WebSocket was closed with its code");
+    assert!(gateway.ended().await.0.success());
 }
 
 #[tokio::test]
