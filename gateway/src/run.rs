@@ -56,7 +56,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     // A handshake is part of showing a key, so it has that long.
     let handshake = config.api.limits.authentication;
     let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone(), handshake).await?;
-    let lines = listen(config.api.tcp, "TCP lines", tls.clone(), handshake).await?;
+    let lines = match config.api.tcp {
+        Some(address) => Some(listen(address, "TCP lines", tls.clone(), handshake).await?),
+        None => None,
+    };
     let observers = match config.metrics {
         Some(address) => Some(listen(address, "metrics", None, handshake).await?),
         None => None,
@@ -96,7 +99,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         clients_stop.clone(),
     );
     tokio::spawn(http::serve_clients(api.clone(), websocket, config.api.echo));
-    tokio::spawn(tcp::serve(api.clone(), lines));
+    if let Some(listener) = lines {
+        tokio::spawn(tcp::serve(api.clone(), listener));
+    }
     if let Some(listener) = observers {
         tokio::spawn(http::serve_metrics(api.clone(), listener));
     }
