@@ -5,13 +5,13 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: help setup demo demo-down run dev test test-unit test-integration test-e2e test-coverage bench fuzz lint format \
+.PHONY: help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: packages, the Kubernetes binaries, cargo-deny
+setup: ## Install what is missing: packages, the Kubernetes binaries, cargo-deny, the Autobahn test suite
 	@scripts/setup
 
 demo: ## Show the main job: two MUDs on a real Kubernetes talk by the router, and by NATS when it is cut
@@ -28,8 +28,8 @@ run: ## Run one gateway against the bundled router on loopback: no Kubernetes, n
 dev: ## The same with debug logs as text
 	@LOG_LEVEL=debug LOG_FORMAT=text scripts/run
 
-test: ## All tests: units, integration, end to end
-	@$(MAKE) --no-print-directory test-unit test-integration test-e2e
+test: ## All tests: units, integration, WebSocket conformance, end to end
+	@$(MAKE) --no-print-directory test-unit test-integration test-autobahn test-e2e
 
 test-unit: ## Tests that need nothing but the code
 	$(CARGO) test --workspace --quiet
@@ -38,6 +38,10 @@ test-integration: ## The gateway against a real nats-server, the operator agains
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/integration
+
+test-autobahn: ## WebSocket conformance: the 301 cases of the Autobahn test suite without compression
+	@scripts/setup autobahn
+	@tests/autobahn/run
 
 test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup cluster

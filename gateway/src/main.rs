@@ -1,11 +1,11 @@
 //! The `mudgateway` program.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use mudgateway::config::{Config, ConfigError, Layers, SETTINGS};
+use mudgateway::config::{Config, ConfigError, Ignored, Layers, SETTINGS, parse_env_file};
 use mudgateway::{run, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,12 +16,15 @@ fn main() -> ExitCode {
         Err(message) => return fail(&message),
     };
     if matches.get_flag("dry-run") {
+        for Ignored { setting, reason } in &config.ignored {
+            println!("{setting} changes nothing: {reason}");
+        }
         println!("the configuration is valid");
         return ExitCode::SUCCESS;
     }
     telemetry::start(config.log);
-    for setting in &config.ignored {
-        tracing::warn!(setting, "this setting of the configuration file has no effect here");
+    for Ignored { setting, reason } in &config.ignored {
+        tracing::warn!(setting, reason, "this setting of the configuration file changes nothing");
     }
     // Only one provider is compiled in, so this cannot have been done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -71,6 +74,14 @@ fn command() -> Command {
                 .value_parser(clap::value_parser!(PathBuf)),
         )
         .arg(
+            Arg::new("env-file")
+                .long("env-file")
+                .short('e')
+                .value_name("FILE")
+                .help("A file of environment variables, KEY=VALUE lines; those of the real environment win")
+                .value_parser(clap::value_parser!(PathBuf)),
+        )
+        .arg(
             Arg::new("dry-run")
                 .long("dry-run")
                 .action(ArgAction::SetTrue)
@@ -97,15 +108,32 @@ fn configuration(matches: &ArgMatches) -> Result<Config, String> {
     let file = match matches.get_one::<PathBuf>("config") {
         None => Layers::parse_file("", ""),
         Some(path) => {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("the configuration file {name} cannot be read: {error}"))?;
+            let (name, text) = read("configuration file", path)?;
             Layers::parse_file(&name, &text)
         }
     };
-    let environment = |name: &str| std::env::var(name).ok();
+    let variables = match matches.get_one::<PathBuf>("env-file") {
+        None => BTreeMap::new(),
+        Some(path) => {
+            let (name, text) = read("environment file", path)?;
+            parse_env_file(&name, &text).map_err(|error| error.to_string())?
+        }
+    };
+    let environment = |name: &str| {
+        let set = std::env::var(name).ok().filter(|value| !value.is_empty());
+        set.or_else(|| variables.get(name).cloned())
+    };
     let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let hostname = if hostname.trim().is_empty() { "localhost" } else { hostname.trim() };
     file.and_then(|file| Config::resolve(Layers::new(flags, &environment, file), hostname))
         .map_err(|error: ConfigError| error.to_string())
+}
+
+/// A file's name and text.
+fn read(what: &str, path: &Path) -> Result<(String, String), String> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(format!("the {what} {name} cannot be read: {error}")),
+    }
 }

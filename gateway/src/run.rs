@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, http, tcp};
+use crate::api::{Api, drain, http, tcp};
 use crate::bus::lock::{Holding, Keeper};
 use crate::bus::{Bus, BusError, StateStore, report};
 use crate::config::Config;
@@ -20,9 +20,6 @@ use crate::net::{Listener, Tls, TlsError};
 use crate::oob::{self, Driver};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle};
 use crate::services::{BusLink, Services, Setup, lists};
-
-/// How long clients may take to go when the gateway ends.
-const CLIENTS_GO: Duration = Duration::from_secs(3);
 
 /// How long conversations with other muds may take to end.
 const MUDS_GO: Duration = Duration::from_secs(1);
@@ -68,14 +65,19 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
-    let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone()).await?;
-    let lines = listen(config.api.tcp, "TCP lines", tls.clone()).await?;
+    // A handshake is part of showing a key, so it has that long.
+    let handshake = config.api.limits.authentication;
+    let websocket = listen(config.api.websocket, "WebSocket and health", tls.clone(), handshake).await?;
+    let lines = match config.api.tcp {
+        Some(address) => Some(listen(address, "TCP lines", tls.clone(), handshake).await?),
+        None => None,
+    };
     let observers = match config.metrics {
-        Some(address) => Some(listen(address, "metrics", None).await?),
+        Some(address) => Some(listen(address, "metrics", None, handshake).await?),
         None => None,
     };
     let muds = match config.oob.listen {
-        Some(address) => Some(listen(address, "other muds", None).await?),
+        Some(address) => Some(listen(address, "other muds", None, handshake).await?),
         None => None,
     };
     if let Some(muds) = &muds
@@ -130,10 +132,12 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         config.api.limits,
         clients_stop.clone(),
     );
-    tokio::spawn(serve_http(http::serve_clients(api.clone(), websocket)));
-    tokio::spawn(tcp::serve(api.clone(), lines));
+    tokio::spawn(http::serve_clients(api.clone(), websocket, config.api.echo));
+    if let Some(listener) = lines {
+        tokio::spawn(tcp::serve(api.clone(), listener));
+    }
     if let Some(listener) = observers {
-        tokio::spawn(serve_http(http::serve_metrics(api.clone(), listener)));
+        tokio::spawn(http::serve_metrics(api.clone(), listener));
     }
     if let Some(muds) = muds {
         let driver = Driver { services: Arc::clone(&services), metrics: Arc::clone(&metrics) };
@@ -148,11 +152,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     stop.await;
     tracing::info!("shutting down");
     end_conversations(&api.services).await;
-    clients_stop.cancel();
-    api.connections.close();
-    if timeout(CLIENTS_GO, api.connections.wait()).await.is_err() {
-        tracing::warn!("some clients did not go in time");
-    }
+    drain::run(&api, &mut rand::rng()).await;
     // The link ends by itself within its own drain time.
     if let Err(error) = link.await {
         tracing::error!(%error, "the router link failed");
@@ -185,18 +185,16 @@ async fn listen(
     address: SocketAddr,
     what: &'static str,
     tls: Option<Arc<Tls>>,
+    handshake: Duration,
 ) -> Result<Listener, StartError> {
     let secured = tls.is_some();
-    let listener =
-        Listener::bind(address, tls).await.map_err(|source| StartError::Listen { address, what, source })?;
+    let listener = Listener::bind(address, tls, handshake).await.map_err(|source| StartError::Listen {
+        address,
+        what,
+        source,
+    })?;
     tracing::info!(address = %listener.address(), what, tls = secured, "listening");
     Ok(listener)
-}
-
-async fn serve_http(serve: impl Future<Output = std::io::Result<()>>) {
-    if let Err(error) = serve.await {
-        tracing::error!(%error, "an HTTP listener failed");
-    }
 }
 
 fn start_report(

@@ -7,39 +7,38 @@ use axum::routing::get;
 use axum::{Json, Router};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Api, authenticate, openrpc, ws};
 use crate::hub::{Session, Transport};
-use crate::net::{Listener, Peer};
+use crate::net::Listener;
+use crate::net::http::{self, Peer};
 
-/// Serves clients: WebSocket and health.
-///
-/// # Errors
-/// Those of the listener.
-pub async fn serve_clients(api: Api, listener: Listener) -> std::io::Result<()> {
-    let router = Router::new()
+/// Serves clients: WebSocket and health; and `/echo`, where it is wanted.
+pub async fn serve_clients(api: Api, listener: Listener, echo: bool) {
+    let mut router = Router::new()
         .route("/", get(websocket))
         .route("/ws", get(websocket))
         .route("/api/info", get(info))
         .route("/api/docs", get(|| async { Json(openrpc::document()) }))
         .merge(health());
+    if echo {
+        tracing::warn!("serving /echo, which is for tests: anybody can connect to it");
+        router = router.route("/echo", get(self::echo));
+    }
     serve(api, listener, router).await
 }
 
 /// Serves those who watch us: metrics and health.
-///
-/// # Errors
-/// Those of the listener.
-pub async fn serve_metrics(api: Api, listener: Listener) -> std::io::Result<()> {
-    serve(api, listener, Router::new().route("/metrics", get(metrics)).merge(health())).await
+pub async fn serve_metrics(api: Api, listener: Listener) {
+    serve(api, listener, Router::new().route("/metrics", get(metrics)).merge(health())).await;
 }
 
-async fn serve(api: Api, listener: Listener, router: Router<Api>) -> std::io::Result<()> {
-    let shutdown = api.shutdown.clone();
-    axum::serve(listener, router.with_state(api).into_make_service_with_connect_info::<Peer>())
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await
+/// The head of a request is part of showing a key, so it has that long.
+async fn serve(api: Api, listener: Listener, router: Router<Api>) {
+    let (head, shutdown) = (api.limits.authentication, api.shutdown.clone());
+    http::serve(listener, router.with_state(api), head, shutdown).await;
 }
 
 fn health() -> Router<Api> {
@@ -64,7 +63,7 @@ async fn overview(State(api): State<Api>) -> Json<Value> {
 
 /// Ready: clients are served usefully, because the router or the bus is there.
 async fn ready(State(api): State<Api>) -> Response {
-    if api.services.is_ready() && !api.shutdown.is_cancelled() {
+    if api.services.is_ready() && !api.draining.is_cancelled() {
         return Json(json!({"status": "ready"})).into_response();
     }
     let link = api.services.router_status();
@@ -98,14 +97,9 @@ async fn websocket(
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     mut request: Request,
 ) -> Response {
-    let accept = match accept_key(&request) {
-        Ok(accept) => accept,
-        Err(message) => {
-            return refuse(StatusCode::UPGRADE_REQUIRED, message);
-        }
-    };
-    let Some(slot) = api.slot() else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later");
+    let (accept, slot) = match handshake(&api, &request) {
+        Ok(agreed) => agreed,
+        Err((status, message)) => return refuse(status, message),
     };
     let session = Session::new(Transport::WebSocket, peer.ip(), api.limits.queue_bytes);
     let key = match request.headers().get("x-api-key").map(|key| key.to_str().unwrap_or_default()) {
@@ -130,6 +124,39 @@ async fn websocket(
         }
         drop(slot);
     });
+    switch(accept)
+}
+
+/// Upgrades to a WebSocket that sends every message back.
+async fn echo(State(api): State<Api>, mut request: Request) -> Response {
+    let (accept, slot) = match handshake(&api, &request) {
+        Ok(agreed) => agreed,
+        Err((status, message)) => return refuse(status, message),
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let connections = api.connections.clone();
+    connections.spawn(async move {
+        match upgrade.await {
+            Ok(stream) => ws::echo(&api, TokioIo::new(stream)).await,
+            Err(error) => tracing::debug!(%error, "a WebSocket upgrade failed"),
+        }
+        drop(slot);
+    });
+    switch(accept)
+}
+
+/// What the answer to a handshake carries and a place for the connection, or why there is none.
+fn handshake(
+    api: &Api,
+    request: &Request,
+) -> Result<(HeaderValue, OwnedSemaphorePermit), (StatusCode, &'static str)> {
+    let accept = accept_key(request).map_err(|message| (StatusCode::UPGRADE_REQUIRED, message))?;
+    let full = (StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later");
+    Ok((accept, api.slot().ok_or(full)?))
+}
+
+/// The answer to a handshake that succeeds.
+fn switch(accept: HeaderValue) -> Response {
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("upgrade")),
         (header::UPGRADE, HeaderValue::from_static("websocket")),

@@ -1,6 +1,7 @@
 //! The JSON-RPC API that MUDs speak to us, over WebSocket and TCP lines.
 
 mod authenticate;
+pub mod drain;
 pub mod http;
 mod methods;
 pub mod openrpc;
@@ -36,6 +37,8 @@ pub struct Limits {
     pub authentication: Duration,
     /// How long one write to a client may take before it counts as stalled.
     pub write: Duration,
+    /// How long the closing of many clients may take when the gateway ends.
+    pub drain: Duration,
     /// How often a WebSocket client is pinged. One that sends nothing from one ping to the next is gone.
     pub ping_interval: Duration,
 }
@@ -48,6 +51,7 @@ impl Default for Limits {
             queue_bytes: 1024 * 1024,
             authentication: Duration::from_secs(10),
             write: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
             ping_interval: Duration::from_secs(30),
         }
     }
@@ -69,7 +73,9 @@ pub struct Api {
     pub keyring: Arc<Keyring>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Fires when the gateway ends.
+    /// Fires when the gateway begins to end: it is not ready any more and takes no new clients.
+    pub draining: CancellationToken,
+    /// Fires when all clients are to go.
     pub shutdown: CancellationToken,
     /// The connections, so that the end can wait for them.
     pub connections: TaskTracker,
@@ -92,6 +98,7 @@ impl Api {
             services,
             keyring,
             metrics,
+            draining: shutdown.child_token(),
             shutdown,
             connections: TaskTracker::new(),
             limits,
@@ -102,6 +109,9 @@ impl Api {
 
     /// A place for one more connection, if there is one.
     fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if self.draining.is_cancelled() {
+            return None;
+        }
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::codec::{Decoder, FramedRead};
 
@@ -15,39 +17,77 @@ use super::rpc::IdScanner;
 use crate::hub::{CloseReason, Line, Session, Transport};
 use crate::net::{Listener, Stream};
 
+/// How long a client may take to hear why it is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How many clients may at once be told that there is no place for them.
+const REFUSALS: usize = 64;
+
 /// Accepts clients until the gateway ends.
 pub async fn serve(api: Api, mut listener: Listener) {
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     loop {
         let (stream, peer) = tokio::select! {
-            () = api.shutdown.cancelled() => return,
+            () = api.draining.cancelled() => return,
             accepted = listener.next() => accepted,
         };
         let Some(slot) = api.slot() else {
             tracing::warn!("refused a TCP client: too many connections");
+            refuse(&api, stream, &refusals);
             continue;
         };
         let (api, connections) = (api.clone(), api.connections.clone());
         connections.spawn(async move {
             let session = Session::new(Transport::Tcp, peer.ip(), api.limits.queue_bytes);
-            if let Err(error) = converse(&api, &session, stream).await {
-                tracing::debug!(session = %session.id, %error, "a TCP client is gone");
-            }
+            let ended = converse(&api, &session, stream).await;
             api.finish(&session);
+            match ended {
+                Ok(Some((stream, reason))) => farewell(stream, reason).await,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(session = %session.id, %error, "a TCP client is gone"),
+            }
             drop(slot);
         });
     }
 }
 
-/// Reads and writes until the queue is closed or the connection is gone.
-async fn converse(api: &Api, session: &Arc<Session>, stream: Stream) -> io::Result<()> {
+/// Tells a client that there is no place for it. When too many are being told already, it is not.
+fn refuse(api: &Api, stream: Stream, refusals: &Arc<Semaphore>) {
+    api.metrics.closed(Transport::Tcp, CloseReason::Full);
+    if let Ok(place) = Arc::clone(refusals).try_acquire_owned() {
+        api.connections.spawn(async move {
+            farewell(stream, CloseReason::Full).await;
+            drop(place);
+        });
+    }
+}
+
+/// Says why the connection ends, and ends it: what WebSocket has close codes for. A client that does not take it
+/// within [`FAREWELL`] goes without.
+async fn farewell(mut stream: Stream, reason: CloseReason) {
+    let said = async {
+        stream.write_all(closing(reason).bytes()).await?;
+        stream.shutdown().await?;
+        // To close while something of the client's is unread would reset the connection, and the line be lost.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _ = timeout(FAREWELL, said).await;
+}
+
+/// Reads and writes until the queue is closed, which returns what is needed to say so, or the connection is gone.
+async fn converse(
+    api: &Api,
+    session: &Arc<Session>,
+    stream: Stream,
+) -> io::Result<Option<(Stream, CloseReason)>> {
     let mut lines = FramedRead::with_capacity(stream, LineDecoder::new(api.limits.message_bytes), 4096);
     session.queue.push(welcome());
     let unauthenticated = sleep(api.limits.authentication);
     tokio::pin!(unauthenticated);
     loop {
         write(api, session, lines.get_mut()).await?;
-        if session.queue.closed().is_some() {
-            return Ok(());
+        if let Some(reason) = session.queue.closed() {
+            return Ok(Some((lines.into_inner(), reason)));
         }
         tokio::select! {
             () = session.queue.changed() => {}
@@ -55,7 +95,7 @@ async fn converse(api: &Api, session: &Arc<Session>, stream: Stream) -> io::Resu
                 Some(Ok(Incoming::Line(line))) => api.handle(session, &line).await,
                 Some(Ok(Incoming::TooLong(scanner))) => api.refuse_oversized(session, scanner),
                 Some(Err(error)) => return Err(error),
-                None => return Ok(()),
+                None => return Ok(None),
             },
             () = &mut unauthenticated, if !session.is_authenticated() => {
                 session.queue.close(CloseReason::NotAuthenticated);
@@ -65,7 +105,8 @@ async fn converse(api: &Api, session: &Arc<Session>, stream: Stream) -> io::Resu
     }
 }
 
-/// Writes all that waits, in one send. A write that stalls closes the queue.
+/// Writes all that waits, in one send. A write that stalls closes the queue and is an error: part of a line may be
+/// written, so nothing can follow.
 async fn write(api: &Api, session: &Session, stream: &mut Stream) -> io::Result<()> {
     let bytes = match session.queue.take().as_slice() {
         [] => return Ok(()),
@@ -85,11 +126,24 @@ async fn write(api: &Api, session: &Session, stream: &mut Stream) -> io::Result<
     };
     match timeout(api.limits.write, write).await {
         Ok(result) => result,
-        Err(_) => {
+        Err(stalled) => {
             session.queue.close(CloseReason::SlowConsumer);
-            Ok(())
+            Err(stalled.into())
         }
     }
+}
+
+/// What the server says last.
+fn closing(reason: CloseReason) -> Line {
+    Line::new(&json!({
+        "jsonrpc": "2.0",
+        "method": "connection_closing",
+        "params": {
+            "code": reason.code(),
+            "reason": reason.as_str(),
+            "reconnect": reason.should_reconnect(),
+        },
+    }))
 }
 
 /// What the server says first.
@@ -194,6 +248,17 @@ mod tests {
         assert_eq!(decode(&[text]), expected);
         let single: Vec<&[u8]> = text.chunks(1).collect();
         assert_eq!(decode(&single), expected);
+    }
+
+    #[test]
+    fn the_last_line_has_the_codes_of_websocket_and_says_whether_to_come_back() {
+        let line = |reason| serde_json::from_str::<Value>(closing(reason).text()).unwrap();
+        let expected = json!({"jsonrpc": "2.0", "method": "connection_closing", "params": {
+            "code": 4008, "reason": "slow consumer", "reconnect": true,
+        }});
+        assert_eq!(line(CloseReason::SlowConsumer), expected);
+        assert_eq!(line(CloseReason::Full)["params"]["code"], 1013);
+        assert_eq!(line(CloseReason::KeyRevoked)["params"]["reconnect"], false);
     }
 
     #[test]

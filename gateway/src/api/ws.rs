@@ -7,7 +7,7 @@ use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use super::Api;
@@ -16,25 +16,78 @@ use crate::hub::{CloseReason, Session};
 /// Small buffers: the library's defaults take 136 KiB a client, these 8 KiB.
 const BUFFER_BYTES: usize = 4096;
 
+/// The largest message that is sent back by [`echo`].
+const ECHO_BYTES: usize = 16 * 1024 * 1024;
+
 /// Serves an upgraded connection until either side ends it.
 pub(super) async fn serve<S>(api: Api, session: Arc<Session>, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .max_write_buffer_size(2 * api.limits.queue_bytes)
-        .max_message_size(Some(api.limits.hard_message_bytes()))
-        .max_frame_size(Some(api.limits.hard_message_bytes()));
+    let config = config(api.limits.hard_message_bytes(), 2 * api.limits.queue_bytes);
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let conversed = converse(&api, &session, &mut socket).await;
     if let (Ok(()), Some(reason)) = (conversed, session.queue.closed()) {
-        let frame = CloseFrame { code: reason.code().into(), reason: reason.as_str().into() };
-        // The client may be gone or stalled already; then there is nobody to tell.
-        let _ = timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
+        close(&mut socket, reason).await;
     }
     api.finish(&session);
+}
+
+/// Sends every message back, until either side ends the connection. The Autobahn test suite checks the protocol so.
+pub(super) async fn echo<S>(api: &Api, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = config(ECHO_BYTES, 2 * ECHO_BYTES);
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = api.shutdown.cancelled() => return close(&mut socket, CloseReason::ShuttingDown).await,
+        };
+        match message {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                if !matches!(timeout(api.limits.write, socket.send(message)).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => match violation(&error) {
+                Some(reason) => return close(&mut socket, reason).await,
+                None => return,
+            },
+            None => return,
+        }
+    }
+}
+
+fn config(message_bytes: usize, write_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_write_buffer_size(write_bytes)
+        .max_message_size(Some(message_bytes))
+        .max_frame_size(Some(message_bytes))
+}
+
+/// Tells the client why. It may be gone or stalled already; then there is nobody to tell.
+async fn close<S>(socket: &mut WebSocketStream<S>, reason: CloseReason)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = CloseFrame { code: reason.code().into(), reason: reason.as_str().into() };
+    let _ = timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
+}
+
+/// What the client did wrong, if that is why reading failed (RFC 6455 section 7.1.7).
+fn violation(error: &Error) -> Option<CloseReason> {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(CloseReason::TooBig),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some(CloseReason::Protocol),
+        Error::Utf8(_) => Some(CloseReason::NotUtf8),
+        _ => None,
+    }
 }
 
 /// Reads and writes until the queue is closed (`Ok`) or the connection is gone.
@@ -55,10 +108,10 @@ where
                     Some(Ok(Message::Text(text))) => api.handle(session, text.as_bytes()).await,
                     Some(Ok(Message::Binary(bytes))) => api.handle(session, &bytes).await,
                     Some(Ok(_)) => {}
-                    Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                        session.queue.close(CloseReason::TooBig);
-                    }
-                    Some(Err(error)) => return Err(error),
+                    Some(Err(error)) => match violation(&error) {
+                        Some(reason) => session.queue.close(reason),
+                        None => return Err(error),
+                    },
                     None => return Err(Error::ConnectionClosed),
                 }
             }

@@ -1,23 +1,32 @@
 //! API keys and how fast they may be used, as configured.
 
-use std::num::NonZeroU32;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Layers;
+use super::layers::number_of;
 use crate::keys::{KeySource, KeySpec, Permissions, Rate, RateLimits};
 
 const KEYS: &str = "api.auth.api_keys";
 const FILES: &str = "api.auth.key_files";
 const BY_METHOD: &str = "api.rate_limits.by_method";
 
-/// All keys: the one secret, those given with their text, and those in files.
-pub(super) fn specs(layers: &mut Layers<'_>) -> Vec<KeySpec> {
+/// Keys that were published with the Python gateway's file: everybody knows them.
+const PUBLIC_KEYS: [&str; 3] = ["luminari-i3-gateway-2025", "demo-key-123", "admin-key-456"];
+
+/// All keys of a mud: the one secret, those given with their text, and those in files.
+pub(super) fn specs(layers: &mut Layers<'_>, mud: &str) -> Vec<KeySpec> {
     let all = |source| KeySpec { source, permissions: Permissions::all(), rate: None, expires: None };
     let mut specs: Vec<_> =
         layers.text("gateway.auth.secret").map(|key| all(KeySource::Given(key))).into_iter().collect();
     for (index, item) in layers.items(KEYS).into_iter().enumerate() {
+        // A gateway speaks for one mud: a key of another would make it speak under a name that is not its own.
+        if let Some(other) = other_mud(&item, mud) {
+            let reason =
+                format!("entry {} is for the mud {other:?}, and this gateway is for {mud:?}", index + 1);
+            layers.ignore(KEYS, reason);
+            continue;
+        }
         let source = |text: &str| KeySource::Given(text.to_owned());
         specs.extend(spec(layers, KEYS, "key", index + 1, &item, source));
     }
@@ -25,7 +34,23 @@ pub(super) fn specs(layers: &mut Layers<'_>) -> Vec<KeySpec> {
         let source = |path: &str| KeySource::File(path.into());
         specs.extend(spec(layers, FILES, "file", index + 1, &item, source));
     }
+    for spec in &specs {
+        if let KeySource::Given(key) = &spec.source
+            && PUBLIC_KEYS.contains(&key.as_str())
+        {
+            layers.problem(
+                "api.auth",
+                "a key is one of those published with the Python gateway, so that anybody can use it: make a new one",
+            );
+        }
+    }
     specs
+}
+
+/// The mud a key is for, if it is not ours.
+fn other_mud<'a>(item: &'a Value, mud: &str) -> Option<&'a str> {
+    let named = item.get("mud_name").and_then(Value::as_str).filter(|name| !name.is_empty())?;
+    (!named.eq_ignore_ascii_case(mud)).then_some(named)
 }
 
 /// One key: a text alone, or a mapping with the text under `field` and what the key allows.
@@ -74,10 +99,6 @@ fn permissions(item: &Value) -> Result<Permissions, String> {
         }
         Some(_) => Err("permissions must be a list".to_owned()),
     }
-}
-
-fn number_of(value: &Value) -> Option<NonZeroU32> {
-    value.as_u64().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new)
 }
 
 /// How fast keys may be used.

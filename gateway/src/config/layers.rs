@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{IGNORED, LISTS, SETTINGS};
+use super::settings::{IGNORED, LISTS, ORIGINALS, SETTINGS};
+use super::variables::{self, Unresolved};
 use super::{ConfigError, RouterAddress};
 
 /// One thing that is wrong, and where it came from.
@@ -30,17 +32,30 @@ pub struct Layers<'a> {
     flags: BTreeMap<&'static str, String>,
     environment: &'a dyn Fn(&str) -> Option<String>,
     file: Value,
+    unresolved: Vec<Unresolved>,
+    ignored: Vec<Ignored>,
     problems: Vec<Problem>,
 }
 
+/// A setting of the file that changes nothing here.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The setting, by its place in the file.
+    pub setting: String,
+    /// Why, and what to use instead if there is something.
+    pub reason: String,
+}
+
 impl<'a> Layers<'a> {
-    /// Layers from flags (by [`super::Setting::path`]), a look-up of environment variables, and the file's content.
+    /// Layers from flags (by [`super::Setting::path`]), a look-up of environment variables, and the file's content, in
+    /// which references to variables are replaced.
     pub fn new(
         flags: BTreeMap<&'static str, String>,
         environment: &'a dyn Fn(&str) -> Option<String>,
-        file: Value,
+        mut file: Value,
     ) -> Self {
-        Self { flags, environment, file, problems: Vec::new() }
+        let unresolved = variables::expand(&mut file, environment);
+        Self { flags, environment, file, unresolved, ignored: Vec::new(), problems: Vec::new() }
     }
 
     /// Reads a YAML file's text into what [`Layers::new`] takes.
@@ -63,6 +78,11 @@ impl<'a> Layers<'a> {
     /// Records a problem of a setting.
     pub(super) fn problem(&mut self, setting: &str, message: impl Into<String>) {
         self.problems.push(Problem { setting: setting.to_owned(), message: message.into() });
+    }
+
+    /// Records that a setting of the file changes nothing.
+    pub(super) fn ignore(&mut self, setting: &str, reason: impl Into<String>) {
+        self.ignored.push(Ignored { setting: setting.to_owned(), reason: reason.into() });
     }
 
     /// Records that a required setting is missing, with every way to set it.
@@ -99,6 +119,20 @@ impl<'a> Layers<'a> {
     pub(super) fn count(&mut self, path: &'static str) -> Option<usize> {
         let count: std::num::NonZeroUsize = self.parsed(path, "a whole number, at least 1")?;
         Some(count.get())
+    }
+
+    /// The sum of numbers of the Python gateway's file, as far as they are given.
+    pub(super) fn original_count(&mut self, paths: &[&'static str]) -> Option<usize> {
+        let mut sum = None;
+        for path in paths {
+            debug_assert!(ORIGINALS.contains(path), "{path} is not in the table of original settings");
+            let Some(value) = entry(&self.file, path).filter(|value| !value.is_null()) else { continue };
+            match number_of(value) {
+                Some(count) => sum = Some(sum.unwrap_or(0usize).saturating_add(count.get() as usize)),
+                None => self.problem(path, "is not a whole number, at least 1"),
+            }
+        }
+        sum
     }
 
     /// A time in seconds, at least 1.
@@ -140,6 +174,7 @@ impl<'a> Layers<'a> {
             let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
             let port = match item.get("port") {
                 None => Some(8080),
+                Some(Value::String(port)) => port.parse().ok(),
                 Some(port) => port.as_u64().and_then(|port| u16::try_from(port).ok()),
             };
             let (host, Some(port)) = (text("host"), port) else {
@@ -153,23 +188,43 @@ impl<'a> Layers<'a> {
         routers
     }
 
-    /// Entries of the file that nobody reads: known ones of the Python gateway are returned, others are problems.
-    pub(super) fn unknown_entries(&mut self) -> Vec<String> {
+    /// Entries of the file that nobody reads: known ones of the Python gateway are ignored, others are problems.
+    pub(super) fn unknown_entries(&mut self) {
         let mut leaves = Vec::new();
         collect_leaves(&self.file, String::new(), &mut leaves);
-        let mut ignored = Vec::new();
         for leaf in leaves {
-            let known = SETTINGS.iter().any(|setting| setting.path == leaf) || covers(LISTS, &leaf);
+            let known = SETTINGS.iter().any(|setting| setting.path == leaf)
+                || ORIGINALS.contains(&leaf.as_str())
+                || LISTS.iter().any(|list| covers(list, &leaf));
             if known {
                 continue;
             }
-            if covers(IGNORED, &leaf) {
-                ignored.push(leaf);
-            } else {
-                self.problem(&leaf, "is not a setting: check the spelling, or take it out");
+            match IGNORED.iter().find(|(path, _)| covers(path, &leaf)) {
+                Some((_, reason)) => self.ignore(&leaf, *reason),
+                None => self.problem(&leaf, "is not a setting: check the spelling, or take it out"),
             }
         }
-        ignored
+    }
+
+    /// References of the file to variables that are not set are problems where they matter: not in what is ignored,
+    /// and not where a flag or the setting's own variable wins.
+    pub(super) fn unresolved_references(&mut self) {
+        for Unresolved { path, message } in std::mem::take(&mut self.unresolved) {
+            let setting = SETTINGS.iter().find(|setting| setting.path == path);
+            let overridden = setting.is_some_and(|setting| {
+                let flag = self.flags.get(setting.path).is_some_and(|text| !text.is_empty());
+                flag || (self.environment)(setting.env).is_some_and(|text| !text.is_empty())
+            });
+            let ignored = setting.is_none() && IGNORED.iter().any(|(ignored, _)| covers(ignored, &path));
+            if !overridden && !ignored {
+                self.problem(&path, message);
+            }
+        }
+    }
+
+    /// What was ignored so far.
+    pub(super) fn take_ignored(&mut self) -> Vec<Ignored> {
+        std::mem::take(&mut self.ignored)
     }
 
     /// The result, if no problem was found.
@@ -228,10 +283,16 @@ fn entry<'v>(file: &'v Value, path: &str) -> Option<&'v Value> {
     path.split('.').try_fold(file, |value, key| value.get(key))
 }
 
-fn covers(paths: &[&str], leaf: &str) -> bool {
-    paths
-        .iter()
-        .any(|path| leaf == *path || leaf.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+fn covers(path: &str, leaf: &str) -> bool {
+    leaf.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A whole number of the file, at least 1; as text, too, for it may come from a variable.
+pub(super) fn number_of(value: &Value) -> Option<NonZeroU32> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new),
+    }
 }
 
 /// The paths of all values that are not mappings. The parser's own cap bounds the depth.

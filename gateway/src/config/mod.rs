@@ -3,6 +3,7 @@
 mod keys;
 mod layers;
 mod settings;
+mod variables;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,8 +15,12 @@ use crate::net::TlsFiles;
 use crate::oob::{Offer, Settings};
 use crate::services::{FilterDefault, Pattern, Policy};
 
-pub use layers::{Layers, Problem};
+pub use layers::{Ignored, Layers, Problem};
 pub use settings::{SETTINGS, Setting};
+pub use variables::parse_env_file;
+
+/// Where metrics are unless another port is given.
+const METRICS_PORT: u16 = 9090;
 
 /// The whole configuration, checked.
 ///
@@ -55,8 +60,8 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// How to log.
     pub log: Log,
-    /// Settings of a Python gateway's file that have no meaning here.
-    pub ignored: Vec<String>,
+    /// Settings of the file that change nothing, such as those of a Python gateway that have no meaning here.
+    pub ignored: Vec<Ignored>,
 }
 
 /// The identity of a mud, as it stands in the mudlist.
@@ -103,8 +108,8 @@ impl fmt::Display for RouterAddress {
 pub struct Api {
     /// HTTP and WebSocket.
     pub websocket: SocketAddr,
-    /// TCP lines.
-    pub tcp: SocketAddr,
+    /// TCP lines, unless they are off.
+    pub tcp: Option<SocketAddr>,
     /// TLS for both, if any.
     pub tls: Option<TlsFiles>,
     /// The keys that clients authenticate with.
@@ -113,6 +118,8 @@ pub struct Api {
     pub rates: RateLimits,
     /// What a client may do to us.
     pub limits: Limits,
+    /// Whether `/echo` is served, for tests of the WebSocket protocol.
+    pub echo: bool,
 }
 
 /// Namespace and name of a Kubernetes object.
@@ -161,11 +168,13 @@ impl Config {
         let host: IpAddr = layers.parsed("api.host", "an IP address").unwrap_or([0, 0, 0, 0].into());
         let tcp_host = layers.parsed("api.tcp.host", "an IP address").unwrap_or(host);
         let metrics_host = layers.parsed("metrics.host", "an IP address").unwrap_or(host);
-        let metrics_port = layers.port("metrics.port").unwrap_or(9090);
+        let metrics_port = layers.port("metrics.port").unwrap_or(METRICS_PORT);
         let metrics_on = layers.boolean("metrics.enabled").unwrap_or(true);
-        let (oob, offer, unserved) = oob(&mut layers, host);
+        let (oob, offer) = oob(&mut layers, host);
+        let tcp_on = layers.boolean("api.tcp.enabled").unwrap_or(true);
+        let tcp_port = layers.port("api.tcp.port").unwrap_or(8081);
+        let mud = Mud { oob: offer, ..mud(&mut layers) };
         let mut config = Self {
-            mud: Mud { oob: offer, ..mud(&mut layers) },
             oob,
             network: layers.text("network").unwrap_or_else(|| first_name(&routers)),
             router_password: layers.parsed("router.primary.password", "a whole number"),
@@ -176,11 +185,12 @@ impl Config {
             announce_users: layers.boolean("services.announce_users").unwrap_or(false),
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
-                tcp: (tcp_host, layers.port("api.tcp.port").unwrap_or(8081)).into(),
+                tcp: tcp_on.then_some((tcp_host, tcp_port).into()),
                 tls: tls(&mut layers),
-                keys: keys::specs(&mut layers),
+                keys: keys::specs(&mut layers, &mud.name),
                 rates: keys::rates(&mut layers),
                 limits: limits(&mut layers),
+                echo: layers.boolean("development.websocket_echo").unwrap_or(false),
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
             nats_url: layers.text("nats.url"),
@@ -188,10 +198,14 @@ impl Config {
             holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
             log: log(&mut layers),
-            ignored: layers.unknown_entries(),
+            ignored: Vec::new(),
+            mud,
             routers,
         };
-        config.ignored.extend(unserved);
+        layers.unknown_entries();
+        layers.unresolved_references();
+        separate_metrics(&mut layers, &mut config);
+        config.ignored = layers.take_ignored();
         if config.api.keys.is_empty() {
             layers.problem(
                 "gateway.auth.secret",
@@ -199,6 +213,17 @@ impl Config {
             );
         }
         layers.finish(config)
+    }
+}
+
+/// The Python gateway serves metrics at the API's port, and its file says so; here they have one of their own.
+fn separate_metrics(layers: &mut Layers<'_>, config: &mut Config) {
+    if let Some(metrics) = &mut config.metrics
+        && *metrics == config.api.websocket
+        && metrics.port() != 0
+    {
+        metrics.set_port(METRICS_PORT);
+        layers.ignore("metrics.port", format!("it is the API's port: metrics are at {METRICS_PORT}"));
     }
 }
 
@@ -228,7 +253,7 @@ fn mud(layers: &mut Layers<'_>) -> Mud {
 
 /// How conversations are had, and what is offered in them: nothing unless they are switched on. A file of the Python
 /// gateway, which served none of it, may want something offered all the same: the third are such settings.
-fn oob(layers: &mut Layers<'_>, host: IpAddr) -> (Settings, Offer, Vec<String>) {
+fn oob(layers: &mut Layers<'_>, host: IpAddr) -> (Settings, Offer) {
     let host = layers.parsed("oob.host", "an IP address").unwrap_or(host);
     let port = layers.port("oob.port").unwrap_or(4003);
     let advertised_port = layers.port("oob.advertised_port").unwrap_or(port);
@@ -237,16 +262,17 @@ fn oob(layers: &mut Layers<'_>, host: IpAddr) -> (Settings, Offer, Vec<String>) 
     let paths = ["mud.oob_services.mail", "mud.oob_services.news", "mud.oob_services.file"];
     let [mail, news, file] = paths.map(|path| layers.boolean(path).unwrap_or(false));
     if !layers.boolean("oob.enabled").unwrap_or(false) {
-        let wanted = paths.into_iter().zip([mail, news, file]).filter(|(_, wanted)| *wanted);
-        let unserved = wanted.map(|(path, _)| format!("{path} (oob.enabled is off)")).collect();
-        return (Settings { listen: None, allow_private }, Offer::default(), unserved);
+        for (path, _) in paths.into_iter().zip([mail, news, file]).filter(|(_, wanted)| *wanted) {
+            layers.ignore(path, "oob.enabled is off");
+        }
+        return (Settings { listen: None, allow_private }, Offer::default());
     }
     if !(mail || news || file) {
         let message = "offers nothing: switch ENABLE_OOB_MAIL, ENABLE_OOB_NEWS or ENABLE_OOB_FILE on, too";
         layers.problem("oob.enabled", message);
     }
     let offer = Offer { port: advertised_port, address, mail, news, file };
-    (Settings { listen: Some((host, port).into()), allow_private }, offer, Vec::new())
+    (Settings { listen: Some((host, port).into()), allow_private }, offer)
 }
 
 fn routers(layers: &mut Layers<'_>) -> Vec<RouterAddress> {
@@ -283,9 +309,17 @@ fn first_name(routers: &[RouterAddress]) -> String {
 
 fn tls(layers: &mut Layers<'_>) -> Option<TlsFiles> {
     let client_ca = layers.text("api.tls.client_ca_file").map(PathBuf::from);
+    let required = layers.boolean("api.auth.require_tls").unwrap_or(false);
     match (layers.text("api.tls.certificate_file"), layers.text("api.tls.key_file")) {
         (Some(certificate), Some(key)) => {
             Some(TlsFiles { certificate: certificate.into(), key: key.into(), client_ca })
+        }
+        (None, None) if required => {
+            layers.problem(
+                "api.auth.require_tls",
+                "is on, but there is no TLS: set api.tls.certificate_file and api.tls.key_file",
+            );
+            None
         }
         (None, None) if client_ca.is_none() => None,
         _ => {
@@ -324,12 +358,18 @@ fn filter_default(layers: &mut Layers<'_>) -> FilterDefault {
 
 fn limits(layers: &mut Layers<'_>) -> Limits {
     let default = Limits::default();
+    // The Python gateway counts both transports apart; here they share one limit.
+    let connections = layers.original_count(&["api.websocket.max_connections", "api.tcp.max_connections"]);
+    let message_bytes = layers.original_count(&["api.websocket.max_frame_size"]);
+    let mut count =
+        |path, original: Option<usize>, default| layers.count(path).or(original).unwrap_or(default);
     Limits {
-        connections: layers.count("api.limits.connections").unwrap_or(default.connections),
-        message_bytes: layers.count("api.limits.message_bytes").unwrap_or(default.message_bytes),
+        connections: count("api.limits.connections", connections, default.connections),
+        message_bytes: count("api.limits.message_bytes", message_bytes, default.message_bytes),
         queue_bytes: layers.count("api.limits.queue_bytes").unwrap_or(default.queue_bytes),
         authentication: layers.seconds("api.limits.authentication_seconds").unwrap_or(default.authentication),
         write: layers.seconds("api.limits.write_seconds").unwrap_or(default.write),
+        drain: layers.seconds("api.limits.drain_seconds").unwrap_or(default.drain),
         ping_interval: layers.seconds("api.websocket.ping_interval").unwrap_or(default.ping_interval),
     }
 }
@@ -349,10 +389,25 @@ fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {
     }
 }
 
+/// A level, also under the names that Python has.
+struct Level(tracing::Level);
+
+impl std::str::FromStr for Level {
+    type Err = tracing::metadata::ParseLevelError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "warning" => Ok(Self(tracing::Level::WARN)),
+            "critical" => Ok(Self(tracing::Level::ERROR)),
+            _ => text.parse().map(Self),
+        }
+    }
+}
+
 fn log(layers: &mut Layers<'_>) -> Log {
-    let level: Option<tracing::Level> = layers.parsed("logging.level", "error, warn, info, debug or trace");
+    let level: Option<Level> = layers.parsed("logging.level", "error, warn, info, debug or trace");
     let debug = layers.boolean("development.debug").unwrap_or(false);
-    let level = level.unwrap_or(tracing::Level::INFO);
+    let level = level.map_or(tracing::Level::INFO, |level| level.0);
     let format = layers.text("logging.format").unwrap_or_else(|| "json".to_owned());
     if !matches!(format.as_str(), "json" | "text") {
         layers.problem("logging.format", format!("{format:?} is not json or text"));

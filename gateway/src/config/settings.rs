@@ -85,6 +85,13 @@ pub const SETTINGS: &[Setting] = &[
     setting("api.port", "ws-port", "API_WS_PORT", "The HTTP and WebSocket port [default: 8080]"),
     setting("api.tcp.host", "tcp-host", "API_TCP_HOST", "Where TCP lines listen [default: api.host]"),
     setting("api.tcp.port", "tcp-port", "API_TCP_PORT", "The TCP port [default: 8081]"),
+    setting("api.tcp.enabled", "enable-tcp", "API_TCP_ENABLED", "Serve TCP lines [default: true]"),
+    setting(
+        "api.auth.require_tls",
+        "require-tls",
+        "API_REQUIRE_TLS",
+        "Do not start without TLS for clients [default: false]",
+    ),
     setting(
         "api.tls.certificate_file",
         "tls-certificate",
@@ -147,6 +154,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long a write to a client may stall [default: 10]",
     ),
     setting(
+        "api.limits.drain_seconds",
+        "drain-seconds",
+        "API_DRAIN_SECONDS",
+        "How long the closing of many clients may take at the end [default: 5]",
+    ),
+    setting(
         "api.websocket.ping_interval",
         "ping-seconds",
         "API_PING_SECONDS",
@@ -202,6 +215,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("logging.level", "log-level", "LOG_LEVEL", "error, warn, info, debug or trace [default: info]"),
     setting("logging.format", "log-format", "LOG_FORMAT", "json or text [default: json]"),
     setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
+    setting(
+        "development.websocket_echo",
+        "websocket-echo",
+        "WEBSOCKET_ECHO",
+        "For tests of the protocol only: /echo sends every WebSocket message back, to anybody [default: false]",
+    ),
 ];
 
 /// Lists and mappings, which only the file can hold.
@@ -215,34 +234,43 @@ pub const LISTS: &[&str] = &[
     "policies.bans",
 ];
 
-/// What a Python gateway's file may hold besides and we have no use for: accepted with a warning, so that
-/// its files work as they are.
-pub const IGNORED: &[&str] = &[
-    "mud.services",
-    "mud.oob_services",
-    "router.connection",
-    "gateway",
-    "api.enabled",
-    "api.websocket.enabled",
-    "api.websocket.max_connections",
-    "api.websocket.ping_timeout",
-    "api.websocket.max_frame_size",
-    "api.websocket.compression",
-    "api.tcp.enabled",
-    "api.tcp.max_connections",
-    "api.tcp.buffer_size",
-    "api.auth.enabled",
-    "api.auth.require_tls",
-    "api.session",
-    "api.metrics",
-    "state.save_interval",
-    "state.backup_enabled",
-    "state.backup_count",
-    "metrics.path",
-    "logging.file",
-    "logging.max_size",
-    "logging.backup_count",
-    "logging.components",
-    "development.reload",
-    "development.profile",
+/// Numbers of a Python gateway's file that count as settings of ours, where those are not given.
+pub const ORIGINALS: &[&str] =
+    &["api.websocket.max_connections", "api.websocket.max_frame_size", "api.tcp.max_connections"];
+
+/// What a Python gateway's file may hold besides and why it changes nothing here: accepted with a warning, so that its
+/// files work as they are. The first path that covers an entry counts.
+pub const IGNORED: &[(&str, &str)] = &[
+    ("mud.services", "the gateway announces the services that it has"),
+    ("mud.oob_services", "of these only mail, news and file are offered out of band"),
+    ("router.connection", "the link to the router keeps its own times, and tries for ever"),
+    ("gateway.auth", "clients always need an API key, and keys end as api.auth says"),
+    ("gateway.host", "muds connect to the API; nothing else listens"),
+    ("gateway.port", "muds connect to the API; nothing else listens"),
+    ("gateway", "the link to the router has limits of its own; those of clients are in api.limits"),
+    ("api.enabled", "the API is what the gateway is for, so it is always on"),
+    ("api.websocket.enabled", "WebSocket shares its port with health, so it is always on"),
+    (
+        "api.websocket.ping_timeout",
+        "a client is gone when nothing came from one ping to the next: api.websocket.ping_interval",
+    ),
+    (
+        "api.websocket.compression",
+        "messages are short, and compression takes more memory for a client than all else",
+    ),
+    ("api.tcp.buffer_size", "the buffer is as large as the line: api.limits.message_bytes"),
+    ("api.auth.enabled", "clients always need an API key"),
+    ("api.session.max_queue_size", "what waits for a client is bounded in bytes: api.limits.queue_bytes"),
+    ("api.session", "a session ends with its connection, and can be resumed for ten minutes"),
+    ("api.metrics", "metrics are always exact and complete when they are read"),
+    ("state.save_interval", "state is saved when it changes"),
+    ("state.backup_enabled", "state files are replaced whole, and the version before is kept"),
+    ("state.backup_count", "state files are replaced whole, and the version before is kept"),
+    ("metrics.path", "it is always /metrics"),
+    ("logging.file", "logs go to standard error: redirect it"),
+    ("logging.max_size", "logs go to standard error: whatever keeps them bounds them"),
+    ("logging.backup_count", "logs go to standard error: whatever keeps them bounds them"),
+    ("logging.components", "there is one level for all: logging.level"),
+    ("development.reload", "the gateway is one program: start it again"),
+    ("development.profile", "there is no profiler in it"),
 ];

@@ -20,6 +20,11 @@ fn given(key: &str) -> KeySpec {
     }
 }
 
+/// The settings that have no effect.
+fn settings(config: &Config) -> Vec<&str> {
+    config.ignored.iter().map(|ignored| ignored.setting.as_str()).collect()
+}
+
 const MINIMAL: &[(&str, &str)] = &[
     ("MUD_NAME", "Dawn"),
     ("I3_ROUTER_NAME", "*test"),
@@ -38,7 +43,7 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
         [RouterAddress { name: "*test".into(), host: "127.0.0.1".into(), port: 8080 }]
     );
     assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
-    assert_eq!(config.api.tcp.to_string(), "0.0.0.0:8081");
+    assert_eq!(config.api.tcp.unwrap().to_string(), "0.0.0.0:8081");
     assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090");
     assert!(config.api.keys == [given("key")]);
     assert_eq!(config.holder, "host-1");
@@ -97,10 +102,12 @@ api: {websocket: {ping_interval: 30, compression: true}, auth: {api_keys: [{key:
     let config = resolve(&[], &[], file).unwrap();
     assert_eq!(config.routers.len(), 1);
     assert!(config.api.keys == [given("s"), given("k")]);
+    let ignored: Vec<_> = config.ignored.iter().map(|ignored| ignored.setting.as_str()).collect();
     assert_eq!(
-        config.ignored,
+        ignored,
         ["api.websocket.compression", "gateway.auth.enabled", "gateway.port", "mud.services.tell"]
     );
+    assert!(config.ignored.iter().all(|ignored| ignored.reason.len() > 10));
 }
 
 #[test]
@@ -181,7 +188,7 @@ fn a_key_that_is_wrong_in_any_way_is_a_problem() {
     let file = r#"
 policies: {ignore: ["nobody"]}
 api:
-  auth: {api_keys: [{key: a, permissions: [root]}, {mud_name: x}], key_files: [{file: /k, expires: tomorrow, requests_per_minute: 0}]}
+  auth: {api_keys: [{key: a, permissions: [root]}, {mud_name: Dawn}], key_files: [{file: /k, expires: tomorrow, requests_per_minute: 0}]}
   rate_limits: {by_method: {who: often}}
   limits: {connections: 0}
 "#;
@@ -223,7 +230,7 @@ oob: {enabled: true, host: 127.0.0.1, port: 5000, advertised_port: 6000, adverti
     assert_eq!(config.oob, Settings { listen: Some(([127, 0, 0, 1], 5000).into()), allow_private: false });
     let address = Some([203, 0, 114, 9].into());
     assert_eq!(config.mud.oob, Offer { port: 6000, address, mail: true, file: true, news: false });
-    assert_eq!(config.ignored, ["mud.oob_services.http"]);
+    assert_eq!(settings(&config), ["mud.oob_services.http"]);
     let env =
         [MINIMAL, &[("OOB_ENABLED", "true"), ("ENABLE_OOB_NEWS", "1"), ("OOB_ALLOW_PRIVATE", "1")]].concat();
     let config = resolve(&[], &env, "").unwrap();
@@ -237,10 +244,103 @@ oob: {enabled: true, host: 127.0.0.1, port: 5000, advertised_port: 6000, adverti
 #[test]
 fn what_would_be_offered_but_is_not_is_told() {
     let config = resolve(&[], MINIMAL, "mud: {oob_services: {mail: 1, file: 0}}").unwrap();
-    assert_eq!(config.ignored, ["mud.oob_services.mail (oob.enabled is off)"]);
+    assert_eq!(settings(&config), ["mud.oob_services.mail"]);
+    assert_eq!(config.ignored[0].reason, "oob.enabled is off");
     assert_eq!(config.mud.oob, Offer::default());
     let env = [MINIMAL, &[("OOB_ENABLED", "1"), ("OOB_ADVERTISED_ADDRESS", "mud.example")]].concat();
     let text = resolve(&[], &env, "").err().unwrap().to_string();
     assert!(text.contains("oob.enabled: offers nothing: switch ENABLE_OOB_MAIL"), "{text}");
     assert!(text.contains("oob.advertised_address: \"mud.example\""), "{text}");
+}
+
+/// A file in the form of the Python gateway's own, with the variables that one has.
+const ORIGINAL: &str = include_str!("testdata/python-gateway.yaml");
+
+#[test]
+fn the_python_gateways_file_needs_only_a_key_that_is_not_public() {
+    let text = resolve(&[], &[], ORIGINAL).err().unwrap().to_string();
+    assert!(text.contains("1 problem:") && text.contains("one of those published"), "{text}");
+    for secret in ["luminari-i3", "demo-key", "admin-key"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let env = [
+        ("API_KEY_LUMINARI", "mine"),
+        ("MUD_PORT", "4321"),
+        ("LOG_LEVEL", ""),
+        ("I3_FALLBACK_ROUTER_PORT", "9000"),
+    ];
+    let config = resolve(&[], &env, ORIGINAL).unwrap();
+    assert_eq!((config.mud.name.as_str(), config.mud.port), ("LuminariMUD", 4321));
+    assert!(
+        config.api.keys
+            == [KeySpec { rate: Some(Rate::per_minute(NonZeroU32::new(500).unwrap())), ..given("mine") }]
+    );
+    assert_eq!(config.api.limits.connections, 1500);
+    assert_eq!(config.routers.len(), 1, "a fallback without a host is none");
+    assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090", "the API has the port that metrics had");
+    let reason = |setting: &str| config.ignored.iter().filter(|ignored| ignored.setting == setting).count();
+    assert_eq!((reason("api.auth.api_keys"), reason("metrics.port"), reason("mud.services.tell")), (2, 1, 1));
+}
+
+#[test]
+fn a_fallback_router_may_come_from_variables() {
+    let file = "router: {fallback: [{name: '*b', host: '${B_HOST}', port: '${B_PORT:9000}'}]}";
+    let router = |env: &[(&str, &str)]| resolve(&[], &[MINIMAL, env].concat(), file);
+    let expected = RouterAddress { name: "*b".into(), host: "b.example".into(), port: 9000 };
+    assert_eq!(router(&[("B_HOST", "b.example")]).unwrap().routers[1], expected);
+    let text = router(&[]).err().unwrap().to_string();
+    assert!(text.contains("router.fallback.1.host: the variable B_HOST is not set"), "{text}");
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_a_problem_only_where_it_matters() {
+    let file = "mud: {name: '${NOBODY}', services: {tell: '${NOBODY}'}}\napi: {port: '${NOBODY}'}";
+    let text = resolve(&[], MINIMAL, file).err().unwrap().to_string();
+    assert!(
+        text.contains("1 problem:") && text.contains("api.port: the variable NOBODY is not set"),
+        "{text}"
+    );
+    let env = [MINIMAL, &[("API_WS_PORT", "8000")]].concat();
+    assert_eq!(resolve(&[], &env, file).unwrap().mud.name, "Dawn");
+}
+
+#[test]
+fn known_keys_and_keys_of_other_muds_are_never_used() {
+    for key in ["demo-key-123", "admin-key-456", "luminari-i3-gateway-2025"] {
+        let text = resolve(&[("gateway.auth.secret", key)], MINIMAL, "").err().unwrap().to_string();
+        assert!(text.contains("api.auth: a key is one of those published") && !text.contains(key), "{text}");
+    }
+    let file = "api: {auth: {api_keys: [{key: ours, mud_name: dawn}, {key: theirs, mud_name: Dusk}]}}";
+    let config = resolve(&[], MINIMAL, file).unwrap();
+    assert!(config.api.keys == [given("key"), given("ours")]);
+    assert_eq!(config.ignored[0].reason, "entry 2 is for the mud \"Dusk\", and this gateway is for \"Dawn\"");
+}
+
+#[test]
+fn tls_that_is_required_must_be_there() {
+    let env = [MINIMAL, &[("API_REQUIRE_TLS", "true")]].concat();
+    let text = resolve(&[], &env, "").err().unwrap().to_string();
+    assert!(text.contains("api.auth.require_tls: is on, but there is no TLS"), "{text}");
+    let env = [&env[..], &[("API_TLS_CERTIFICATE_FILE", "c"), ("API_TLS_KEY_FILE", "k")]].concat();
+    assert!(resolve(&[], &env, "").unwrap().api.tls.is_some());
+}
+
+#[test]
+fn limits_of_the_python_gateway_count_unless_ours_are_given() {
+    let file = "api: {websocket: {max_connections: 20, max_frame_size: 1000}, tcp: {max_connections: '30', enabled: false}}";
+    let api = resolve(&[], MINIMAL, file).unwrap().api;
+    assert_eq!((api.limits.connections, api.limits.message_bytes, api.tcp), (50, 1000, None));
+    let env = [MINIMAL, &[("API_MAX_CONNECTIONS", "7")]].concat();
+    assert_eq!(resolve(&[], &env, file).unwrap().api.limits.connections, 7);
+    let text = resolve(&[], MINIMAL, "api: {tcp: {max_connections: many}}").err().unwrap().to_string();
+    assert!(text.contains("api.tcp.max_connections: is not a whole number, at least 1"), "{text}");
+}
+
+#[test]
+fn levels_have_the_names_of_python_too() {
+    for (name, expected) in [("WARNING", tracing::Level::WARN), ("CRITICAL", tracing::Level::ERROR)] {
+        let env = [MINIMAL, &[("LOG_LEVEL", name)]].concat();
+        assert_eq!(resolve(&[], &env, "").unwrap().log.level, expected);
+    }
 }

@@ -173,19 +173,24 @@ impl Hub {
         heard
     }
 
+    /// All authenticated sessions.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        lock(&self.inner).sessions.values().map(Arc::clone).collect()
+    }
+
+    /// Sends an event to one session, if it wants it. Who resumes does not get it again.
+    pub fn publish_to(&self, session: &Session, event: &Event) {
+        if session.wants(event, &self.mud) {
+            session.queue.push(event.encode(self.position(), &timestamp(), session.colour()));
+        }
+    }
+
     /// Closes the sessions whose key is no longer valid.
     pub fn close_revoked(&self, is_valid: impl Fn(&Key) -> bool) {
         for session in lock(&self.inner).sessions.values() {
             if session.key().is_some_and(|key| !is_valid(&key)) {
                 session.queue.close(CloseReason::KeyRevoked);
             }
-        }
-    }
-
-    /// Closes every session.
-    pub fn close_all(&self, reason: CloseReason) {
-        for session in lock(&self.inner).sessions.values() {
-            session.queue.close(reason);
         }
     }
 

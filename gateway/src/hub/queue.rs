@@ -52,6 +52,12 @@ pub enum CloseReason {
     NotAuthenticated,
     /// A message over the hard limit.
     TooBig,
+    /// There are as many connections as there may be.
+    Full,
+    /// The client broke the rules of WebSocket.
+    Protocol,
+    /// A text that is not UTF-8.
+    NotUtf8,
     /// The client went on with another connection.
     Resumed,
     /// Its key is no longer valid.
@@ -62,11 +68,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::ShuttingDown,
         Self::Unresponsive,
+        Self::Protocol,
+        Self::NotUtf8,
         Self::NotAuthenticated,
         Self::TooBig,
+        Self::Full,
         Self::SlowConsumer,
         Self::Resumed,
         Self::KeyRevoked,
@@ -80,8 +89,16 @@ impl CloseReason {
             Self::Resumed => 4100,
             Self::KeyRevoked => 4101,
             Self::NotAuthenticated => 1008,
+            Self::Full => 1013,
+            Self::Protocol => 1002,
+            Self::NotUtf8 => 1007,
             Self::TooBig => 1009,
         }
+    }
+
+    /// Whether the same client should try again: what is wrong is neither its key nor what it does.
+    pub fn should_reconnect(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Unresponsive | Self::SlowConsumer | Self::Full)
     }
 
     /// The reason in words.
@@ -90,6 +107,9 @@ impl CloseReason {
             Self::ShuttingDown => "Server shutting down",
             Self::SlowConsumer => "slow consumer",
             Self::NotAuthenticated => "authentication timeout",
+            Self::Full => "too many connections",
+            Self::Protocol => "protocol error",
+            Self::NotUtf8 => "text is not UTF-8",
             Self::TooBig => "message too big",
             Self::Resumed => "resumed by another connection",
             Self::KeyRevoked => "API key no longer valid",
@@ -103,6 +123,9 @@ impl CloseReason {
             Self::ShuttingDown => "The gateway ends: reconnect and resume.",
             Self::SlowConsumer => "More waited for the client than may: read faster, reconnect and resume.",
             Self::NotAuthenticated => "No key came within the time for it.",
+            Self::Full => "There are as many connections as there may be: try again later.",
+            Self::Protocol => "A frame broke the rules of WebSocket.",
+            Self::NotUtf8 => "A text was not UTF-8.",
             Self::TooBig => "A message was past the hard limit, four times the limit of a message.",
             Self::Resumed => "The client went on with another connection: do not reconnect.",
             Self::KeyRevoked => "The API key was removed or replaced: do not reconnect with it.",

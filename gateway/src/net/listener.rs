@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -18,9 +16,6 @@ use super::tune::tune_client;
 
 /// A client's connection, as it came or under TLS.
 pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
-
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How many TLS handshakes may be under way at once, and how many connections may wait to be served.
 const HANDSHAKES: usize = 256;
@@ -38,18 +33,18 @@ enum Source {
 }
 
 impl Listener {
-    /// Listens.
+    /// Listens. With TLS a client that takes longer than `handshake` for its handshake is closed.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>, handshake: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let source = match tls {
             None => Source::Plain(listener),
             Some(tls) => {
                 let (sender, receiver) = mpsc::channel(HANDSHAKES);
-                tokio::spawn(accept_tls(listener, tls, sender));
+                tokio::spawn(accept_tls(listener, tls, handshake, sender));
                 Source::Tls(receiver)
             }
         };
@@ -78,7 +73,12 @@ impl Listener {
 }
 
 /// Accepts until the receiver is gone.
-async fn accept_tls(listener: TcpListener, tls: Arc<Tls>, ready: mpsc::Sender<(Stream, SocketAddr)>) {
+async fn accept_tls(
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    handshake: Duration,
+    ready: mpsc::Sender<(Stream, SocketAddr)>,
+) {
     loop {
         let Ok(place) = ready.clone().reserve_owned().await else { return };
         let (stream, peer) = tokio::select! {
@@ -87,7 +87,7 @@ async fn accept_tls(listener: TcpListener, tls: Arc<Tls>, ready: mpsc::Sender<(S
         };
         let acceptor = tls.acceptor();
         tokio::spawn(async move {
-            match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match timeout(handshake, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     place.send((Either::Right(Box::new(stream)), peer));
                 }
@@ -113,28 +113,5 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 sleep(Duration::from_millis(100)).await;
             }
         }
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
-        self.next().await
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-/// From where a client connects.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
-impl Connected<IncomingStream<'_, Listener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        Self(*stream.remote_addr())
     }
 }

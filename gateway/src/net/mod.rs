@@ -1,10 +1,10 @@
-//! Sockets: their options, and listeners with or without TLS.
+//! Sockets: their options, listeners with or without TLS, and HTTP connections.
 
+pub(crate) mod http;
 mod listener;
 mod tls;
 mod tune;
 
-pub(crate) use listener::Peer;
 pub use listener::{Listener, Stream};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub(crate) use tune::tune_router;

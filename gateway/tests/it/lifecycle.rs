@@ -71,6 +71,29 @@ async fn a_wrong_configuration_ends_it_with_all_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_file_of_variables_fills_in_what_the_environment_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let variables = format!("MUD=FromFile\nPORT=many\nKEY={KEY}\nI3_ROUTER_NAME='*test' # a comment\n");
+    std::fs::write(path(".env"), variables).unwrap();
+    let config = "mud: {name: '${MUD}', port: '${PORT}', services: {tell: 1}}\n\
+                  router: {primary: {host: '${HOST:127.0.0.1}'}}\ngateway: {auth: {secret: '${KEY}'}}\n";
+    std::fs::write(path("config.yaml"), config).unwrap();
+    let check = async |port: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mudgateway"));
+        command.args(["--dry-run", "-c"]).arg(path("config.yaml")).arg("-e").arg(path(".env"));
+        let output = command.env_clear().env("PORT", port).output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let (valid, text) = check("4000").await;
+    assert!(valid && text.contains("mud.services.tell changes nothing: the gateway announces"), "{text}");
+    let (valid, text) = check("").await;
+    assert!(!valid && text.contains("mud.port: \"many\" (file) is not a port"), "{text}");
+    assert!(!text.contains(KEY), "{text}");
+}
+
+#[tokio::test]
 async fn metrics_and_health_are_served() {
     let router = router().await;
     let gateway = Gateway::start("Dawn", &router, &[]).await;

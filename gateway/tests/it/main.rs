@@ -16,3 +16,4 @@ mod services;
 mod stage;
 mod support;
 mod tls;
+mod transport;

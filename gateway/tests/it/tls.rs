@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -89,6 +89,21 @@ async fn both_transports_work_under_tls_and_a_new_certificate_is_shown_soon() {
     }
     assert_eq!(answer["result"]["pong"], true, "connections that were open stay");
     assert_eq!(gateway.get("metrics", "/health/live").await.0, 200, "probes need no TLS");
+}
+
+#[tokio::test]
+async fn who_does_not_finish_the_handshake_is_closed() {
+    let (router, directory) = (router().await, tempfile::tempdir().unwrap());
+    write_certificate(directory.path());
+    let gateway = gateway(&router, directory.path(), &[("API_AUTHENTICATION_SECONDS", "1")]).await;
+    for what in ["WebSocket and health", "TCP lines"] {
+        let mut stream = TcpStream::connect(gateway.address(what).await).await.unwrap();
+        // The first bytes of a client hello.
+        stream.write_all(&[0x16, 3, 1, 2, 0, 1]).await.unwrap();
+        let mut byte = [0];
+        let read = timeout(WITHIN, stream.read(&mut byte)).await.expect("it is closed in time");
+        assert!(matches!(read, Ok(0) | Err(_)), "{what}: {read:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::filter::Colour;
 use super::log::Position;
-use super::queue::Line;
+use super::queue::{CloseReason, Line};
 use crate::bus::{ChannelKind, ChannelMessage};
 use crate::keys::Permission;
 
@@ -18,7 +18,8 @@ pub use oob::{
 };
 pub use params::{
     Addressed, Beeped, ChannelAdmins, ChannelSaid, ChannelWho, FilterRequested, Finger, Identity, Located,
-    Maintenance, MudStatus, Params, Reconnected, Reply, Told, Trouble, UserInfo, Who, WhoUser,
+    Maintenance, MudStatus, Params, Reconnected, Reply, ShutdownWarning, Told, Trouble, UserInfo, Who,
+    WhoUser,
 };
 
 /// A kind of event, as the API's description has it.
@@ -230,9 +231,21 @@ events! {
     /// The router session is established, the first time or again.
     GatewayReconnected(Reconnected) = "gateway_reconnected", None,
         r#"{"message": "Gateway reconnected to I3 router", "status": "connected"}"#;
+    /// The gateway ends, and will close this connection soon.
+    ShutdownWarning(ShutdownWarning) = "shutdown_warning", None,
+        r#"{"message": "The gateway is about to end", "reason": "Server shutting down", "reconnect_in": 4.2}"#;
 }
 
 impl Event {
+    /// The gateway ends. The client should stay away for so many seconds once it is closed.
+    pub fn shutdown_warning(reconnect_in: f64) -> Self {
+        Self::ShutdownWarning(ShutdownWarning {
+            message: "The gateway is about to end",
+            reason: CloseReason::ShuttingDown.as_str(),
+            reconnect_in,
+        })
+    }
+
     /// Something said or done on a channel.
     pub fn said(said: ChannelMessage) -> Self {
         let kind = said.kind;

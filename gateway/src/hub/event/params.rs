@@ -428,3 +428,17 @@ impl Default for Reconnected {
 }
 
 impl Params for Reconnected {}
+
+/// The gateway ends.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ShutdownWarning {
+    /// For a person.
+    pub message: &'static str,
+    /// The reason that the connection will be closed with.
+    pub reason: &'static str,
+    /// How long to wait after the end of the connection before the next one, in seconds. It differs from client to
+    /// client, so that not all come back at once.
+    pub reconnect_in: f64,
+}
+
+impl Params for ShutdownWarning {}
