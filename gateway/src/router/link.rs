@@ -342,7 +342,8 @@ fn standing_by(duty: Duty) -> (SessionReason, &'static str) {
     match duty {
         Duty::Unknown => (
             SessionReason::StateUnavailable,
-            "the bus, which keeps the session lock and the router password, cannot be reached, so not registering",
+            "the session lock cannot be read from the bus, so not registering: NATS is away, or the operator has not \
+             prepared it",
         ),
         _ => (SessionReason::Standby, "another process of this mud holds the session"),
     }
