@@ -18,7 +18,7 @@ use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
 use crate::oob::{self, Driver};
-use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle};
+use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, spool};
 use crate::services::{BusLink, Services, Setup, lists};
 
 /// How long conversations with other muds may take to end.
@@ -146,6 +146,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
     let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
+    let spool_stop = CancellationToken::new();
+    let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), spool_stop.clone());
+    let spool = tokio::spawn(spool);
     let link = link(&config, state, router, metrics, services, holding, &clients_stop);
     let link = tokio::spawn(link);
 
@@ -157,7 +160,11 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     if let Err(error) = link.await {
         tracing::error!(%error, "the router link failed");
     }
-    // Only now may another process take the session over.
+    // What still waits is kept, and only then may another process take the session over.
+    spool_stop.cancel();
+    if let Err(error) = spool.await {
+        tracing::error!(%error, "what waits for the router was not kept");
+    }
     lock_stop.cancel();
     if let Some(lock) = lock
         && timeout(LOCK_GIVEN_BACK, lock).await.is_err()

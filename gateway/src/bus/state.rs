@@ -16,6 +16,8 @@ pub enum Part {
     Mudlist,
     /// The channel list, as the packet it came in.
     Chanlist,
+    /// What waits for the router, in JSON.
+    Outbox,
 }
 
 impl Part {
@@ -26,6 +28,7 @@ impl Part {
             Self::Routers => "routers",
             Self::Mudlist => "mudlist",
             Self::Chanlist => "chanlist",
+            Self::Outbox => "outbox",
         }
     }
 
@@ -36,6 +39,7 @@ impl Part {
             Self::Routers => "routers.json",
             Self::Mudlist => "mudlist.lpc",
             Self::Chanlist => "chanlist.lpc",
+            Self::Outbox => "outbox.json",
         }
     }
 }

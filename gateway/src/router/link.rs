@@ -79,6 +79,7 @@ impl Link {
                 insist = true;
                 continue;
             }
+            self.handle.take_over(&self.memory).await;
             let started = Instant::now();
             let ended = self.attempt(&router, &mut routers, std::mem::take(&mut insist)).await;
             if ended.reason == SessionReason::Standby {
@@ -116,17 +117,25 @@ impl Link {
     /// Waits until this process may hold the session.
     async fn stand_by(&self, router: &RouterAddress) {
         let mut holding = self.holding.clone();
-        let taken = async {
-            // The lock is free, or ours again, in a moment: no news.
-            if timeout(STANDBY_AFTER, holding.wait_for(|duty| duty == Duty::Holder)).await.is_err() {
-                let (reason, message) = standing_by(holding.now());
-                self.set_status(reason, message.to_owned(), router);
-                holding.wait_for(|duty| duty == Duty::Holder).await;
+        // The lock is free, or ours again, in a moment: no news.
+        let news_at = tokio::time::Instant::now() + STANDBY_AFTER;
+        let mut told = false;
+        loop {
+            let duty = holding.now();
+            match duty {
+                Duty::Holder => return,
+                Duty::Standby => self.handle.hand_over(),
+                Duty::Holdover | Duty::Unknown => {}
             }
-        };
-        tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = taken => {}
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = holding.wait_for(|now| now != duty) => {}
+                () = tokio::time::sleep_until(news_at), if !told => {
+                    told = true;
+                    let (reason, message) = standing_by(duty);
+                    self.set_status(reason, message.to_owned(), router);
+                }
+            }
         }
     }
 
@@ -284,7 +293,10 @@ impl Link {
                 Next::Empty => return ControlFlow::Continue(None),
             };
             match wire.send_text(&entry.packet, entry.text.clone()).await {
-                Ok(()) => entry.taken(),
+                Ok(()) => {
+                    entry.taken();
+                    self.handle.note_change();
+                }
                 Err(ended) => {
                     self.handle.outbox().restore(entry);
                     return ControlFlow::Break(ended);
@@ -311,7 +323,7 @@ impl Link {
         let drained = timeout(DRAIN, drain).await;
         let left = self.handle.waiting();
         if drained.is_err() || left > 0 {
-            tracing::warn!(packets = left, "packets that still waited for the router are lost");
+            tracing::info!(packets = left, "packets still wait for the router; they are kept");
         }
         ended(SessionReason::ShuttingDown, "the gateway is shutting down")
     }

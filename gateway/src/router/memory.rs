@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use intermud3::Packet;
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::routers::{self, Routers};
+use super::{Class, spool};
 use crate::bus::{Part, StateError, StateStore};
 
 /// How long the store may take to read or keep the password.
@@ -13,7 +16,11 @@ const PASSWORD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take for what a mud can do without.
 const ROUTERS_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long it may take for what waits for the router.
+const OUTBOX_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What is kept of routers, on top of the state store.
+#[derive(Clone)]
 pub struct Memory(pub StateStore);
 
 /// A password to register with.
@@ -50,6 +57,23 @@ impl Memory {
         within(PASSWORD_TIMEOUT, keep)
             .await
             .map_err(|problem| format!("the router gave a password that cannot be kept: {problem}"))
+    }
+
+    /// What an earlier process left for the router.
+    ///
+    /// # Errors
+    /// A message when nobody knows whether there is anything.
+    pub(super) async fn outbox(&self) -> Result<Vec<(Class, Packet, Duration)>, String> {
+        let parse = |json: &[u8]| spool::parse(json, Timestamp::now());
+        Ok(within(OUTBOX_TIMEOUT, self.0.load(Part::Outbox, parse)).await?.unwrap_or_default())
+    }
+
+    /// Stores what waits for the router.
+    ///
+    /// # Errors
+    /// A message when it is not certain that it is kept.
+    pub(super) async fn keep_outbox(&self, json: Vec<u8>) -> Result<(), String> {
+        within(OUTBOX_TIMEOUT, self.0.save(Part::Outbox, json)).await
     }
 
     /// Adds the routers that were learned before.

@@ -7,8 +7,10 @@ mod memory;
 mod outbox;
 mod routers;
 mod session;
+pub mod spool;
 mod wire;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,9 @@ pub(crate) use outbox::{Next, Outbox};
 
 /// How many packets may wait for the router.
 const OUTBOX_PACKETS: usize = 1000;
+
+/// How long a request waits to learn that its packet would outlive the process. Then it is kept in memory only.
+const KEPT_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long a request waits to learn that the link took its packet. Then it answers "queued".
 const SENT_WITHIN: Duration = Duration::from_millis(100);
@@ -111,6 +116,12 @@ struct Shared {
     wake: Notify,
     reconnect: Notify,
     status: watch::Sender<SessionStatus>,
+    /// Counts the changes of what clients asked to send.
+    changed: watch::Sender<u64>,
+    /// Up to which change what waits is kept.
+    kept: watch::Sender<u64>,
+    /// Whether what an earlier process left has been taken over.
+    taken_over: AtomicBool,
 }
 
 impl Default for RouterHandle {
@@ -120,6 +131,9 @@ impl Default for RouterHandle {
             wake: Notify::new(),
             reconnect: Notify::new(),
             status: watch::Sender::new(SessionStatus::connecting()),
+            changed: watch::Sender::default(),
+            kept: watch::Sender::default(),
+            taken_over: AtomicBool::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -132,13 +146,67 @@ impl RouterHandle {
     /// [`NotAccepted`] when too much waits, or it has no form on the wire.
     pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, NotAccepted> {
         let taken = self.outbox().push(Instant::now(), packet, class)?;
+        let change = self.note_change();
         self.shared.wake.notify_one();
         if !self.status().is_connected() {
+            self.wait_until_kept(change).await;
             return Ok(Accepted::Queued);
         }
         match timeout(SENT_WITHIN, taken).await {
             Ok(Ok(())) => Ok(Accepted::Sent),
             _ => Ok(Accepted::Queued),
+        }
+    }
+
+    /// Counts a change of what waits.
+    pub(crate) fn note_change(&self) -> u64 {
+        let mut now = 0;
+        self.shared.changed.send_modify(|count| {
+            *count += 1;
+            now = *count;
+        });
+        now
+    }
+
+    /// Waits, but not for long, until what waits is kept up to a change; not at all when nobody keeps it.
+    async fn wait_until_kept(&self, change: u64) {
+        if self.shared.changed.receiver_count() > 0 {
+            let mut kept = self.shared.kept.subscribe();
+            // Without it the packet waits all the same.
+            let _ = timeout(KEPT_WITHIN, kept.wait_for(|kept| *kept >= change)).await;
+        }
+    }
+
+    /// Whether what an earlier process left has been taken over.
+    fn has_taken_over(&self) -> bool {
+        self.shared.taken_over.load(Ordering::Acquire)
+    }
+
+    /// Takes over what an earlier process left, once for each time that this one comes to hold the session.
+    pub(crate) async fn take_over(&self, memory: &Memory) {
+        if self.has_taken_over() {
+            return;
+        }
+        match memory.outbox().await {
+            Ok(left) => {
+                if !left.is_empty() {
+                    tracing::info!(packets = left.len(), "sending what an earlier process left");
+                }
+                self.outbox().take_over(Instant::now(), left);
+                self.shared.taken_over.store(true, Ordering::Release);
+                self.note_change();
+            }
+            // It stays where it is until it can be read.
+            Err(problem) => {
+                tracing::warn!(problem, "cannot read what an earlier process left for the router")
+            }
+        }
+    }
+
+    /// Another process holds the session, and has taken over what was kept.
+    pub(crate) fn hand_over(&self) {
+        if self.shared.taken_over.swap(false, Ordering::AcqRel) {
+            self.outbox().forget_kept();
         }
     }
 
@@ -173,7 +241,11 @@ impl RouterHandle {
 
     /// Takes out the packets that waited too long; returns those that a client asked to send.
     pub fn expire(&self) -> Vec<Packet> {
-        let expired = self.outbox().expired(Instant::now()).into_iter();
+        let expired = self.outbox().expired(Instant::now());
+        if !expired.is_empty() {
+            self.note_change();
+        }
+        let expired = expired.into_iter();
         expired.filter(|entry| entry.class.is_asked_for()).map(|entry| entry.packet).collect()
     }
 

@@ -82,8 +82,12 @@ pub struct Entry {
     pub text: Bytes,
     /// Its class.
     pub class: Class,
-    expires: Instant,
+    pub(super) expires: Instant,
     taken: Option<oneshot::Sender<()>>,
+    /// Its number: they grow.
+    id: u64,
+    /// Whether another process would find it if this one were gone.
+    kept: bool,
 }
 
 impl Entry {
@@ -125,12 +129,14 @@ pub struct Outbox {
     capacity: usize,
     /// What went in the last second: when, and of which class; a registration has none.
     sent: VecDeque<(Instant, Option<Class>)>,
+    last_id: u64,
 }
 
 impl Outbox {
     /// An outbox for at most `capacity` packets.
     pub fn new(capacity: usize) -> Self {
-        Self { queues: Default::default(), capacity, sent: VecDeque::with_capacity(PACKETS_PER_SECOND) }
+        let sent = VecDeque::with_capacity(PACKETS_PER_SECOND);
+        Self { queues: Default::default(), capacity, sent, last_id: 0 }
     }
 
     /// How many packets wait.
@@ -154,9 +160,42 @@ impl Outbox {
         }
         let text = packet.encode()?;
         let (sender, receiver) = oneshot::channel();
-        let entry = Entry { packet, text, class, expires: now + class.time_to_live(), taken: Some(sender) };
-        self.queues[class as usize].push_back(entry);
+        self.last_id += 1;
+        let (id, taken, expires) = (self.last_id, Some(sender), now + class.time_to_live());
+        self.queues[class as usize].push_back(Entry { packet, text, class, expires, taken, id, kept: false });
         Ok(receiver)
+    }
+
+    /// What a client asked to send, oldest first, and the number of the last packet that was pushed.
+    pub fn asked_for(&self) -> (impl Iterator<Item = &Entry>, u64) {
+        let asked_for = Class::ALL.into_iter().filter(|class| class.is_asked_for());
+        (asked_for.flat_map(|class| &self.queues[class as usize]), self.last_id)
+    }
+
+    /// Takes note that another process would find all that was pushed up to this number.
+    pub fn set_kept(&mut self, last_id: u64) {
+        for entry in self.queues.iter_mut().flatten().filter(|entry| entry.class.is_asked_for()) {
+            entry.kept |= entry.id <= last_id;
+        }
+    }
+
+    /// Drops what another process has found by now, and would send too.
+    pub fn forget_kept(&mut self) {
+        for queue in &mut self.queues {
+            queue.retain(|entry| !entry.kept);
+        }
+    }
+
+    /// Takes what an earlier process left, with the time it still may wait, oldest first. It goes before all else of
+    /// its class, and counts against no limit: it was accepted.
+    pub fn take_over(&mut self, now: Instant, left: Vec<(Class, Packet, Duration)>) {
+        for (class, packet, time) in left.into_iter().rev() {
+            if let Ok(text) = packet.encode() {
+                let expires = now + time.min(class.time_to_live());
+                let entry = Entry { packet, text, class, expires, taken: None, id: 0, kept: true };
+                self.queues[class as usize].push_front(entry);
+            }
+        }
     }
 
     /// The next packet to send, if the pace allows one now.
@@ -387,5 +426,32 @@ mod tests {
         let refused = outbox.push(Instant::now(), tell(&"x".repeat(300_000)), Class::Direct).err().unwrap();
         assert!(matches!(refused, NotAccepted::Unwritable(EncodeError::TooLong { .. })), "{refused}");
         assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_goes_first_and_expires_when_it_would_have() {
+        let start = Instant::now();
+        let mut outbox = Outbox::new(2);
+        outbox.push(start, tell("new"), Class::Direct).unwrap();
+        let left = [("1", 5), ("2", 10), ("3", 9999)];
+        let left = left.map(|(text, time)| (Class::Direct, tell(text), Duration::from_secs(time)));
+        outbox.take_over(start, left.into());
+        assert_eq!(outbox.expired(start + Duration::from_secs(10)).len(), 2);
+        let Next::Send(entry) = outbox.next(start) else { panic!("3 waits") };
+        assert_eq!((entry.packet, entry.expires), (tell("3"), start + Class::Direct.time_to_live()));
+    }
+
+    #[test]
+    fn what_another_process_has_found_is_forgotten_here() {
+        let start = Instant::now();
+        let mut outbox = Outbox::new(10);
+        outbox.push(start, tell("kept"), Class::Direct).unwrap();
+        let (waiting, last) = outbox.asked_for();
+        assert_eq!((waiting.count(), last), (1, 1));
+        outbox.push(start, tell("later"), Class::Direct).unwrap();
+        outbox.set_kept(last);
+        outbox.forget_kept();
+        let Next::Send(entry) = outbox.next(start) else { panic!("one waits") };
+        assert_eq!(entry.packet, tell("later"));
     }
 }

@@ -188,3 +188,20 @@ async fn muds_of_another_network_hear_nothing() {
     assert!(late.is_err(), "{late:?}");
     assert_eq!(ann.call("status", json!({})).await.unwrap()["connected"], true);
 }
+
+#[tokio::test]
+async fn what_was_queued_is_sent_by_the_process_that_comes_after() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let client = dawn.client().await;
+    router.cut("Dawn").await;
+    dawn.logged("SessionLost").await;
+    let params = json!({"target_mud": "Dawn", "target_user": "x", "message": "left behind."});
+    assert_eq!(client.call("tell", params).await.unwrap()["status"], "queued");
+    dawn.terminate().await;
+    dawn.ended().await;
+    let mark = router.mark();
+    router.restore("Dawn").await;
+    let _dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    super::support::received(&router, mark, "left behind.").await;
+}

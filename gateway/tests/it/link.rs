@@ -178,3 +178,32 @@ async fn registration(router: &RunningRouter) -> Box<StartupReq3> {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn what_was_queued_outlives_a_crash_and_is_sent_once() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let client = gateway.client().await;
+    router.cut("Dawn").await;
+    gateway.logged("SessionLost").await;
+    for text in ["first.", "second."] {
+        let params = json!({"target_mud": "Dawn", "target_user": "x", "message": text});
+        assert_eq!(client.call("tell", params).await.unwrap()["status"], "queued");
+    }
+    let state = gateway.killed().await;
+    let mark = router.mark();
+    router.restore("Dawn").await;
+    let gateway = Gateway::start_in(state, "Dawn", &router, &[]).await;
+    received(&router, mark, "first.").await;
+    received(&router, mark, "second.").await;
+    gateway.terminate().await;
+    let (_, state) = gateway.ended().await;
+    assert_eq!(std::fs::read_to_string(state.path().join("outbox.json")).unwrap(), "[]");
+
+    let mark = router.mark();
+    let _gateway = Gateway::start_in(state, "Dawn", &router, &[]).await;
+    registered_since(&router, mark, "Dawn").await;
+    let again = |event: &Event| event.packet().is_some_and(|packet| packet.to_string().contains("first."));
+    assert!(router.wait_for(mark, again, std::time::Duration::from_secs(1)).await.is_none());
+}
