@@ -29,6 +29,27 @@ pub fn channel_filter(network: &str) -> String {
     format!("i3.v1.{}.channel.>", token(network))
 }
 
+/// The subject of packets to one mud of one network, which its gateway answers. Not in any stream: what nobody takes at
+/// once is the sender's to keep.
+pub fn direct_subject(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.direct.{}", token(network), token(mud))
+}
+
+/// The subject of packets to every mud of one network.
+pub fn everyone_subject(network: &str) -> String {
+    format!("i3.v1.{}.everyone", token(network))
+}
+
+/// The subject on which the gateway of one mud tells whether its link to the router is up.
+pub fn links_subject(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.links.{}", token(network), token(mud))
+}
+
+/// The filter for the link states of all muds of one network.
+pub fn links_filter(network: &str) -> String {
+    format!("i3.v1.{}.links.*", token(network))
+}
+
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
@@ -113,6 +134,10 @@ mod tests {
     fn subjects_and_keys_keep_their_number_of_tokens_for_any_name() {
         assert_eq!(channel_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.channel.a=2Eb.My=20Mud");
         assert_eq!(channel_filter("*i4"), "i3.v1.=2Ai4.channel.>");
+        assert_eq!(direct_subject("*i4", "a.b"), "i3.v1.=2Ai4.direct.a=2Eb");
+        assert_eq!(everyone_subject("*i4"), "i3.v1.=2Ai4.everyone");
+        assert_eq!(links_subject("*i4", "a.b"), "i3.v1.=2Ai4.links.a=2Eb");
+        assert_eq!(links_filter("*i4"), "i3.v1.=2Ai4.links.*");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
         assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");

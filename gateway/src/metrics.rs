@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::bus::{Handed, Refusal};
 use crate::hub::{CloseReason, Transport};
 use crate::oob::conversation::End;
 use crate::services::Services;
@@ -21,9 +22,9 @@ use crate::services::Services;
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From the router.
+    /// From the router or another gateway.
     In,
-    /// To the router.
+    /// To the router or another gateway.
     Out,
 }
 
@@ -102,6 +103,11 @@ struct CodeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CloseLabels {
     transport: &'static str,
     reason: &'static str,
@@ -112,11 +118,25 @@ struct TransportLabels {
     transport: &'static str,
 }
 
+impl PacketLabels {
+    /// A type the library has no structure for is "other".
+    fn new(way: Direction, packet: &Packet) -> Self {
+        let direction = match way {
+            Direction::In => "in",
+            Direction::Out => "out",
+        };
+        Self { direction, r#type: packet.body.label() }
+    }
+}
+
 /// All metrics of the gateway.
 pub struct Metrics {
     registry: Registry,
     packets: Family<PacketLabels, Counter>,
     totals: [AtomicU64; 2],
+    bus_packets: Family<PacketLabels, Counter>,
+    handed_over: Family<OutcomeLabels, Counter>,
+    bus_refused: Family<ReasonLabels, Counter>,
     undecodable: Counter,
     unreadable_muds: Counter,
     errors: Family<CodeLabels, Counter>,
@@ -138,6 +158,9 @@ impl Default for Metrics {
             registry: Registry::default(),
             packets: Family::default(),
             totals: Default::default(),
+            bus_packets: Family::default(),
+            handed_over: Family::default(),
+            bus_refused: Family::default(),
             undecodable: Counter::default(),
             unreadable_muds: Counter::default(),
             errors: Family::default(),
@@ -195,6 +218,21 @@ impl Metrics {
             "1 while the router session is established",
             self.router_connected.clone(),
         );
+        registry.register(
+            "bus_packets",
+            "Directed packets from and to other gateways over the bus",
+            self.bus_packets.clone(),
+        );
+        registry.register(
+            "bus_handed_over",
+            "Packets offered to the gateway of one mud over the bus, by what became of them",
+            self.handed_over.clone(),
+        );
+        registry.register(
+            "bus_packets_refused",
+            "Packets from the bus that were not taken, by reason",
+            self.bus_refused.clone(),
+        );
         registry.register("bus_connected", "1 while the bus is there", self.bus_connected.clone());
         registry.register("i3_packet_queue_size", "Packets that wait for the router", self.waiting.clone());
         registry.register(
@@ -210,14 +248,10 @@ impl Metrics {
         registry.register("api_sessions", "Authenticated client sessions", self.sessions.clone());
     }
 
-    /// Counts a packet.
+    /// Counts a packet of the router link.
     pub fn packet(&self, way: Direction, packet: &Packet) {
         self.totals[way as usize].fetch_add(1, Ordering::Relaxed);
-        let direction = match way {
-            Direction::In => "in",
-            Direction::Out => "out",
-        };
-        self.packets.get_or_create(&PacketLabels { direction, r#type: packet_type(packet) }).inc();
+        self.packets.get_or_create(&PacketLabels::new(way, packet)).inc();
         match (way, &packet.body) {
             (Direction::In, Body::Error(error)) => {
                 self.errors.get_or_create(&CodeLabels { code: error_code(&error.code) }).inc();
@@ -227,6 +261,21 @@ impl Metrics {
             }
             _ => {}
         }
+    }
+
+    /// Counts a directed packet over the bus.
+    pub fn bus_packet(&self, way: Direction, packet: &Packet) {
+        self.bus_packets.get_or_create(&PacketLabels::new(way, packet)).inc();
+    }
+
+    /// Counts what became of a packet that was offered to the gateway of one mud.
+    pub fn handed_over(&self, handed: Handed) {
+        self.handed_over.get_or_create(&OutcomeLabels { outcome: handed.as_str() }).inc();
+    }
+
+    /// Counts a packet of the bus that was not taken.
+    pub fn bus_refused(&self, refusal: Refusal) {
+        self.bus_refused.get_or_create(&ReasonLabels { reason: refusal.as_str() }).inc();
     }
 
     /// Counts a packet that could not be read.
@@ -286,11 +335,6 @@ impl Metrics {
         text::encode(&mut encoded, &self.registry)?;
         Ok(encoded)
     }
-}
-
-/// The packet's type as a label: a type the library has no structure for is "other".
-fn packet_type(packet: &Packet) -> &'static str {
-    packet.body.label()
 }
 
 /// An error's code as a label: one that nobody has specified is "other".

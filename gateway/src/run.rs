@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, drain, http, tcp};
 use crate::bus::lock::{Holding, Keeper};
-use crate::bus::{Bus, BusError, StateStore, report};
+use crate::bus::{Bus, BusError, Direct, StateStore, report};
 use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
@@ -96,6 +96,8 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let clients_stop = CancellationToken::new();
     let lock_stop = CancellationToken::new();
     let bus_stop = CancellationToken::new();
+    let direct =
+        bus.as_ref().map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), bus_stop.clone()));
     let services = Arc::new(Services::new(
         Setup {
             mud: config.mud.name.clone(),
@@ -113,7 +115,8 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
             announce_users: config.announce_users,
         },
         router.clone(),
-        bus.as_ref().map(|bus| BusLink {
+        bus.as_ref().zip(direct.clone()).map(|(bus, direct)| BusLink {
+            direct,
             publisher: bus.start_publisher(bus_stop.clone()),
             connected: bus.connected(),
         }),
@@ -124,6 +127,13 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         let listener = Arc::clone(&services);
         bus.start_subscriber(bus_stop.clone(), move |event| listener.on_bus(event));
         start_report(bus, &config, &router, &holding, &bus_stop);
+    }
+    if let Some(direct) = direct {
+        let listener = Arc::clone(&services);
+        direct.start_links(router.watch(), holding.clone(), bus_stop.clone());
+        direct.start_mailbox(router.watch(), holding.clone(), clients_stop.clone(), move |packet| {
+            listener.on_direct(packet);
+        });
     }
     let api = Api::new(
         Arc::clone(&services),

@@ -14,10 +14,10 @@ pub const MATCH_WINDOW: Duration = Duration::from_secs(75);
 /// The most messages remembered. Past it the oldest are forgotten: rather one doubled than memory without end.
 const CAPACITY: usize = 50_000;
 
-/// Which way a copy came.
+/// Which way something came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// Over NATS, from the gateway of the mud it was said on.
+    /// Over NATS, from the gateway of the mud it is of.
     Bus,
     /// From the I3 router.
     Router,

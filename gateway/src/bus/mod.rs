@@ -1,9 +1,12 @@
-//! The bus: channel events between gateways over NATS, and what is kept there.
+//! The bus: channel events and directed packets between gateways over NATS, and what is kept there.
 
+mod direct;
 mod echo;
 mod event;
 mod files;
+mod links;
 pub mod lock;
+mod mailbox;
 pub mod report;
 mod state;
 
@@ -19,9 +22,11 @@ use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use direct::{Audience, Direct, Handed};
 pub use echo::{EchoFilter, Path};
 pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
 pub use files::FileError;
+pub use mailbox::Refusal;
 pub use state::{Part, StateError, StateStore};
 
 /// How many events may wait to be published.

@@ -69,7 +69,7 @@ impl SessionStatus {
 /// What became of a packet that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// The router link took it.
+    /// The router link, or the gateway of another hosted mud, took it.
     Sent,
     /// It waits for the router.
     Queued,

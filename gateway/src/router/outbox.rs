@@ -120,6 +120,12 @@ pub enum NotAccepted {
     /// No router would take it.
     #[error("this cannot be sent over Intermud-3: {0}")]
     Unwritable(#[from] EncodeError),
+    /// The mud would not get it.
+    #[error("{0} is not connected now; nothing was sent")]
+    Away(String),
+    /// The mud's gateway was asked to take it, and did not answer.
+    #[error("{0} did not answer in time: it is not known whether this arrived, so ask before it is repeated")]
+    Unknown(String),
 }
 
 /// The queue itself; pure, with the time as a parameter.

@@ -1,6 +1,7 @@
 //! What the gateway does: channels, tells, and the lists of muds and channels.
 
 mod allowance;
+mod carry;
 mod channels;
 mod complaints;
 mod directory;
@@ -37,7 +38,7 @@ pub use policy::{NoPattern, Pattern, Policy};
 pub use presence::{Gender, Presence, Rejected, User};
 use ucache::{Announced, UserCache};
 
-use crate::bus::{EchoFilter, Path, Publisher};
+use crate::bus::{Direct, EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
@@ -47,6 +48,8 @@ use crate::sync::lock;
 pub struct BusLink {
     /// The way to other gateways.
     pub publisher: Publisher,
+    /// The way of packets to one other hosted mud.
+    pub direct: Direct,
     /// Whether the bus is there.
     pub connected: watch::Receiver<bool>,
 }
@@ -223,11 +226,6 @@ impl Services {
         self.replies.subscribe()
     }
 
-    /// Whether the mudlist says that a mud is not there now: then it swallows all that is sent to it.
-    pub fn is_down(&self, mud: &str) -> bool {
-        lock(&self.directory).is_down(mud)
-    }
-
     /// The lists as packets, to be kept; none when nothing has changed since the last call.
     pub(crate) fn changed_lists(&self) -> Option<[Packet; 2]> {
         lock(&self.directory).take_changed()
@@ -252,8 +250,14 @@ impl Services {
         self.hub.publish(Event::reconnected());
     }
 
-    fn on_packet(&self, packet: Packet) {
-        let from_router = self.router.status().router.as_deref() == Some(packet.header.origin_mud.as_str());
+    /// Handles a packet that another hosted mud sent us by the bus.
+    pub fn on_direct(&self, packet: Packet) {
+        self.on_packet(Path::Bus, packet);
+    }
+
+    fn on_packet(&self, path: Path, packet: Packet) {
+        let from_router = path == Path::Router
+            && self.router.status().router.as_deref() == Some(packet.header.origin_mud.as_str());
         if !from_router && self.policy.ignores(&packet.header) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
@@ -267,7 +271,7 @@ impl Services {
             let _ = self.replies.send(event.clone());
             self.hub.publish(event);
         } else {
-            self.on_other(packet, from_router);
+            self.on_other(path, packet, from_router);
         }
     }
 
@@ -287,7 +291,7 @@ impl Services {
         }
     }
 
-    fn on_other(&self, packet: Packet, from_router: bool) {
+    fn on_other(&self, path: Path, packet: Packet, from_router: bool) {
         let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
         let ours = packet.header.origin_mud == self.mud;
         match &packet.body {
@@ -296,7 +300,7 @@ impl Services {
                 lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
             }
             Body::ChanFilterReq(request) => self.on_filter_request(&packet, from_router, request),
-            Body::AuthMudReq if for_us => self.respond(&packet, || self.oob.key(&self.mud, &packet)),
+            Body::AuthMudReq if for_us => self.respond(path, &packet, || self.oob.key(&self.mud, &packet)),
             Body::AuthMudReply(reply) if for_us => {
                 self.oob.on_key(&packet.header.origin_mud, reply.session_key);
             }
@@ -304,11 +308,11 @@ impl Services {
             // Any mud can send these to everybody (dead-souls-router rule 24), and an error answers nothing.
             Body::Shutdown(_) | Body::Error(_) => {}
             // A search is for every mud, and comes back to us too when it is our own.
-            Body::LocateReq(_) if !ours => self.answer(&packet),
+            Body::LocateReq(_) if !ours => self.answer(path, &packet),
             // What answers a question that was not asked.
             _ if packet.kind().ends_with("-reply") => {}
             // Other broadcasts need no answer.
-            _ if for_us => self.answer(&packet),
+            _ if for_us => self.answer(path, &packet),
             _ => {}
         }
     }
@@ -359,7 +363,7 @@ impl LinkListener for Services {
     fn on_link(&self, event: LinkEvent) {
         match event {
             LinkEvent::Established => self.on_established(),
-            LinkEvent::Packet(packet) => self.on_packet(packet),
+            LinkEvent::Packet(packet) => self.on_packet(Path::Router, packet),
             LinkEvent::Expired(packet) => self.on_expired(&packet),
         }
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::filter::{Decision, FilterDefault, decide};
 use super::{Channel, Services, inbound};
+use crate::bus::Path;
 use crate::hub::{Event, FilterRequested};
 use crate::router::{Class, NotAccepted};
 use crate::sync::lock;
@@ -146,7 +147,7 @@ impl Services {
         let ours = self.channel_owner(&request.channel).as_deref() == Some(self.mud());
         if !from_router || !ours {
             let message = "only the router may ask, and only the owner of a channel";
-            return self.refuse(packet, ErrorPacket::NOT_ALLOWED, message);
+            return self.refuse(Path::Router, packet, ErrorPacket::NOT_ALLOWED, message);
         }
         let said = request.message().ok().and_then(|packet| inbound::channel_message(&packet));
         let Some(said) = said.filter(|said| said.channel == request.channel) else {

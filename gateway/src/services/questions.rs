@@ -6,6 +6,7 @@ use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
 use super::{Question, Rejected, Services, User, packets};
+use crate::bus::Path;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
@@ -13,7 +14,7 @@ impl Services {
     /// Tells a user of another mud something, or does something to one.
     ///
     /// # Errors
-    /// [`NotAccepted`]; nothing was sent then.
+    /// [`NotAccepted`]; nothing was sent then, unless it says that nobody knows.
     pub async fn tell(
         &self,
         emote: bool,
@@ -23,13 +24,13 @@ impl Services {
         message: &str,
     ) -> Result<Accepted, NotAccepted> {
         let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
-        self.router.send(packets::tell(between, emote, message), Class::Direct).await
+        self.carry(target_mud, packets::tell(between, emote, message)).await
     }
 
     /// Rings the bell of a user of another mud.
     ///
     /// # Errors
-    /// [`NotAccepted`]; nothing was sent then.
+    /// [`NotAccepted`]; nothing was sent then, unless it says that nobody knows.
     pub async fn beep(
         &self,
         user: &str,
@@ -37,59 +38,63 @@ impl Services {
         target_user: &str,
     ) -> Result<Accepted, NotAccepted> {
         let between = packets::Between { mud: &self.mud, user, target_mud, target_user };
-        self.router.send(packets::beep(between), Class::Direct).await
+        self.carry(target_mud, packets::beep(between)).await
     }
 
     /// Asks another mud something; the answer comes as an event.
     ///
     /// # Errors
-    /// [`NotAccepted`]; nothing was sent then.
+    /// [`NotAccepted`]; nothing was sent then, unless it says that nobody knows.
     pub async fn ask(
         &self,
         user: &str,
         target_mud: &str,
         question: Question<'_>,
     ) -> Result<Accepted, NotAccepted> {
-        self.router.send(packets::question(&self.mud, user, target_mud, question), Class::Direct).await
+        self.carry(target_mud, packets::question(&self.mud, user, target_mud, question)).await
     }
 
     /// Asks every mud whether a user is there; the answers come as events.
     ///
     /// # Errors
-    /// [`NotAccepted`]; nothing was sent then.
+    /// [`NotAccepted`]; nothing was sent then, unless it says that nobody knows.
     pub async fn locate(&self, user: &str, username: &str) -> Result<Accepted, NotAccepted> {
-        self.router.send(packets::locate(&self.mud, user, username), Class::Direct).await
+        self.carry_to_all(packets::locate(&self.mud, user, username)).await
     }
 
-    /// Answers a request, or says that it is not served here.
-    pub(super) fn answer(&self, packet: &Packet) {
+    /// Answers a request the way it came, or says that it is not served here.
+    pub(super) fn answer(&self, path: Path, packet: &Packet) {
         let presence = lock(&self.presence);
         let users = presence.users(Instant::now()).unwrap_or_default();
         let answer = packets::answer(&self.mud, packet, users, |channel| self.is_wanted(channel));
         drop(presence);
         match answer {
-            Some(answer) => self.respond(packet, || answer),
+            Some(answer) => self.respond(path, packet, || answer),
             // A search needs no answer: the user is not here.
             None if matches!(packet.body, Body::LocateReq(_)) => {}
             None => {
                 let message = format!("{} is not served here", packet.kind());
-                self.refuse(packet, ErrorPacket::UNK_TYPE, &message);
+                self.refuse(path, packet, ErrorPacket::UNK_TYPE, &message);
             }
         }
     }
 
     /// Says that a request that is for us is not granted. Broadcasts are not answered.
-    pub(super) fn refuse(&self, packet: &Packet, code: &str, message: &str) {
+    pub(super) fn refuse(&self, path: Path, packet: &Packet, code: &str, message: &str) {
         if packet.header.target_mud.as_deref() == Some(self.mud()) {
-            self.respond(packet, || packets::error(&self.mud, packet, code, message));
+            self.respond(path, packet, || packets::error(&self.mud, packet, code, message));
         }
     }
 
     /// Sends an answer, unless the mud has had its share.
-    pub(super) fn respond(&self, to: &Packet, answer: impl FnOnce() -> Packet) {
-        if lock(&self.allowance).admit(Instant::now(), &to.header.origin_mud) {
-            self.router.post(answer(), Class::Answer);
+    pub(super) fn respond(&self, path: Path, to: &Packet, answer: impl FnOnce() -> Packet) {
+        if !lock(&self.allowance).admit(Instant::now(), &to.header.origin_mud) {
+            return;
         }
+        match (path, &self.bus) {
+            (Path::Bus, Some(bus)) => bus.direct.post(answer()),
+            _ => self.router.post(answer(), Class::Answer),
+        };
     }
 
     /// How many requests of other muds were dropped, because they asked too often.

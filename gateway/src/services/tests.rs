@@ -286,6 +286,26 @@ fn who_is_ignored_is_not_heard_by_either_way() {
 }
 
 #[test]
+fn what_comes_by_the_bus_has_the_bounds_of_what_comes_by_the_router_and_no_voice_of_its_own() {
+    let (services, router, session) = connected();
+    services.on_direct(packet(r#"({"tell",5,"Dusk","troll","Dawn","ann","Troll","pst",})"#));
+    assert_eq!(services.ignored(), 1);
+    let who = r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#;
+    for _ in 0..3 {
+        services.on_direct(packet(who));
+        from_router(&services, who);
+    }
+    assert_eq!(services.requests_dropped(), 1);
+    // A router's name is none on the bus.
+    services.on_direct(packet(r#"({"shutdown",5,"*test",0,"Dawn",0,5,})"#));
+    assert!(events(&session).is_empty());
+    sent(&router);
+    services.on_direct(packet(r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","pst",})"#));
+    assert_eq!(events(&session)[0]["method"], "tell_received");
+    assert!(sent(&router).is_empty());
+}
+
+#[test]
 fn what_is_heard_is_remembered_once() {
     let (services, _, _session) = connected();
     services.on_bus(by_bus());

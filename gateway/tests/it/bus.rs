@@ -10,7 +10,7 @@ use serde_json::json;
 use super::support::{Gateway, Nats, hear, is, registered, registered_since, router, say};
 
 /// A gateway on the bus, registered with the router.
-async fn on_bus(mud: &str, router: &RunningRouter, nats: &Nats, more: &[(&str, &str)]) -> Gateway {
+pub async fn on_bus(mud: &str, router: &RunningRouter, nats: &Nats, more: &[(&str, &str)]) -> Gateway {
     let mark = router.mark();
     let url = nats.url();
     let environment = [&[("NATS_URL", url.as_str())], more].concat();

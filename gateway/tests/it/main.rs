@@ -2,6 +2,7 @@
 
 mod api;
 mod bus;
+mod direct;
 mod examples;
 mod faults;
 mod golden;

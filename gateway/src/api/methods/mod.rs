@@ -48,16 +48,6 @@ impl<'a> Context<'a> {
         &self.api.services
     }
 
-    /// Refuses what is for a mud that is not there now: it would swallow it without a word.
-    fn check_up(&self, mud: &str) -> Result<(), RpcError> {
-        if !self.services().is_down(mud) {
-            return Ok(());
-        }
-        let data = json!({"field": "target_mud", "mud_name": mud});
-        let message = format!("{mud} is not connected now; nothing was sent");
-        Err(RpcError { data: Some(data), ..RpcError::new(GATEWAY_ERROR, message) })
-    }
-
     /// Refuses a text that is longer than may be sent.
     fn check_length(&self, field: &str, text: &str) -> Result<(), RpcError> {
         let limit = self.services().policy().message_length;
@@ -248,10 +238,11 @@ fn decode<P: DeserializeOwned>(mut params: Map<String, Value>) -> Result<P, RpcE
         .map_err(|error| RpcError::invalid(&error.path().to_string(), &error.inner().to_string()))
 }
 
-/// The result of what is sent to the router.
+/// The result of what is sent to other muds.
 #[derive(Serialize, JsonSchema)]
 struct Sent {
-    /// `sent` once the router link took it, `queued` while it waits for the router.
+    /// `sent` once the router link, or the gateway of a mud of the same provider, took it; `queued` while it waits for
+    /// the router.
     status: &'static str,
     /// Names this message.
     message_id: String,
@@ -264,9 +255,20 @@ impl Sent {
                 status: accepted.as_str(),
                 message_id: format!("{kind}_{target}_{}", jiff::Timestamp::now().as_millisecond()),
             }),
-            Err(error) => Err(RpcError::new(GATEWAY_ERROR, error.to_string())),
+            Err(error) => Err(not_accepted(&error)),
         }
     }
+}
+
+/// The error for what is not accepted. What has to do with a mud names it.
+fn not_accepted(error: &NotAccepted) -> RpcError {
+    let data = match error {
+        NotAccepted::Away(mud) | NotAccepted::Unknown(mud) => {
+            Some(json!({"field": "target_mud", "mud_name": mud}))
+        }
+        NotAccepted::Full | NotAccepted::Unwritable(_) => None,
+    };
+    RpcError { data, ..RpcError::new(GATEWAY_ERROR, error.to_string()) }
 }
 
 /// A method without parameters.

@@ -14,6 +14,7 @@ use super::{Context, Example, Method};
 use crate::api::rpc::RpcError;
 use crate::hub::{Event, Identity, Located};
 use crate::keys::Permission;
+use crate::router::NotAccepted;
 use crate::services::Question;
 
 /// Asks one mud, and waits if that is wanted. `echo` is what the result repeats of the question.
@@ -26,12 +27,13 @@ async fn ask(
     echo: Value,
 ) -> Result<Asked, RpcError> {
     let services = context.services();
-    if services.is_down(mud) {
+    let events = services.replies();
+    let accepted = services.ask(user, mud, question).await;
+    if let Err(NotAccepted::Away(mud)) = accepted {
         let message = Some(format!("{mud} is not connected now"));
         return Ok(Asked { message, ..Asked::new("unavailable", echo) });
     }
-    let events = services.replies();
-    let requested = requested(services.ask(user, mud, question).await, echo)?;
+    let requested = requested(accepted, echo)?;
     let Some(until) = waiting.until() else { return Ok(requested) };
     let name = match question {
         Question::Who => "who_reply",

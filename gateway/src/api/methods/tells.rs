@@ -38,7 +38,6 @@ impl Method for Tell {
     async fn call(context: Context<'_>, params: TellParams) -> Result<Sent, RpcError> {
         let TellParams { target_mud, target_user, message, from_user } = params;
         context.check_length("message", &message)?;
-        context.check_up(&target_mud)?;
         let accepted = context.services().tell(false, &from_user, &target_mud, &target_user, &message).await;
         Sent::new(accepted, "tell", &target_mud)
     }
@@ -76,7 +75,6 @@ impl Method for Emoteto {
     async fn call(context: Context<'_>, params: EmotetoParams) -> Result<Sent, RpcError> {
         let EmotetoParams { target_mud, target_user, emote, from_user } = params;
         context.check_length("emote", &emote)?;
-        context.check_up(&target_mud)?;
         let accepted = context.services().tell(true, &from_user, &target_mud, &target_user, &emote).await;
         Sent::new(accepted, "emoteto", &target_mud)
     }
@@ -110,7 +108,6 @@ impl Method for Beep {
 
     async fn call(context: Context<'_>, params: BeepParams) -> Result<Sent, RpcError> {
         let BeepParams { target_mud, target_user, from_user } = params;
-        context.check_up(&target_mud)?;
         let accepted = context.services().beep(&from_user, &target_mud, &target_user).await;
         Sent::new(accepted, "beep", &target_mud)
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
+use super::not_accepted;
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
 use crate::hub::{Event, Trouble};
 use crate::router::{Accepted, NotAccepted};
@@ -124,7 +125,7 @@ pub(super) fn failed(trouble: Trouble) -> RpcError {
 
 /// `requested`, when the question was accepted.
 pub(super) fn requested(accepted: Result<Accepted, NotAccepted>, fields: Value) -> Result<Asked, RpcError> {
-    accepted.map_err(|error| RpcError::new(GATEWAY_ERROR, error.to_string()))?;
+    accepted.map_err(|error| not_accepted(&error))?;
     Ok(Asked::new("requested", fields))
 }
 

@@ -1,0 +1,260 @@
+//! The packets that other hosted muds hand to ours over the bus.
+
+use std::time::Duration;
+
+use async_nats::{Message, SubscribeError};
+use futures::StreamExt;
+use intermud3::Packet;
+use intermud3::lpc::Limits;
+use intermud3::packet::Body;
+use mudgateway_crds::bus::{direct_subject, everyone_subject, token};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::direct::{Audience, Direct, REFUSED, TAKEN, is_name};
+use super::lock::{Duty, Holding};
+use crate::metrics::Direction;
+use crate::router::SessionStatus;
+
+/// What is read of the bus is no larger than what a gateway writes.
+const LIMITS: Limits = Limits { input_bytes: Limits::DEFAULT.output_bytes, ..Limits::DEFAULT };
+
+/// Why a packet is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It cannot be read.
+    Unreadable,
+    /// It comes from ourselves, from a router, or from nobody.
+    Origin,
+    /// It is not for our mud.
+    Target,
+    /// The bus does not carry such packets.
+    Type,
+}
+
+impl Refusal {
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Origin => "origin",
+            Self::Target => "target",
+            Self::Type => "type",
+        }
+    }
+}
+
+/// To whom a packet was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    OurMud,
+    Everyone,
+}
+
+/// Takes what comes over the bus for one mud.
+struct Mailbox<H> {
+    direct: Direct,
+    status: watch::Receiver<SessionStatus>,
+    holding: Holding,
+    handler: H,
+}
+
+impl Direct {
+    /// Starts taking the packets for our mud. Of several processes of a mud only the one that may hold the session does.
+    pub fn start_mailbox(
+        &self,
+        status: watch::Receiver<SessionStatus>,
+        holding: Holding,
+        stop: CancellationToken,
+        handler: impl Fn(Packet) + Send + Sync + 'static,
+    ) {
+        let mailbox = Mailbox { direct: self.clone(), status, holding, handler };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = mailbox.run() => {}
+            }
+        });
+    }
+}
+
+impl<H: Fn(Packet)> Mailbox<H> {
+    async fn run(&self) {
+        let mut holding = self.holding.clone();
+        loop {
+            holding.wait_for(Duty::may_keep).await;
+            // Without a subscription who writes to us learns at once that nobody is there.
+            tokio::select! {
+                biased;
+                () = holding.wait_for(|duty| !duty.may_keep()) => continue,
+                ended = self.take_all() => if let Err(error) = ended {
+                    tracing::warn!(%error, "cannot take packets from the bus; trying again");
+                },
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Takes packets until the subscriptions end.
+    async fn take_all(&self) -> Result<(), SubscribeError> {
+        let Direct { client, network, mud, .. } = &self.direct;
+        // Should two processes think that they hold the session, one of them gets a packet.
+        let group = || format!("gateway-{}", token(mud));
+        let mut ours = client.queue_subscribe(direct_subject(network, mud), group()).await?;
+        let mut all = client.queue_subscribe(everyone_subject(network), group()).await?;
+        loop {
+            let (message, to) = tokio::select! {
+                message = ours.next() => (message, To::OurMud),
+                message = all.next() => (message, To::Everyone),
+            };
+            let Some(message) = message else { return Ok(()) };
+            self.take(message, to).await;
+        }
+    }
+
+    async fn take(&self, message: Message, to: To) {
+        if to == To::Everyone && !self.is_meant(Audience::of(&message)) {
+            return;
+        }
+        let metrics = &self.direct.metrics;
+        let word = match read(&self.direct.mud, &message.payload, to) {
+            Ok(Some(packet)) => {
+                metrics.bus_packet(Direction::In, &packet);
+                (self.handler)(packet);
+                TAKEN
+            }
+            Ok(None) => return,
+            Err(refusal) => {
+                metrics.bus_refused(refusal);
+                tracing::debug!(reason = refusal.as_str(), "refused a packet from the bus");
+                REFUSED
+            }
+        };
+        let Some(reply) = message.reply else { return };
+        if let Err(error) = self.direct.client.publish(reply, word.into()).await {
+            tracing::debug!(%error, "cannot say what became of a packet");
+        }
+    }
+
+    fn is_meant(&self, audience: Audience) -> bool {
+        audience == Audience::All || !self.status.borrow().is_connected()
+    }
+}
+
+/// The packet that was published; none when it is our own, to everyone.
+fn read(mud: &str, payload: &[u8], to: To) -> Result<Option<Packet>, Refusal> {
+    let packet = Packet::decode_with(payload, &LIMITS).map_err(|_| Refusal::Unreadable)?;
+    if to == To::Everyone && packet.header.origin_mud == mud {
+        return Ok(None);
+    }
+    check(mud, &packet, to)?;
+    Ok(Some(packet))
+}
+
+/// What the bus may bring. A router's name begins with `*`, and no hosted mud may speak for one.
+fn check(mud: &str, packet: &Packet, to: To) -> Result<(), Refusal> {
+    let header = &packet.header;
+    if !is_name(&header.origin_mud) || header.origin_mud == mud || header.origin_mud.starts_with('*') {
+        return Err(Refusal::Origin);
+    }
+    let (target, carried) = match to {
+        To::OurMud => (Some(mud), is_directed(&packet.body)),
+        To::Everyone => (None, matches!(packet.body, Body::LocateReq(_))),
+    };
+    if !carried {
+        return Err(Refusal::Type);
+    }
+    if header.target_mud.as_deref() != target {
+        return Err(Refusal::Target);
+    }
+    Ok(())
+}
+
+/// Whether a packet is one that users of two muds exchange.
+fn is_directed(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Tell(_)
+            | Body::Emoteto(_)
+            | Body::Beep(_)
+            | Body::WhoReq
+            | Body::WhoReply(_)
+            | Body::FingerReq(_)
+            | Body::FingerReply(_)
+            | Body::LocateReply(_)
+            | Body::ChanWhoReq(_)
+            | Body::ChanWhoReply(_)
+            | Body::ChanUserReq(_)
+            | Body::ChanUserReply(_)
+            | Body::Error(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TELL: &str = r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","hi",})"#;
+    const LOCATE: &str = r#"({"locate-req",5,"Dusk","bob",0,0,"ann",})"#;
+
+    fn refusal(text: &str, to: To) -> Option<Refusal> {
+        read("Dawn", text.as_bytes(), to).err()
+    }
+
+    #[test]
+    fn what_users_tell_and_ask_each_other_is_taken() {
+        let taken = [
+            TELL,
+            r#"({"emoteto",5,"Dusk","bob","Dawn","ann","Bob","$N waves",})"#,
+            r#"({"beep",5,"Dusk","bob","Dawn","ann","Bob",})"#,
+            r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#,
+            r#"({"who-reply",5,"Dusk",0,"Dawn","ann",({}),})"#,
+            r#"({"finger-req",5,"Dusk","bob","Dawn",0,"ann",})"#,
+            r#"({"finger-reply",5,"Dusk",0,"Dawn","ann","Bob",0,0,0,0,-1,0,0,0,})"#,
+            r#"({"locate-reply",5,"Dusk",0,"Dawn","ann","Dusk","Bob",7,0,})"#,
+            r#"({"chan-who-req",5,"Dusk","bob","Dawn",0,"c",})"#,
+            r#"({"chan-who-reply",5,"Dusk",0,"Dawn","ann","c",({}),})"#,
+            r#"({"chan-user-req",5,"Dusk","bob","Dawn",0,"ann",})"#,
+            r#"({"chan-user-reply",5,"Dusk",0,"Dawn",0,"bob","Bob",0,})"#,
+            r#"({"error",5,"Dusk",0,"Dawn","ann","unk-user","no",0,})"#,
+        ];
+        for text in taken {
+            assert_eq!(refusal(text, To::OurMud), None, "{text}");
+        }
+        assert_eq!(refusal(LOCATE, To::Everyone), None);
+    }
+
+    #[test]
+    fn what_is_forged_or_for_others_is_refused() {
+        let long = TELL.replace("Dusk", &"x".repeat(257));
+        let large = TELL.replace("hi", &"x".repeat(300_000));
+        let cases = [
+            ("({", To::OurMud, Refusal::Unreadable),
+            (large.as_str(), To::OurMud, Refusal::Unreadable),
+            (&TELL.replace("Dusk", "*test"), To::OurMud, Refusal::Origin),
+            (&TELL.replace("Dusk", "Dawn"), To::OurMud, Refusal::Origin),
+            (&TELL.replace("Dusk", ""), To::OurMud, Refusal::Origin),
+            (long.as_str(), To::OurMud, Refusal::Origin),
+            (&TELL.replace("Dawn", "Other"), To::OurMud, Refusal::Target),
+            (&TELL.replace("\"Dawn\"", "0"), To::OurMud, Refusal::Target),
+            (r#"({"mudlist",5,"Dusk",0,"Dawn",0,1,([]),})"#, To::OurMud, Refusal::Type),
+            (r#"({"startup-reply",5,"Dusk",0,"Dawn",0,({}),1,})"#, To::OurMud, Refusal::Type),
+            (r#"({"shutdown",5,"Dusk",0,"Dawn",0,0,})"#, To::OurMud, Refusal::Type),
+            (r#"({"channel-m",5,"Dusk","bob",0,0,"c","Bob","hi",})"#, To::Everyone, Refusal::Type),
+            (r#"({"frobnicate",5,"Dusk","bob","Dawn",0,})"#, To::OurMud, Refusal::Type),
+            (LOCATE, To::OurMud, Refusal::Type),
+            (TELL, To::Everyone, Refusal::Type),
+            (&LOCATE.replace("0,0", "\"Dawn\",0"), To::Everyone, Refusal::Target),
+        ];
+        for (text, to, expected) in cases {
+            let shown: String = text.chars().take(80).collect();
+            assert_eq!(refusal(text, to), Some(expected), "{shown}");
+        }
+    }
+
+    #[test]
+    fn our_own_search_comes_back_to_us_and_is_no_news() {
+        assert_eq!(read("Dusk", LOCATE.as_bytes(), To::Everyone), Ok(None));
+    }
+}
