@@ -124,7 +124,7 @@ fn both(lines: &Lines) -> String {
 
 /// Masks times, ids and counts, each by its key: the bytes around them stay as they are.
 fn masked(line: &str) -> String {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 19] = [
         "timestamp",
         "session_id",
         "uptime",
@@ -138,6 +138,12 @@ fn masked(line: &str) -> String {
         "packets_sent",
         "packets_received",
         "retry_after",
+        "request_id",
+        "mail_id",
+        "send_time",
+        "reconnect_in",
+        "tcp_port",
+        "oob",
     ];
     let mut line = line.to_owned();
     for key in KEYS {

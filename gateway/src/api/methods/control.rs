@@ -44,7 +44,7 @@ impl Method for Stats {
     const PERMISSION: Option<Permission> = Some(Permission::Info);
     const EXAMPLE: Example = Example {
         params: r#"{}"#,
-        result: r#"{"mud_count": 2, "online_muds": 2, "channel_count": 1, "session_count": 1, "connections": 1, "mudlist_id": 14,
+        result: r#"{"mud_count": 2, "online_muds": 2, "channel_count": 2, "session_count": 1, "connections": 1, "mudlist_id": 14,
             "chanlist_id": 8, "gateway_connected": true, "packets_sent": 120, "packets_received": 340, "errors": 0}"#,
     };
     type Params = Nothing;

@@ -85,12 +85,14 @@ impl Method for Mudlist {
     const EXAMPLE: Example = Example {
         params: r#"{"filter": {"status": "up"}}"#,
         result: r#"{"status": "success", "count": 2, "muds": [
-            {"name": "Dawn", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 0, "udp_port": 0,
+            {"name": "Dawn", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 4003, "udp_port": 0,
              "driver": "Custom", "mudlib": "Custom", "lib": "Custom", "mud_type": "LP", "open_status": "open", "admin_email": "",
-             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1}},
-            {"name": "Dusk", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 0, "udp_port": 0,
+             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1, "ucache": 1, "beep": 1,
+                          "auth": 1, "mail": 1, "file": 1, "news": 1, "oob": 4003}},
+            {"name": "Dusk", "status": "up", "host": "127.0.0.1", "address": "127.0.0.1", "port": 4000, "tcp_port": 4003, "udp_port": 0,
              "driver": "Custom", "mudlib": "Custom", "lib": "Custom", "mud_type": "LP", "open_status": "open", "admin_email": "",
-             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1}}]}"#,
+             "services": {"tell": 1, "emoteto": 1, "channel": 1, "who": 1, "finger": 1, "locate": 1, "ucache": 1, "beep": 1,
+                          "auth": 1, "mail": 1, "file": 1, "news": 1, "oob": 4003}}]}"#,
     };
     type Params = MudlistParams;
     type Output = Listed;

@@ -147,8 +147,8 @@ impl Method for UserInfo {
     const PERMISSION: Option<Permission> = Some(Permission::Info);
     const EXAMPLE: Example = Example {
         params: r#"{"target_mud": "Dusk", "target_user": "bob", "from_user": "ann", "wait": true}"#,
-        result: r#"{"status": "success", "mud_name": "Dusk", "user_name": "bob", "cached": false, "username": "bob",
-            "visname": "Bob", "gender": "neuter"}"#,
+        result: r#"{"status": "success", "mud_name": "Dusk", "user_name": "bob", "cached": true, "username": "bob",
+            "visname": "Bob", "gender": "male"}"#,
     };
     type Params = UserInfoParams;
     type Output = Asked;

@@ -80,7 +80,8 @@ impl Method for Status {
         params: r#"{}"#,
         result: r#"{"connected": true, "mud_name": "Dawn", "session_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11", "uptime": 12.5,
             "router": "*test", "reason": "SessionEstablished", "message": "registered with *test",
-            "services": ["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep", "auth", "mail"],
+            "services": ["tell", "emoteto", "channel", "who", "finger", "locate", "ucache", "beep", "auth", "mail", "file",
+                         "news"],
             "position": {"epoch": 1795510800000, "seq": 42}}"#,
     };
     type Params = Nothing;

@@ -154,7 +154,7 @@ events! {
             "visname": "bob"}"#;
     /// Somebody rings the bell of one of our users.
     Beep(Beeped) = "beep_received", TELL,
-        r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "visname": "Bob"}"#;
+        r#"{"from_mud": "Dusk", "from_user": "bob", "to_mud": "Dawn", "to_user": "ann", "visname": "bob"}"#;
     /// Who is on another mud: the answer to `who`.
     WhoReply(Reply<Who>) = "who_reply", INFO,
         r#"{"from_mud": "Dusk", "to_mud": "Dawn", "to_user": "ann",
