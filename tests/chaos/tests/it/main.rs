@@ -1,0 +1,3 @@
+//! The fault proxy against real sockets.
+
+mod proxy;
