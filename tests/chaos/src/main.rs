@@ -38,7 +38,7 @@ struct Cli {
     #[arg(long, value_enum)]
     only: Vec<Scenario>,
     /// How many scenarios run at a time, each in a world of its own
-    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
     /// The seed of the first run; the others count on from it
     #[arg(long, default_value_t = 1)]
@@ -135,7 +135,7 @@ async fn run(cli: &Cli, trial: &mut Trial) -> Result<(), Error> {
 async fn run_in_one_world(cli: &Cli, seeds: &[u64], trial: &mut Trial) -> Result<(), Error> {
     let scenario = trial.row.scenario;
     let programs = Programs { gateway: cli.gateway.clone(), nats_server: cli.nats_server.clone() };
-    let mut world = World::start(&programs, scenario.needs_cluster()).await?;
+    let mut world = World::start(&programs, scenario.setup()).await?;
     let mut runs: Vec<(u64, Run)> = Vec::new();
     for seed in seeds {
         match scenario.run(&mut world, *seed).await {

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use rand::RngExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,6 +20,9 @@ const CHUNK: usize = 16 * 1024;
 
 /// Chunks that may be on their way in one direction; more make the sender wait, as a full window does.
 const IN_FLIGHT: usize = 64;
+
+/// Between two attempts to listen or to accept.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// What is wrong with a link. The default is: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub struct Faults {
     pub hole_up: bool,
     /// Nothing comes back to it.
     pub hole_down: bool,
-    /// New connections are reset as soon as they come.
+    /// New connections are refused.
     pub refuse: bool,
 }
 
@@ -94,11 +97,20 @@ impl Proxy {
     /// # Errors
     /// When there is no port.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
+        Self::start_from(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// The same; the target sees connections from this address of the machine.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub async fn start_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<Self> {
+        let route = Route { source, target };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (orders, seen) = watch::channel(Orders::default());
         let (last, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
-        let accepting = accept(listener, target, Arc::clone(&last), seen, stop.clone());
+        let accepting = accept(listener, route, Arc::clone(&last), seen, stop.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
         Ok(Self { address, orders, last, _stop: stop.drop_guard() })
     }
@@ -126,34 +138,62 @@ impl Proxy {
     }
 }
 
+/// From where to where.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    source: Ipv4Addr,
+    target: SocketAddr,
+}
+
+impl Route {
+    async fn connect(self) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((self.source, 0)))?;
+        socket.connect(self.target).await
+    }
+}
+
+/// Accepts for ever; while connections are to be refused it does not listen.
 async fn accept(
     listener: TcpListener,
-    target: SocketAddr,
+    route: Route,
     last: Arc<AtomicU64>,
-    orders: watch::Receiver<Orders>,
+    mut orders: watch::Receiver<Orders>,
     stop: CancellationToken,
 ) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
     loop {
-        let Ok((inner, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: wait for some to be closed.
-            sleep(Duration::from_millis(50)).await;
+        let Some(listening) = &listener else {
+            // Fails only when the proxy has ended.
+            let _ = orders.wait_for(|orders| !orders.faults.refuse).await;
+            listener = TcpListener::bind(address).await.ok();
+            sleep(RETRY).await;
             continue;
         };
-        if orders.borrow().faults.refuse {
-            // Dropping it with this option set resets it.
-            let _ = inner.set_zero_linger();
-            continue;
+        let accepted = tokio::select! {
+            accepted = listening.accept() => accepted,
+            _ = orders.wait_for(|orders| orders.faults.refuse) => {
+                listener = None;
+                continue;
+            }
+        };
+        match accepted {
+            Ok((inner, _)) => {
+                let number = last.fetch_add(1, Ordering::SeqCst) + 1;
+                let joined = join(inner, route, number, orders.clone());
+                tokio::spawn(stop.clone().run_until_cancelled_owned(joined));
+            }
+            // Out of file descriptors, most likely: wait for some to be closed.
+            Err(_) => sleep(RETRY).await,
         }
-        let number = last.fetch_add(1, Ordering::SeqCst) + 1;
-        let joined = join(inner, target, number, orders.clone());
-        tokio::spawn(stop.clone().run_until_cancelled_owned(joined));
     }
 }
 
 /// Passes on until both directions have ended or one broke.
-async fn join(mut inner: TcpStream, target: SocketAddr, number: u64, mut orders: watch::Receiver<Orders>) {
+async fn join(mut inner: TcpStream, route: Route, number: u64, mut orders: watch::Receiver<Orders>) {
     // Whoever connected sees the end of the connection when the target cannot be reached.
-    let Ok(mut outer) = TcpStream::connect(target).await else { return };
+    let Ok(mut outer) = route.connect().await else { return };
     let _ = (inner.set_nodelay(true), outer.set_nodelay(true));
     let gate = |way| Gate { way, number, orders: orders.clone() };
     let (up, down) = (gate(Way::Up), gate(Way::Down));
@@ -227,14 +267,18 @@ async fn write(
     mut queued: mpsc::Receiver<(Instant, Bytes)>,
     mut gate: Gate,
 ) -> io::Result<()> {
+    // When the link is free again.
+    let mut free = Instant::now();
     while let Some((due, chunk)) = queued.recv().await {
         sleep_until(due).await;
+        free = free.max(Instant::now());
         let Faults { slice, bandwidth, .. } = gate.faults();
         for piece in chunk.chunks(if slice == 0 { chunk.len() } else { slice }) {
             gate.open().await;
             to.write_all(piece).await?;
             if bandwidth > 0 {
-                sleep(Duration::from_secs_f64(piece.len() as f64 / f64::from(bandwidth))).await;
+                free += Duration::from_secs_f64(piece.len() as f64 / f64::from(bandwidth));
+                sleep_until(free).await;
             } else if slice > 0 {
                 tokio::task::yield_now().await;
             }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::Error;
 use crate::proxy::Faults;
 use crate::tally::{Count, Kind};
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// A planned hand-over takes less than this.
 const PLANNED: Duration = Duration::from_secs(1);
@@ -39,6 +39,14 @@ pub enum Scenario {
     Stop,
     /// All links of the holder go dead, as those of a node that is cut off.
     NodeCutOff,
+    /// As planned, where each process has an address of its own.
+    PlannedElsewhere,
+    /// As killed there.
+    KillElsewhere,
+    /// As paused there.
+    StopElsewhere,
+    /// As cut off there.
+    NodeCutOffElsewhere,
     /// The holder's link to NATS goes dead, and comes back.
     NatsPartition,
     /// NATS is killed and starts again.
@@ -110,7 +118,7 @@ const SLOW: Faults = Faults {
 const SLICED: Faults =
     Faults { latency: Duration::ZERO, jitter: Duration::ZERO, bandwidth: 32_000, slice: 3, ..SLOW };
 
-/// New connections are reset.
+/// New connections are refused.
 const REFUSED: Faults = Faults { latency: Duration::ZERO, jitter: Duration::ZERO, refuse: true, ..SLOW };
 
 impl Scenario {
@@ -125,6 +133,10 @@ impl Scenario {
             Self::Kill => "crash: SIGKILL",
             Self::Stop => "pause: SIGSTOP, 8 s later SIGCONT",
             Self::NodeCutOff => "all links of the holder dead for 12 s",
+            Self::PlannedElsewhere => "planned, each process with its own address",
+            Self::KillElsewhere => "crash, each with its own address",
+            Self::StopElsewhere => "pause of 8 s, each with its own address",
+            Self::NodeCutOffElsewhere => "all links dead for 12 s, each with its own address",
             Self::NatsPartition => "NATS out of the holder's reach for 12 s",
             Self::NatsRestart => "NATS away for 10 s",
             Self::NatsLeader => "the leader of three NATS servers away for 10 s",
@@ -151,9 +163,13 @@ impl Scenario {
         }
     }
 
-    /// Whether it needs three NATS servers.
-    pub fn needs_cluster(self) -> bool {
-        self == Self::NatsLeader
+    /// The world it needs.
+    pub fn setup(self) -> Setup {
+        let own_addresses = matches!(
+            self,
+            Self::PlannedElsewhere | Self::KillElsewhere | Self::StopElsewhere | Self::NodeCutOffElsewhere
+        );
+        Setup { cluster: self == Self::NatsLeader, own_addresses }
     }
 
     /// Whether each run needs a world of its own: after a session of less than 30 s a gateway waits longer and longer
@@ -165,9 +181,10 @@ impl Scenario {
     /// How long it stays broken.
     fn lasts(self) -> Duration {
         Duration::from_secs(match self {
-            Self::NodeCutOff | Self::NatsPartition => 12,
+            Self::NodeCutOff | Self::NodeCutOffElsewhere | Self::NatsPartition => 12,
             Self::NatsRestart | Self::NatsLeader | Self::RouterCut => 10,
-            Self::Stop | Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 8,
+            Self::Stop | Self::StopElsewhere => 8,
+            Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 8,
             _ => 0,
         })
     }
@@ -179,7 +196,11 @@ impl Scenario {
 
     fn measure(self) -> Measure {
         match self {
-            Self::Stop | Self::NodeCutOff | Self::RouterHalfOpen => Measure::SinceFault,
+            Self::Stop
+            | Self::StopElsewhere
+            | Self::NodeCutOff
+            | Self::NodeCutOffElsewhere
+            | Self::RouterHalfOpen => Measure::SinceFault,
             _ => Measure::Seen,
         }
     }
@@ -187,8 +208,8 @@ impl Scenario {
     /// The most that nobody may be logged in; none: nothing is promised.
     pub fn promise(self) -> Option<Duration> {
         match self {
-            Self::Planned => Some(PLANNED),
-            Self::Kill | Self::Stop | Self::NodeCutOff | Self::RouterCut => Some(CRASH),
+            Self::Planned | Self::PlannedElsewhere => Some(PLANNED),
+            Self::Kill | Self::KillElsewhere | Self::Stop | Self::NodeCutOff | Self::RouterCut => Some(CRASH),
             _ => None,
         }
     }
@@ -217,16 +238,16 @@ impl Scenario {
     async fn break_it(self, world: &mut World, holder: usize) -> Result<(), Error> {
         let member = &world.members[holder];
         match self {
-            Self::Planned => {
+            Self::Planned | Self::PlannedElsewhere => {
                 member.gateway.signal("-TERM").await?;
                 world.bury(holder).await?;
             }
-            Self::Kill => {
+            Self::Kill | Self::KillElsewhere => {
                 member.gateway.signal("-KILL").await?;
                 world.bury(holder).await?;
             }
-            Self::Stop => member.gateway.signal("-STOP").await?,
-            Self::NodeCutOff => member.set_all(Faults::HOLE),
+            Self::Stop | Self::StopElsewhere => member.gateway.signal("-STOP").await?,
+            Self::NodeCutOff | Self::NodeCutOffElsewhere => member.set_all(Faults::HOLE),
             Self::NatsPartition => member.nats.set(Faults::HOLE),
             Self::NatsRestart => world.nats.kill(0).await?,
             Self::NatsLeader => {
@@ -252,8 +273,8 @@ impl Scenario {
 
     async fn mend(self, world: &mut World, holder: usize) -> Result<(), Error> {
         match self {
-            Self::Planned | Self::Kill => return Ok(()),
-            Self::Stop => world.members[holder].gateway.signal("-CONT").await?,
+            Self::Planned | Self::PlannedElsewhere | Self::Kill | Self::KillElsewhere => return Ok(()),
+            Self::Stop | Self::StopElsewhere => world.members[holder].gateway.signal("-CONT").await?,
             Self::NatsRestart | Self::NatsLeader => world.nats.restart_all().await?,
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! A mud with two processes, and all there is around it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +36,15 @@ pub struct Programs {
     pub nats_server: PathBuf,
 }
 
+/// What a world is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// Three NATS servers in a cluster, not one.
+    pub cluster: bool,
+    /// The router sees each process of the mud come from another address, as pods on nodes of their own do.
+    pub own_addresses: bool,
+}
+
 /// A process of the mud and its links.
 pub struct Member {
     /// The process.
@@ -59,6 +68,8 @@ impl Member {
 
 /// A mud with two processes, and all there is around it. All of it ends when dropped.
 pub struct World {
+    /// First, because they would miss the rest.
+    _tasks: JoinSet<()>,
     /// What was said and heard.
     pub tally: Arc<Tally>,
     /// What the router saw.
@@ -69,11 +80,13 @@ pub struct World {
     pub nats: Nats,
     /// The processes of the mud.
     pub members: Vec<Member>,
+    setup: Setup,
     programs: Programs,
+    /// Processes of the mud up to now.
+    started: u8,
     doors: Doors,
     ear: watch::Receiver<Option<SocketAddr>>,
     _hosted: Gateway,
-    _tasks: JoinSet<()>,
 }
 
 impl World {
@@ -81,9 +94,9 @@ impl World {
     ///
     /// # Errors
     /// When something does not start.
-    pub async fn start(programs: &Programs, cluster: bool) -> Result<Self, Error> {
+    pub async fn start(programs: &Programs, setup: Setup) -> Result<Self, Error> {
         let router = Router::start(Config::strict()).await?;
-        let nats = Nats::start(&programs.nats_server, cluster).await?;
+        let nats = Nats::start(&programs.nats_server, setup.cluster).await?;
         let place = Place {
             mud: hosted::NAME.to_owned(),
             router_name: router.name().to_owned(),
@@ -105,7 +118,9 @@ impl World {
             router,
             nats,
             members: Vec::new(),
+            setup,
             programs: programs.clone(),
+            started: 0,
             doors,
             ear,
             _hosted: hosted,
@@ -171,7 +186,9 @@ impl World {
     }
 
     async fn add_member(&mut self) -> Result<(), Error> {
-        let router = Proxy::start(self.router.addr()).await?;
+        self.started = self.started % 200 + 1;
+        let address = if self.setup.own_addresses { 1 + self.started } else { 1 };
+        let router = Proxy::start_from(Ipv4Addr::new(127, 0, 0, address), self.router.addr()).await?;
         let nats = Proxy::start(self.nats.address(self.members.len())).await?;
         let place = Place {
             mud: MUD.to_owned(),
