@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage bench fuzz lint format \
+.PHONY: help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -28,8 +28,8 @@ run: ## Run one gateway against the bundled router on loopback: no Kubernetes, n
 dev: ## The same with debug logs as text
 	@LOG_LEVEL=debug LOG_FORMAT=text scripts/run
 
-test: ## All tests: units, integration, WebSocket conformance (where there is a Python 2.7), end to end
-	@$(MAKE) --no-print-directory test-unit test-integration
+test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
+	@$(MAKE) --no-print-directory test-unit test-integration chaos-quick
 	@if scripts/setup has-python2; then $(MAKE) --no-print-directory test-autobahn; \
 	else echo "NOT RUN: test-autobahn; its suite needs Python 2.7 (pyenv install 2.7.18)"; fi
 	@$(MAKE) --no-print-directory test-e2e
@@ -50,6 +50,14 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
+
+chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAILOVER.md promises
+	@scripts/setup tools nats-server
+	@tests/chaos/run quick
+
+chaos: ## All faults, many times: a quarter of an hour. Rewrites the table in docs/FAILOVER.md
+	@scripts/setup tools nats-server
+	@tests/chaos/run
 
 test-coverage: ## Line coverage of the tests that need no cluster
 	@scripts/coverage

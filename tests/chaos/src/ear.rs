@@ -1,0 +1,208 @@
+//! A client of the broken mud, as a mud should have one: it finds out when its gateway is no use any more, goes to
+//! one that is, and resumes where it can.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use mudclient::Client;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{sleep, sleep_until};
+
+use crate::process::{connect, open};
+use crate::tally::{Kind, Source, Tally};
+use crate::{CHANNEL, Error, KEY, far, hosted};
+
+/// How often it asks whether its gateway is on the network.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long it looks for a gateway that is on the network before it takes any.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Between two attempts.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// The gateways there are, by the address for clients.
+#[derive(Clone, Default)]
+pub struct Doors(Arc<Mutex<Vec<SocketAddr>>>);
+
+impl Doors {
+    /// Adds one.
+    pub fn add(&self, door: SocketAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(door);
+    }
+
+    /// Takes one away.
+    pub fn remove(&self, door: SocketAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| *one != door);
+    }
+
+    fn all(&self) -> Vec<SocketAddr> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The client.
+pub struct Ear {
+    doors: Doors,
+    tally: Arc<Tally>,
+    at: watch::Sender<Option<SocketAddr>>,
+}
+
+/// What it needs to go on where it was.
+struct Memory {
+    door: SocketAddr,
+    session: Value,
+    epoch: Value,
+    seq: Value,
+}
+
+impl Ear {
+    /// A client that will listen, and where it is then.
+    pub fn new(doors: Doors, tally: Arc<Tally>) -> (Self, watch::Receiver<Option<SocketAddr>>) {
+        let (at, seen) = watch::channel(None);
+        (Self { doors, tally, at }, seen)
+    }
+
+    /// Listens for ever.
+    pub async fn listen(self) {
+        let mut memory = None;
+        loop {
+            if let Some((door, _)) = self.choose(memory.as_ref().map(|memory: &Memory| memory.door)).await
+                && let Ok(client) = self.enter(door, &mut memory).await
+            {
+                self.at.send_replace(Some(door));
+                tokio::select! {
+                    () = self.hear(&client, &mut memory) => {}
+                    () = self.doubt(door, &client) => {}
+                }
+                self.at.send_replace(None);
+            } else {
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// A gateway that is on the network, or else one that answers, rather the one it had; and which of both.
+    async fn choose(&self, had: Option<SocketAddr>) -> Option<(SocketAddr, bool)> {
+        let mut asking: FuturesUnordered<_> =
+            self.doors.all().into_iter().map(|door| async move { (door, ask(door).await) }).collect();
+        let end = tokio::time::Instant::now() + LOOK;
+        let mut fallback = None;
+        loop {
+            tokio::select! {
+                answer = asking.next() => match answer {
+                    Some((door, Ok(true))) => return Some((door, true)),
+                    Some((door, Ok(false))) if fallback.is_none() || had == Some(door) => {
+                        fallback = Some((door, false));
+                    }
+                    Some(_) => {}
+                    None => return fallback,
+                },
+                () = sleep_until(end), if fallback.is_some() => return fallback,
+            }
+        }
+    }
+
+    /// Goes there, on where it was if it was there before.
+    async fn enter(&self, door: SocketAddr, memory: &mut Option<Memory>) -> Result<Client, Error> {
+        let client = connect(door).await?;
+        let mut params = json!({"api_key": KEY});
+        if let Some(Memory { session, epoch, seq, .. }) = memory.as_ref().filter(|memory| memory.door == door)
+        {
+            params["resume"] = json!({"session_id": session, "epoch": epoch, "seq": seq});
+        }
+        let welcome = client.call("authenticate", params).await?;
+        let recovered = welcome["recovered"] == true;
+        let position = &welcome["position"];
+        *memory = Some(Memory {
+            door,
+            session: welcome["session_id"].clone(),
+            epoch: position["epoch"].clone(),
+            seq: position["seq"].clone(),
+        });
+        if !recovered {
+            client.call("channel_join", json!({"channel": CHANNEL})).await?;
+        }
+        Ok(client)
+    }
+
+    /// Takes down what is heard until the connection ends.
+    async fn hear(&self, client: &Client, memory: &mut Option<Memory>) {
+        while let Ok(event) = client.next_event(Duration::from_secs(3600)).await {
+            let params = &event["params"];
+            if let Some(memory) = memory {
+                (memory.epoch, memory.seq) = (params["epoch"].clone(), params["seq"].clone());
+            }
+            if let Some((source, number)) = heard(&event) {
+                self.tally.hear(Instant::now(), source, number);
+            }
+        }
+    }
+
+    /// Ends when the gateway does not answer, or is not on the network while another one is.
+    async fn doubt(&self, door: SocketAddr, client: &Client) {
+        loop {
+            sleep(ASK_EVERY).await;
+            match client.call("status", json!({})).await {
+                Err(_) => return,
+                Ok(status) if status["connected"] == true => {}
+                Ok(_) => {
+                    if self
+                        .choose(Some(door))
+                        .await
+                        .is_some_and(|(other, connected)| connected && other != door)
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a gateway is on the network.
+async fn ask(door: SocketAddr) -> Result<bool, Error> {
+    let status = open(door).await?.call("status", json!({})).await?;
+    Ok(status["connected"] == true)
+}
+
+/// Which message an event is.
+fn heard(event: &Value) -> Option<(Source, u64)> {
+    let params = &event["params"];
+    let number = params["message"].as_str()?.strip_prefix('#')?.parse().ok()?;
+    let mud = params["from_mud"].as_str()?;
+    let source = match event["method"].as_str()? {
+        "channel_message" if mud == hosted::NAME => hosted::SOURCE,
+        "channel_message" => far::source(mud, Kind::Remote)?,
+        "tell_received" => far::source(mud, Kind::Tell)?,
+        _ => return None,
+    };
+    Some((source, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_told_apart_by_kind_and_mud() {
+        let event = |method: &str, mud: &str, message: &str| {
+            heard(&json!({"method": method, "params": {"from_mud": mud, "message": message}}))
+        };
+        assert_eq!(event("channel_message", "Dusk", "#7"), Some((hosted::SOURCE, 7)));
+        let far = Source { kind: Kind::Remote, index: 2 };
+        assert_eq!(event("channel_message", "Far2", "#12"), Some((far, 12)));
+        assert_eq!(event("tell_received", "Far3", "#0"), Some((Source { kind: Kind::Tell, index: 3 }, 0)));
+        for (method, mud, message) in [
+            ("channel_message", "Far2", "hi"),
+            ("channel_emote", "Far2", "#1"),
+            ("tell_received", "Else", "#1"),
+        ] {
+            assert_eq!(event(method, mud, message), None);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Why something could not be tried.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why something could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program could not be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something did not happen in time.
+    #[error("{what} did not happen within {seconds} s")]
+    TooLate {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// A process did not say what it says when it is ready.
+    #[error("{process} did not say {text:?} in time; its last words:\n{log}")]
+    Silent {
+        /// The process.
+        process: String,
+        /// What was waited for.
+        text: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// NATS could not be prepared or asked.
+    #[error("NATS: {0}")]
+    Nats(#[from] async_nats::Error),
+    /// The gateway of the hosted mud cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] mudclient::ConnectError),
+    /// It does not do what it is asked.
+    #[error(transparent)]
+    Call(#[from] mudclient::CallError),
+    /// The document has no place for the table.
+    #[error("{0} has no lines {begin} and {end}", begin = crate::report::BEGIN, end = crate::report::END)]
+    NoPlace(PathBuf),
+    /// A signal asked for the end.
+    #[error("interrupted")]
+    Interrupted,
+    /// A socket or a file.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,29 @@
+//! Breaks gateways, their links and their servers on purpose, and measures what a mud's players notice.
+//!
+//! A [`world::World`] is one mud with two gateway processes, another hosted mud, a mud elsewhere on a strict router,
+//! and a nats-server. Between the mud's processes and all others stands a fault [`proxy`]. The others talk all the time,
+//! and an [`ear`] on the mud hears. A [`scenario`] breaks something; what was heard becomes a row of a [`report`].
+
+pub mod ear;
+pub mod error;
+pub mod far;
+pub mod hosted;
+pub mod nats;
+pub mod process;
+pub mod proxy;
+pub mod report;
+pub mod scenario;
+pub mod tally;
+pub mod watcher;
+pub mod world;
+
+pub use error::Error;
+
+/// The API key of every gateway here.
+pub const KEY: &str = "chaos";
+
+/// The channel all talk on.
+pub const CHANNEL: &str = "imud_gossip";
+
+/// The mud that is broken.
+pub const MUD: &str = "Dawn";

@@ -1,0 +1,201 @@
+//! NATS servers with what the operator makes on them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_nats::jetstream::{self, kv, stream};
+use mudgateway_crds::bus::{
+    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
+};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use crate::Error;
+use crate::process::{Log, start};
+
+/// How long a cluster may take to find a leader.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Servers of a cluster.
+const CLUSTER: usize = 3;
+
+/// One server, or a cluster of three. Killed when dropped.
+pub struct Nats {
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    command: Vec<String>,
+    program: PathBuf,
+    address: SocketAddr,
+    child: Option<Child>,
+    _data: TempDir,
+}
+
+impl Node {
+    fn new(program: &Path, name: usize, ports: &[(u16, u16)]) -> Result<Self, Error> {
+        let data = tempfile::tempdir()?;
+        let (port, cluster_port) = ports[name];
+        let store = data.path().display().to_string();
+        let mut command: Vec<String> =
+            ["--addr", "127.0.0.1", "--jetstream", "--store_dir", &store, "--port"].map(str::to_owned).into();
+        command.push(port.to_string());
+        if ports.len() > 1 {
+            let url = |port: u16| format!("nats://127.0.0.1:{port}");
+            let routes: Vec<_> = ports.iter().map(|(_, port)| url(*port)).collect();
+            let more = [
+                "--name",
+                &node_name(name),
+                "--cluster_name",
+                "chaos",
+                "--cluster",
+                &url(cluster_port),
+                "--routes",
+                &routes.join(","),
+            ];
+            command.extend(more.map(str::to_owned));
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Self { command, program: program.to_owned(), address, child: None, _data: data })
+    }
+
+    async fn start(&mut self) -> Result<(), Error> {
+        let (child, log): (Child, Log) =
+            start(&self.program, Command::new(&self.program).args(&self.command))?;
+        self.child = Some(child);
+        log.wait("nats-server", "Server is ready").await?;
+        Ok(())
+    }
+}
+
+fn node_name(index: usize) -> String {
+    format!("n{index}")
+}
+
+impl Nats {
+    /// Starts one server, or a cluster.
+    ///
+    /// # Errors
+    /// When it cannot be started or prepared.
+    pub async fn start(program: &Path, cluster: bool) -> Result<Self, Error> {
+        let count = if cluster { CLUSTER } else { 1 };
+        let ports = free_ports(count)?;
+        let mut nodes = Vec::new();
+        for name in 0..count {
+            nodes.push(Node::new(program, name, &ports)?);
+        }
+        for node in &mut nodes {
+            node.start().await?;
+        }
+        let nats = Self { nodes };
+        nats.prepare().await?;
+        Ok(nats)
+    }
+
+    /// Where a server is.
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.nodes[node % self.nodes.len()].address
+    }
+
+    /// Kills a server.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub async fn kill(&mut self, node: usize) -> Result<(), Error> {
+        if let Some(mut child) = self.nodes[node].child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts again what was killed, with its data and on its port. One server loses the locks, which are in memory: the
+    /// operator makes them anew.
+    ///
+    /// # Errors
+    /// When one does not get ready.
+    pub async fn restart_all(&mut self) -> Result<(), Error> {
+        for node in self.nodes.iter_mut().filter(|node| node.child.is_none()) {
+            node.start().await?;
+        }
+        if self.nodes.len() == 1 { self.until_done(Self::prepare_locks).await } else { Ok(()) }
+    }
+
+    /// The server that leads for the session locks.
+    ///
+    /// # Errors
+    /// When nobody says.
+    pub async fn leader(&self) -> Result<usize, async_nats::Error> {
+        let mut stream = self.context().await?.get_stream(format!("KV_{LOCK_BUCKET}")).await?;
+        let cluster = stream.info().await?.cluster.clone();
+        let leader = cluster.and_then(|cluster| cluster.leader);
+        let names = (0..self.nodes.len()).find(|index| leader.as_deref() == Some(&node_name(*index)));
+        Ok(names.unwrap_or_default())
+    }
+
+    async fn context(&self) -> Result<jetstream::Context, async_nats::Error> {
+        let alive = self.nodes.iter().find(|node| node.child.is_some());
+        let address = alive.map_or_else(|| self.address(0), |node| node.address);
+        let client = async_nats::connect(format!("nats://{address}")).await?;
+        Ok(jetstream::new(client))
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        self.until_done(Self::prepare_channels).await?;
+        for bucket in [STATE_BUCKET, REPORT_BUCKET] {
+            self.until_done(|nats| nats.prepare_bucket(bucket, stream::StorageType::File)).await?;
+        }
+        self.until_done(Self::prepare_locks).await
+    }
+
+    /// A cluster that has no leader yet refuses everything.
+    async fn until_done<'s, F: Future<Output = Result<(), async_nats::Error>>>(
+        &'s self,
+        job: impl Fn(&'s Self) -> F,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match job(self).await {
+                Err(_) if Instant::now() < end => sleep(Duration::from_millis(200)).await,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    async fn prepare_channels(&self) -> Result<(), async_nats::Error> {
+        let config = stream::Config {
+            name: CHANNEL_STREAM.to_owned(),
+            subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
+            max_age: Duration::from_secs(600),
+            num_replicas: self.nodes.len(),
+            ..Default::default()
+        };
+        self.context().await?.get_or_create_stream(config).await?;
+        Ok(())
+    }
+
+    async fn prepare_locks(&self) -> Result<(), async_nats::Error> {
+        self.prepare_bucket(LOCK_BUCKET, stream::StorageType::Memory).await
+    }
+
+    async fn prepare_bucket(
+        &self,
+        bucket: &str,
+        storage: stream::StorageType,
+    ) -> Result<(), async_nats::Error> {
+        let bucket = bucket.to_owned();
+        let num_replicas = self.nodes.len();
+        let config = kv::Config { bucket, history: 1, storage, num_replicas, ..Default::default() };
+        self.context().await?.create_key_value(config).await?;
+        Ok(())
+    }
+}
+
+/// Ports for clients and for the cluster that were free a moment ago.
+fn free_ports(count: usize) -> Result<Vec<(u16, u16)>, Error> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held: Vec<_> = (0..count).map(|_| Ok((listen()?, listen()?))).collect::<Result<_, Error>>()?;
+    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+    held.iter().map(|(client, cluster)| Ok((port(client)?, port(cluster)?))).collect()
+}

@@ -1,0 +1,160 @@
+//! What was measured, as a table.
+
+use std::fmt::{self, Display};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::Error;
+use crate::scenario::{Outcome, Scenario};
+use crate::tally::Count;
+
+/// The line before the table in a document.
+pub const BEGIN: &str = "<!-- chaos:begin -->";
+
+/// The line behind it.
+pub const END: &str = "<!-- chaos:end -->";
+
+/// A scenario and what its runs showed.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What its runs showed.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// All rows.
+#[derive(Clone, Debug, Default)]
+pub struct Report(pub Vec<Row>);
+
+impl Report {
+    /// Writes the table into a document, in the place of the one that is there.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn write_into(&self, path: &Path) -> Result<(), Error> {
+        let text = fs::read_to_string(path)?;
+        let text = replaced(&text, &self.to_string()).ok_or_else(|| Error::NoPlace(path.to_owned()))?;
+        Ok(fs::write(path, text)?)
+    }
+}
+
+/// A document with another table.
+fn replaced(text: &str, table: &str) -> Option<String> {
+    let (head, rest) = text.split_once(BEGIN)?;
+    let (_, tail) = rest.split_once(END)?;
+    Some(format!("{head}{BEGIN}\n{table}{END}{tail}"))
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| what happens | runs | no session, ms | remote unheard, ms | hosted unheard, ms | remote lost | \
+             hosted lost | tells lost | doubled | out of order |"
+        )?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        self.0.iter().try_for_each(|row| writeln!(f, "{row}"))
+    }
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = |of: fn(&Outcome) -> Duration| Times(self.outcomes.iter().map(of).collect());
+        let lost =
+            |of: fn(&Outcome) -> Count| Mean(self.outcomes.iter().map(|outcome| of(outcome).lost).collect());
+        let total = |of: fn(Count) -> usize| -> usize {
+            let counts = |outcome: &Outcome| of(outcome.remote) + of(outcome.hosted) + of(outcome.tells);
+            self.outcomes.iter().map(counts).sum()
+        };
+        write!(
+            f,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.scenario.about(),
+            self.outcomes.len(),
+            times(|outcome| outcome.router_gap),
+            times(|outcome| outcome.remote_gap),
+            times(|outcome| outcome.hosted_gap),
+            lost(|outcome| outcome.remote),
+            lost(|outcome| outcome.hosted),
+            lost(|outcome| outcome.tells),
+            total(|count| count.doubled),
+            total(|count| count.disordered),
+        )
+    }
+}
+
+/// Times as p50 / p99 / max, in milliseconds.
+struct Times(Vec<Duration>);
+
+impl Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut millis: Vec<_> = self.0.iter().map(Duration::as_millis).collect();
+        millis.sort_unstable();
+        let [middle, high, max] = [50, 99, 100].map(|percent| percentile(&millis, percent));
+        write!(f, "{middle} / {high} / {max}")
+    }
+}
+
+/// The smallest of the sorted values that is not below this share of them; 0 of none.
+fn percentile(sorted: &[u128], percent: usize) -> u128 {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// The mean of a few numbers.
+struct Mean(Vec<usize>);
+
+impl Display for Mean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sum: usize = self.0.iter().sum();
+        match sum {
+            0 => f.write_str("0"),
+            _ => write!(f, "{:.1}", sum as f64 / self.0.len() as f64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(millis: u64, lost: usize) -> Outcome {
+        let gap = Duration::from_millis(millis);
+        let count = |lost, doubled| Count { said: 100, lost, doubled, disordered: 0 };
+        Outcome {
+            router_gap: gap,
+            remote_gap: gap * 2,
+            hosted_gap: gap / 2,
+            remote: count(lost, 0),
+            hosted: count(0, 1),
+            tells: count(0, 0),
+            logins: 1,
+        }
+    }
+
+    #[test]
+    fn a_row_has_percentiles_of_times_means_of_losses_and_sums_of_what_must_not_be() {
+        let row =
+            Row { scenario: Scenario::Kill, outcomes: vec![outcome(30, 3), outcome(10, 4), outcome(20, 0)] };
+        assert_eq!(
+            row.to_string(),
+            "| crash: SIGKILL | 3 | 20 / 30 / 30 | 40 / 60 / 60 | 10 / 15 / 15 | 2.3 | 0 | 0 | 3 | 0 |"
+        );
+    }
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let hundred: Vec<u128> = (1..=100).collect();
+        assert_eq!([50, 99, 100].map(|percent| percentile(&hundred, percent)), [50, 99, 100]);
+        assert_eq!((percentile(&[], 50), percentile(&[7], 50), percentile(&[1, 2], 50)), (0, 7, 1));
+    }
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let text = format!("before\n{BEGIN}\nold\n{END}\nbehind\n");
+        assert_eq!(replaced(&text, "new\n"), Some(format!("before\n{BEGIN}\nnew\n{END}\nbehind\n")));
+        assert_eq!(replaced("no marks", "new"), None);
+    }
+}

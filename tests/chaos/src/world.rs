@@ -1,0 +1,216 @@
+//! A mud with two processes, and all there is around it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use i3_router::{Config, Router, RunningRouter};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::ear::{Doors, Ear};
+use crate::nats::Nats;
+use crate::process::{Gateway, Place, open};
+use crate::proxy::{Faults, Proxy};
+use crate::tally::Tally;
+use crate::watcher::Watcher;
+use crate::{Error, MUD, far, hosted};
+
+/// How many processes the mud has.
+const PROCESSES: usize = 2;
+
+/// How long it may take until all is well before a run.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The programs under test.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The gateway.
+    pub gateway: PathBuf,
+    /// The nats-server.
+    pub nats_server: PathBuf,
+}
+
+/// What a world is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// Three NATS servers in a cluster, not one.
+    pub cluster: bool,
+    /// The router sees each process of the mud come from another address, as pods on nodes of their own do.
+    pub own_addresses: bool,
+}
+
+/// A process of the mud and its links.
+pub struct Member {
+    /// The process.
+    pub gateway: Gateway,
+    /// Between it and the router.
+    pub router: Proxy,
+    /// Between it and NATS.
+    pub nats: Proxy,
+    /// Between clients and it.
+    pub client: Proxy,
+}
+
+impl Member {
+    /// The same is wrong with all its links.
+    pub fn set_all(&self, faults: Faults) {
+        for link in [&self.router, &self.nats, &self.client] {
+            link.set(faults);
+        }
+    }
+}
+
+/// A mud with two processes, and all there is around it. All of it ends when dropped.
+pub struct World {
+    /// First, because they would miss the rest.
+    _tasks: JoinSet<()>,
+    /// What was said and heard.
+    pub tally: Arc<Tally>,
+    /// What the router saw.
+    pub watcher: Watcher,
+    /// The router.
+    pub router: RunningRouter,
+    /// NATS.
+    pub nats: Nats,
+    /// The processes of the mud.
+    pub members: Vec<Member>,
+    setup: Setup,
+    programs: Programs,
+    /// Processes of the mud up to now.
+    started: u8,
+    doors: Doors,
+    ear: watch::Receiver<Option<SocketAddr>>,
+    _hosted: Gateway,
+}
+
+impl World {
+    /// Starts everything but the mud's own processes, of which [`World::ready`] sees to it that there are two.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(programs: &Programs, setup: Setup) -> Result<Self, Error> {
+        let router = Router::start(Config::strict()).await?;
+        let nats = Nats::start(&programs.nats_server, setup.cluster).await?;
+        let place = Place {
+            mud: hosted::NAME.to_owned(),
+            router_name: router.name().to_owned(),
+            router: router.addr(),
+            nats: nats.address(0),
+        };
+        let hosted = Gateway::start(&programs.gateway, &place).await?;
+        hosted.log.wait(hosted::NAME, "SessionEstablished").await?;
+        let (tally, watcher, doors) = (Arc::new(Tally::default()), Watcher::default(), Doors::default());
+        let (listener, ear) = Ear::new(doors.clone(), Arc::clone(&tally));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watcher.clone().watch(router.clone()));
+        tasks.spawn(far::talk(router.addr(), router.name().to_owned(), Arc::clone(&tally)));
+        tasks.spawn(hosted::talk(open(hosted.address).await?, Arc::clone(&tally)));
+        tasks.spawn(listener.listen());
+        Ok(Self {
+            tally,
+            watcher,
+            router,
+            nats,
+            members: Vec::new(),
+            setup,
+            programs: programs.clone(),
+            started: 0,
+            doors,
+            ear,
+            _hosted: hosted,
+            _tasks: tasks,
+        })
+    }
+
+    /// Waits until all is well: two processes, one of them logged in, on one link, with the client on it, who hears
+    /// everybody. Which one that is.
+    ///
+    /// # Errors
+    /// When it does not get well.
+    pub async fn ready(&mut self) -> Result<usize, Error> {
+        while self.members.len() < PROCESSES {
+            self.add_member().await?;
+        }
+        let (start, place) = (Instant::now(), self.tally.place());
+        loop {
+            if let Some(holder) = self.holder().await
+                && self.tally.reaches(&place)
+            {
+                return Ok(holder);
+            }
+            if start.elapsed() > PATIENCE {
+                let logs = self.members.iter().map(|member| member.gateway.log.tail(12));
+                let logs = logs.collect::<Vec<_>>().join("\n---\n");
+                let what = format!(
+                    "a world in which all is well ({:?}, client at {:?});\n{logs}\nthis",
+                    self.watcher.last(),
+                    *self.ear.borrow()
+                );
+                return Err(Error::TooLate { what, seconds: PATIENCE.as_secs() });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The process that is logged in, if it alone is, the others stand by, and the client is there.
+    async fn holder(&self) -> Option<usize> {
+        let at = (*self.ear.borrow())?;
+        let holder = self.members.iter().position(|member| member.client.address() == at)?;
+        let sight = self.watcher.last()?;
+        let one_link = sight.sessions.len() == 1 && sight.open == 1;
+        let others = self.members.iter().enumerate().filter(|(index, _)| *index != holder);
+        let stand_by = others.map(|(_, member)| member).all(|member| member.gateway.stands_by());
+        (one_link && stand_by && self.members[holder].gateway.is_connected().await).then_some(holder)
+    }
+
+    /// Waits until of everybody something is heard that is said from now on.
+    ///
+    /// # Errors
+    /// When that is not so in time.
+    pub async fn all_heard(&self, limit: Duration) -> Result<(), Error> {
+        let (start, place) = (Instant::now(), self.tally.place());
+        while !self.tally.reaches(&place) {
+            if start.elapsed() > limit {
+                let what = "the recovery".to_owned();
+                return Err(Error::TooLate { what, seconds: limit.as_secs() });
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn add_member(&mut self) -> Result<(), Error> {
+        self.started = self.started % 200 + 1;
+        let address = if self.setup.own_addresses { 1 + self.started } else { 1 };
+        let router = Proxy::start_from(Ipv4Addr::new(127, 0, 0, address), self.router.addr()).await?;
+        let nats = Proxy::start(self.nats.address(self.members.len())).await?;
+        let place = Place {
+            mud: MUD.to_owned(),
+            router_name: self.router.name().to_owned(),
+            router: router.address(),
+            nats: nats.address(),
+        };
+        let gateway = Gateway::start(&self.programs.gateway, &place).await?;
+        let client = Proxy::start(gateway.address).await?;
+        self.doors.add(client.address());
+        self.members.push(Member { gateway, router, nats, client });
+        Ok(())
+    }
+
+    /// Waits for the end of a process, and forgets it.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn bury(&mut self, member: usize) -> Result<(), Error> {
+        self.members[member].gateway.ended().await?;
+        let member = self.members.swap_remove(member);
+        self.doors.remove(member.client.address());
+        Ok(())
+    }
+}
