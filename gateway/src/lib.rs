@@ -15,5 +15,6 @@ pub mod oob;
 pub mod router;
 pub mod run;
 pub mod services;
+mod supervise;
 mod sync;
 pub mod telemetry;

@@ -20,6 +20,7 @@ use crate::net::{Listener, Tls, TlsError};
 use crate::oob::{self, Driver};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, spool};
 use crate::services::{BusLink, Services, Setup, lists};
+use crate::supervise::Supervisor;
 
 /// How long conversations with other muds may take to end.
 const MUDS_GO: Duration = Duration::from_secs(1);
@@ -33,9 +34,9 @@ const LOCK_GIVEN_BACK: Duration = Duration::from_secs(2);
 /// How often files are looked at: a new key works, an old one ends, and a new certificate is shown within this.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Why the gateway cannot start.
+/// Why the gateway cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum RunError {
     /// A listener.
     #[error("cannot listen on {address} for {what}: {source}")]
     Listen {
@@ -55,13 +56,16 @@ pub enum StartError {
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// A task that should run as long as the gateway does.
+    #[error("the task {0:?} ended, which is a fault of the gateway's: see the log")]
+    TaskEnded(&'static str),
 }
 
 /// Runs the gateway until `stop` resolves.
 ///
 /// # Errors
-/// [`StartError`] when it cannot start. Once it runs, only `stop` ends it.
-pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+/// [`RunError`] when it cannot start, or when one of its tasks fails. Otherwise only `stop` ends it.
+pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
@@ -96,8 +100,10 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let clients_stop = CancellationToken::new();
     let lock_stop = CancellationToken::new();
     let bus_stop = CancellationToken::new();
-    let direct =
-        bus.as_ref().map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), bus_stop.clone()));
+    let supervisor = Supervisor::new();
+    let direct = bus
+        .as_ref()
+        .map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), &supervisor, bus_stop.clone()));
     let services = Arc::new(Services::new(
         Setup {
             mud: config.mud.name.clone(),
@@ -117,23 +123,29 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         router.clone(),
         bus.as_ref().zip(direct.clone()).map(|(bus, direct)| BusLink {
             direct,
-            publisher: bus.start_publisher(bus_stop.clone()),
+            publisher: bus.start_publisher(&supervisor, bus_stop.clone()),
             connected: bus.connected(),
         }),
     ));
     let state = state_store(&config, bus.as_ref());
-    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &lock_stop).await;
+    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &supervisor, &lock_stop).await;
     if let Some(bus) = &bus {
         let listener = Arc::clone(&services);
-        bus.start_subscriber(bus_stop.clone(), move |event| listener.on_bus(event));
-        start_report(bus, &config, &router, &holding, &bus_stop);
+        bus.start_subscriber(&supervisor, bus_stop.clone(), move |event| listener.on_bus(event));
+        start_report(bus, &config, &router, &holding, &supervisor, &bus_stop);
     }
     if let Some(direct) = direct {
         let listener = Arc::clone(&services);
-        direct.start_links(router.watch(), holding.clone(), bus_stop.clone());
-        direct.start_mailbox(router.watch(), holding.clone(), clients_stop.clone(), move |packet| {
-            listener.on_direct(packet);
-        });
+        direct.start_links(router.watch(), holding.clone(), &supervisor, bus_stop.clone());
+        direct.start_mailbox(
+            router.watch(),
+            holding.clone(),
+            &supervisor,
+            clients_stop.clone(),
+            move |packet| {
+                listener.on_direct(packet);
+            },
+        );
     }
     let api = Api::new(
         Arc::clone(&services),
@@ -142,27 +154,31 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         config.api.limits,
         clients_stop.clone(),
     );
-    tokio::spawn(http::serve_clients(api.clone(), websocket, config.api.echo));
+    supervisor.spawn("http", http::serve_clients(api.clone(), websocket, config.api.echo));
     if let Some(listener) = lines {
-        tokio::spawn(tcp::serve(api.clone(), listener));
+        supervisor.spawn("tcp", tcp::serve(api.clone(), listener));
     }
     if let Some(listener) = observers {
-        tokio::spawn(http::serve_metrics(api.clone(), listener));
+        supervisor.spawn("metrics", http::serve_metrics(api.clone(), listener));
     }
     if let Some(muds) = muds {
         let driver = Driver { services: Arc::clone(&services), metrics: Arc::clone(&metrics) };
-        tokio::spawn(oob::listener::run(driver, muds));
+        supervisor.spawn("oob", oob::listener::run(driver, muds));
     }
-    tokio::spawn(reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
-    tokio::spawn(each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
-    let kept = tokio::spawn(lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
+    supervisor.spawn("reload", reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
+    supervisor.spawn("each second", each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
+    let kept = supervisor.spawn("lists", lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
     let spool_stop = CancellationToken::new();
     let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), spool_stop.clone());
-    let spool = tokio::spawn(spool);
+    let spool = supervisor.spawn("spool", spool);
     let link = link(&config, state, router, metrics, services, holding, &clients_stop);
-    let link = tokio::spawn(link);
+    let link = supervisor.spawn("router link", link);
 
-    stop.await;
+    let failed = tokio::select! {
+        () = stop => None,
+        name = supervisor.failed() => Some(name),
+    };
+    supervisor.end();
     tracing::info!("shutting down");
     end_conversations(&api.services).await;
     drain::run(&api, &mut rand::rng()).await;
@@ -186,7 +202,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         tracing::error!(%error, "the lists were not kept");
     }
     tracing::info!("stopped");
-    Ok(())
+    failed.map_or(Ok(()), |name| Err(RunError::TaskEnded(name)))
 }
 
 /// Conversations with other muds end first, so that clients are still told what became of what they asked for.
@@ -203,9 +219,9 @@ async fn listen(
     what: &'static str,
     tls: Option<Arc<Tls>>,
     handshake: Duration,
-) -> Result<Listener, StartError> {
+) -> Result<Listener, RunError> {
     let secured = tls.is_some();
-    let listener = Listener::bind(address, tls, handshake).await.map_err(|source| StartError::Listen {
+    let listener = Listener::bind(address, tls, handshake).await.map_err(|source| RunError::Listen {
         address,
         what,
         source,
@@ -219,17 +235,19 @@ fn start_report(
     config: &Config,
     router: &RouterHandle,
     holding: &Holding,
+    supervisor: &Supervisor,
     stop: &CancellationToken,
 ) {
     let Some(resource) = &config.kubernetes else { return };
-    tokio::spawn(report::run(
+    let report = report::run(
         bus.context().clone(),
         resource.clone(),
         config.holder.clone(),
         router.watch(),
         holding.clone(),
         stop.clone(),
-    ));
+    );
+    supervisor.spawn("report", report);
 }
 
 fn state_store(config: &Config, bus: Option<&Bus>) -> StateStore {
@@ -248,6 +266,7 @@ async fn session_lock(
     config: &Config,
     bus: Option<&Bus>,
     state: &StateStore,
+    supervisor: &Supervisor,
     stop: &CancellationToken,
 ) -> (Option<JoinHandle<()>>, Holding) {
     let Some(bus) = bus else { return (None, Holding::alone()) };
@@ -258,7 +277,7 @@ async fn session_lock(
     };
     let name = format!("{}.{}", config.holder, uuid::Uuid::new_v4());
     let (keeper, holding) = Keeper::new(bus, &config.network, &config.mud.name, &name, known);
-    (Some(tokio::spawn(keeper.run(stop.clone()))), holding)
+    (Some(supervisor.spawn("session lock", keeper.run(stop.clone()))), holding)
 }
 
 /// The link to the router, which starts with what is known from before.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Bus;
 use super::links::LinkStates;
 use crate::metrics::{Direction, Metrics};
+use crate::supervise::Supervisor;
 use crate::sync::lock;
 
 /// How long a gateway may take to say that it took a packet.
@@ -98,7 +99,13 @@ pub struct Direct {
 
 impl Direct {
     /// The way from one mud to all others of its network. Answers are published until `stop`.
-    pub fn start(bus: &Bus, mud: &str, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+    pub fn start(
+        bus: &Bus,
+        mud: &str,
+        metrics: Arc<Metrics>,
+        supervisor: &Supervisor,
+        stop: CancellationToken,
+    ) -> Self {
         let (answers, waiting) = mpsc::channel(ANSWERS);
         let direct = Self {
             client: bus.context().client(),
@@ -110,7 +117,7 @@ impl Direct {
             answers,
         };
         let poster = direct.clone();
-        tokio::spawn(async move {
+        supervisor.spawn("answers by the bus", async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = poster.post_all(waiting) => {}

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::direct::{Direct, NAME};
 use super::lock::Holding;
 use crate::router::SessionStatus;
+use crate::supervise::Supervisor;
 use crate::sync::lock;
 
 /// How often a link state is told again, so that who has just come hears of it.
@@ -67,10 +68,11 @@ impl Direct {
         &self,
         status: watch::Receiver<SessionStatus>,
         holding: Holding,
+        supervisor: &Supervisor,
         stop: CancellationToken,
     ) {
         let (teller, listener) = (self.clone(), self.clone());
-        tokio::spawn(async move {
+        supervisor.spawn("link states", async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = teller.tell_links(status, holding) => {}

@@ -16,6 +16,7 @@ use super::direct::{Audience, Direct, REFUSED, TAKEN, is_name};
 use super::lock::{Duty, Holding};
 use crate::metrics::Direction;
 use crate::router::SessionStatus;
+use crate::supervise::Supervisor;
 
 /// What is read of the bus is no larger than what a gateway writes.
 const LIMITS: Limits = Limits { input_bytes: Limits::DEFAULT.output_bytes, ..Limits::DEFAULT };
@@ -66,11 +67,12 @@ impl Direct {
         &self,
         status: watch::Receiver<SessionStatus>,
         holding: Holding,
+        supervisor: &Supervisor,
         stop: CancellationToken,
         handler: impl Fn(Packet) + Send + Sync + 'static,
     ) {
         let mailbox = Mailbox { direct: self.clone(), status, holding, handler };
-        tokio::spawn(async move {
+        supervisor.spawn("mailbox", async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = mailbox.run() => {}

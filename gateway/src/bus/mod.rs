@@ -29,6 +29,8 @@ pub use files::FileError;
 pub use mailbox::Refusal;
 pub use state::{Part, StateError, StateStore};
 
+use crate::supervise::Supervisor;
+
 /// How many events may wait to be published.
 const QUEUE: usize = 1024;
 
@@ -96,10 +98,10 @@ impl Bus {
     }
 
     /// Starts publishing: what is put into the queue goes to the stream, in order, each event once.
-    pub fn start_publisher(&self, shutdown: CancellationToken) -> Publisher {
+    pub(crate) fn start_publisher(&self, supervisor: &Supervisor, shutdown: CancellationToken) -> Publisher {
         let (queue, events) = mpsc::channel(QUEUE);
         let bus = self.clone();
-        tokio::spawn(async move {
+        supervisor.spawn("bus publisher", async move {
             tokio::select! {
                 () = bus.publish_all(events) => {}
                 () = shutdown.cancelled() => {}
@@ -109,13 +111,14 @@ impl Bus {
     }
 
     /// Starts listening: every channel event of the network goes to `handler`, in the stream's order.
-    pub fn start_subscriber(
+    pub(crate) fn start_subscriber(
         &self,
+        supervisor: &Supervisor,
         shutdown: CancellationToken,
         handler: impl Fn(ChannelEvent) + Send + Sync + 'static,
     ) {
         let bus = self.clone();
-        tokio::spawn(async move {
+        supervisor.spawn("bus subscriber", async move {
             let mut position = None;
             let mut connected = bus.connected();
             loop {

@@ -69,7 +69,7 @@ pub(super) fn parse(json: &[u8], wall: Timestamp) -> Option<Vec<(Class, Packet, 
 /// Keeps what waits, whenever it changes and at the end, as long as this process holds the session.
 pub async fn keep(router: RouterHandle, memory: Memory, holding: Holding, stop: CancellationToken) {
     let mut changed = router.shared.changed.subscribe();
-    let mut nothing_kept = false;
+    let mut keeper = Keeper { router: &router, memory, holding, nothing_kept: false };
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -82,25 +82,43 @@ pub async fn keep(router: RouterHandle, memory: Memory, holding: Holding, stop: 
                 () = sleep(SETTLE) => {}
             }
         }
-        // What an earlier process left must be read before it is overwritten.
-        if !holding.now().may_keep() || !router.has_taken_over() {
-            continue;
-        }
         let version = *changed.borrow_and_update();
-        let (json, last, nothing) = snapshot(&router, Instant::now(), Timestamp::now());
-        if !(nothing && nothing_kept) {
-            match memory.keep_outbox(json).await {
+        keeper.keep(version).await;
+    }
+    // Something may have gone while the last state was being kept.
+    let version = *changed.borrow_and_update();
+    keeper.keep(version).await;
+}
+
+struct Keeper<'a> {
+    router: &'a RouterHandle,
+    memory: Memory,
+    holding: Holding,
+    /// Whether what is stored is that nothing waits.
+    nothing_kept: bool,
+}
+
+impl Keeper<'_> {
+    /// Keeps what waits now, which is no older than this change.
+    async fn keep(&mut self, version: u64) {
+        // What an earlier process left must be read before it is overwritten.
+        if !self.holding.now().may_keep() || !self.router.has_taken_over() {
+            return;
+        }
+        let (json, last, nothing) = snapshot(self.router, Instant::now(), Timestamp::now());
+        if !(nothing && self.nothing_kept) {
+            match self.memory.keep_outbox(json).await {
                 Ok(()) => {
-                    nothing_kept = nothing;
-                    router.outbox().set_kept(last);
+                    self.nothing_kept = nothing;
+                    self.router.outbox().set_kept(last);
                 }
                 Err(problem) => {
                     tracing::warn!(problem, "what waits for the router is kept in memory only");
-                    continue;
+                    return;
                 }
             }
         }
-        router.shared.kept.send_replace(version);
+        self.router.shared.kept.send_replace(version);
     }
 }
 

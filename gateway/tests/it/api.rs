@@ -378,3 +378,23 @@ async fn no_secret_is_ever_logged() {
         assert!(!log.contains(secret), "{secret:?} stands in the log:\n{log}");
     }
 }
+
+#[tokio::test]
+async fn a_channel_name_that_no_channel_has_is_refused() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    let client = gateway.client().await;
+    let (channel, text) = ("x".repeat(129), json!("hi"));
+    for method in ["channel_join", "channel_send", "channel_emote"] {
+        let params = json!({"channel": channel, "message": text});
+        let error = client.call(method, params).await.unwrap_err();
+        let error = error.rpc().unwrap();
+        assert_eq!(
+            (error.code, &error.data.as_ref().unwrap()["field"]),
+            (-32602, &json!("channel")),
+            "{method}"
+        );
+    }
+    let params = json!({"channel": "ü".repeat(128)});
+    assert_eq!(client.call("channel_join", params).await.unwrap()["status"], "joined");
+}

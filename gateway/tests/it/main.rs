@@ -1,5 +1,6 @@
 //! The gateway as a process, with a real nats-server and a router. `make test-integration` runs it.
 
+mod adversaries;
 mod api;
 mod bus;
 mod direct;

@@ -120,9 +120,12 @@ async fn play() -> Record {
 
 /// The router tells of a mud 1 to 2 s after it came.
 async fn until_both_are_known(client: &Client) {
-    while client.call("mudlist", json!({})).await.unwrap()["count"] != 2 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let both = async {
+        while client.call("mudlist", json!({})).await.unwrap()["count"] != 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, both).await.expect("both muds are known");
 }
 
 /// A client of Dusk that answers what other muds ask for, as the examples have it.

@@ -43,6 +43,7 @@ impl Method for Join {
     type Output = Membership;
 
     async fn call(context: Context<'_>, params: JoinParams) -> Result<Membership, RpcError> {
+        Context::check_channel(&params.channel)?;
         if !context.session.join(&params.channel) {
             return Err(RpcError::new(GATEWAY_ERROR, "Too many channels: leave one first"));
         }
@@ -111,6 +112,7 @@ impl Method for Send {
 
     async fn call(context: Context<'_>, params: SendParams) -> Result<Sent, RpcError> {
         let SendParams { channel, message, from_user, visname } = params;
+        Context::check_channel(&channel)?;
         context.check_length("message", &message)?;
         let said = ChannelMessage {
             mud: context.services().mud().to_owned(),
@@ -196,6 +198,7 @@ impl Method for Emote {
 
     async fn call(context: Context<'_>, params: EmoteParams) -> Result<Sent, RpcError> {
         let EmoteParams { channel, emote, from_user, visname, target } = params;
+        Context::check_channel(&channel)?;
         context.check_length("emote", &emote)?;
         let target = target.check(context)?;
         let done = ChannelMessage {

@@ -36,6 +36,10 @@ type Answer = Result<Value, RpcError>;
 /// An answer that is being made.
 type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
+/// The longest name of a channel, in characters. Dead Souls routers make none with more than 80
+/// (dead-souls-router rule 13).
+const CHANNEL_NAME: usize = 128;
+
 /// What a method works on.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -50,7 +54,16 @@ impl<'a> Context<'a> {
 
     /// Refuses a text that is longer than may be sent.
     fn check_length(&self, field: &str, text: &str) -> Result<(), RpcError> {
-        let limit = self.services().policy().message_length;
+        Self::check_limit(field, text, self.services().policy().message_length)
+    }
+
+    /// Refuses a name no channel has. It would become a part of a subject on the bus, and NATS closes a connection
+    /// that names one of more than 4 KiB.
+    fn check_channel(channel: &str) -> Result<(), RpcError> {
+        Self::check_limit("channel", channel, CHANNEL_NAME)
+    }
+
+    fn check_limit(field: &str, text: &str, limit: usize) -> Result<(), RpcError> {
         if text.chars().count() <= limit {
             return Ok(());
         }
