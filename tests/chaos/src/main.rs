@@ -2,6 +2,7 @@
 //!
 //! Everything is on loopback, is bounded in time and ends with this process.
 
+use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,7 +39,7 @@ struct Cli {
     #[arg(long, value_enum)]
     only: Vec<Scenario>,
     /// How many scenarios run at a time, each in a world of its own
-    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "COUNT", default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=16))]
     jobs: u8,
     /// The seed of the first run; the others count on from it
     #[arg(long, default_value_t = 1)]
@@ -52,12 +53,15 @@ impl Cli {
     fn scenarios(&self) -> Vec<Scenario> {
         let all = if self.quick { &Scenario::QUICK[..] } else { Scenario::value_variants() };
         let wanted = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
-        all.iter().copied().filter(wanted).collect()
+        let mut scenarios: Vec<_> = all.iter().copied().filter(wanted).collect();
+        // The longest first, so that none is left alone at the end.
+        scenarios.sort_by_key(|scenario| Reverse(scenario.takes() * u32::from(self.runs(*scenario))));
+        scenarios
     }
 
-    fn runs(&self, scenario: Scenario) -> usize {
+    fn runs(&self, scenario: Scenario) -> u16 {
         match self.runs {
-            Some(runs) => usize::from(runs),
+            Some(runs) => runs,
             None if self.quick => {
                 if scenario == Scenario::NatsRestart {
                     1
@@ -124,7 +128,7 @@ async fn trial(cli: &Cli, scenario: Scenario) -> Trial {
 /// Runs a scenario as often as it is wanted, each time or all the times in a world of its own.
 async fn run(cli: &Cli, trial: &mut Trial) -> Result<(), Error> {
     let scenario = trial.row.scenario;
-    let seeds: Vec<u64> = (cli.seed..).take(cli.runs(scenario)).collect();
+    let seeds: Vec<u64> = (cli.seed..).take(usize::from(cli.runs(scenario))).collect();
     let each = if scenario.needs_fresh_world() { 1 } else { seeds.len().max(1) };
     for seeds in seeds.chunks(each) {
         run_in_one_world(cli, seeds, trial).await?;
