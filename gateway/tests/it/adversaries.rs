@@ -19,7 +19,7 @@ const MESSAGES: usize = 500;
 const PACE: Duration = Duration::from_millis(20);
 
 /// How long an adversary rests between two rounds: what is measured is the gateway, not how many cores there are.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(250);
 
 /// Adversaries with a key have an address of their own: too many wrong keys shut an address out.
 const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

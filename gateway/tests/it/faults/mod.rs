@@ -31,6 +31,15 @@ async fn dawn() -> (RunningRouter, Gateway, Client) {
     (router, gateway, client)
 }
 
+/// A gateway with a configuration file and no other keys.
+async fn configured(router: &RunningRouter, config: &str) -> Gateway {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    std::fs::write(&path, config).unwrap();
+    // Read before it listens, so that it may go after that.
+    Gateway::start_with("Dawn", router, &["--config", path.to_str().unwrap()]).await
+}
+
 fn frame(event: &Event) -> Option<String> {
     match event {
         Event::Received { text, .. } => Some(String::from_utf8_lossy(text).into_owned()),
