@@ -26,7 +26,7 @@ pub use outbox::{Class, NotAccepted};
 pub(crate) use outbox::{Next, Outbox};
 
 /// How many packets may wait for the router.
-const OUTBOX_PACKETS: usize = 1000;
+pub(crate) const OUTBOX_PACKETS: usize = 1000;
 
 /// How long a request waits to learn that the link took its packet. Then it answers "queued".
 const SENT_WITHIN: Duration = Duration::from_millis(100);
