@@ -7,6 +7,9 @@
 pub mod api;
 pub mod bus;
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod keys;
 pub mod metrics;

@@ -5,7 +5,7 @@ pub mod drain;
 pub mod http;
 mod methods;
 pub mod openrpc;
-mod rpc;
+pub(crate) mod rpc;
 pub mod tcp;
 mod ws;
 
@@ -116,7 +116,7 @@ impl Api {
     }
 
     /// Handles one message of a client. The answer, if there is one, goes into its queue.
-    async fn handle(&self, session: &Arc<Session>, text: &[u8]) {
+    pub(crate) async fn handle(&self, session: &Arc<Session>, text: &[u8]) {
         if text.len() > self.limits.message_bytes {
             let mut scanner = rpc::IdScanner::default();
             scanner.feed(text);
@@ -172,7 +172,7 @@ impl Api {
     }
 
     /// Answers a message that is too long.
-    fn refuse_oversized(&self, session: &Session, scanner: rpc::IdScanner) {
+    pub(crate) fn refuse_oversized(&self, session: &Session, scanner: rpc::IdScanner) {
         let message = format!("Message too long: send at most {} bytes", self.limits.message_bytes);
         let error = RpcError::new(rpc::INVALID_REQUEST, message);
         self.metrics.request("invalid", Outcome::of(error.code));

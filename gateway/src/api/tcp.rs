@@ -162,7 +162,7 @@ fn welcome() -> Line {
 
 /// A line from a client.
 #[derive(Debug)]
-enum Incoming {
+pub(crate) enum Incoming {
     /// The line, without its end.
     Line(Bytes),
     /// A line over the limit; all that is kept of it is its id.
@@ -171,7 +171,7 @@ enum Incoming {
 
 /// Splits the stream into lines and never keeps more of one than the limit.
 #[derive(Debug)]
-struct LineDecoder {
+pub(crate) struct LineDecoder {
     limit: usize,
     searched: usize,
     too_long: Option<IdScanner>,
@@ -204,7 +204,8 @@ impl Decoder for LineDecoder {
 }
 
 impl LineDecoder {
-    fn new(limit: usize) -> Self {
+    /// A decoder for lines of at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
         Self { limit, searched: 0, too_long: None }
     }
 

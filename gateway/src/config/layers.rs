@@ -71,7 +71,8 @@ impl<'a> Layers<'a> {
         match serde_saphyr::from_str::<Value>(text) {
             Ok(value @ Value::Object(_)) => Ok(value),
             Ok(_) => Err(fail("must hold a mapping of settings".to_owned())),
-            Err(error) => Err(fail(format!("is not valid YAML: {error}"))),
+            // Not the lines around it, for there may be a secret in them.
+            Err(error) => Err(fail(format!("is not valid YAML: {}", error.without_snippet()))),
         }
     }
 

@@ -151,6 +151,16 @@ fn a_file_that_is_no_mapping_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_not_yaml_is_not_repeated() {
+    for secret in ["\"hunter2", "*hunter2", "@hunter2", "!hunter2 [", "[hunter2"] {
+        let file = format!("gateway:\n  auth:\n    secret: {secret}\n");
+        let text = resolve(&[], MINIMAL, &file).err().unwrap().to_string();
+        assert!(text.contains("is not valid YAML") && text.contains("line "), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn debug_raises_the_level_but_never_lowers_it() {
     let level = |level, debug| {
         let env = [MINIMAL, &[("LOG_LEVEL", level), ("DEBUG", debug)]].concat();

@@ -28,7 +28,7 @@ pub use outbox::{Class, NotAccepted};
 pub(crate) use outbox::{Next, Outbox};
 
 /// How many packets may wait for the router.
-const OUTBOX_PACKETS: usize = 1000;
+pub(crate) const OUTBOX_PACKETS: usize = 1000;
 
 /// How long a request waits to learn that its packet would outlive the process. Then it is kept in memory only.
 const KEPT_WITHIN: Duration = Duration::from_millis(500);
