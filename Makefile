@@ -72,6 +72,8 @@ fuzz: ## Fuzz the protocol library, SECONDS (60) for each target
 
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	@# Tests that need more than the code are not among all targets.
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --test it -- -D warnings
 	@shellcheck -x $$(git ls-files | xargs grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code

@@ -12,11 +12,11 @@ mod state;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::{self, stream::Stream};
 use futures::StreamExt;
 use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
 use tokio::sync::{mpsc, watch};
@@ -168,15 +168,23 @@ impl Bus {
         handler: &(impl Fn(ChannelEvent) + Send),
     ) -> Result<(), async_nats::Error> {
         let stream = self.context.get_stream(CHANNEL_STREAM).await?;
+        let last = stream.cached_info().state.last_sequence;
+        // A stream that was made anew counts from one again, and then an old position means nothing.
+        let start = position.filter(|position| *position <= last).unwrap_or(last);
+        *position = Some(start);
         let config = OrderedConfig {
             filter_subject: channel_filter(&self.network),
-            deliver_policy: resume_at(&stream, *position),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start + 1 },
             ..OrderedConfig::default()
         };
         let mut messages = stream.create_consumer(config).await?.messages().await?;
         while let Some(message) = messages.next().await {
             let message = message?;
             let info = message.info()?;
+            // The library makes a consumer that was lost anew, and may begin further back than it had come.
+            if position.is_some_and(|position| info.stream_sequence <= position) {
+                continue;
+            }
             *position = Some(info.stream_sequence);
             let age = SystemTime::now().duration_since(info.published.into()).unwrap_or_default();
             if age > EVENT_TTL {
@@ -198,16 +206,6 @@ async fn reconnected(connected: &mut watch::Receiver<bool>) {
     // The sender lives as long as the connection, and that as long as we do.
     let _ = connected.wait_for(|connected| !connected).await;
     let _ = connected.wait_for(|connected| *connected).await;
-}
-
-/// Where to go on. A stream that was made anew counts from one again, and then an old position means nothing.
-fn resume_at(stream: &Stream, position: Option<u64>) -> DeliverPolicy {
-    match position {
-        Some(sequence) if sequence <= stream.cached_info().state.last_sequence => {
-            DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 }
-        }
-        _ => DeliverPolicy::New,
-    }
 }
 
 /// The way to the publisher.

@@ -329,7 +329,10 @@ impl Link {
     }
 
     async fn pause(&self, wait: Duration) {
+        let mut holding = self.holding.clone();
         tokio::select! {
+            // When the session comes to be ours again, that is a fresh start.
+            () = holding.wait_for(|duty| duty != Duty::Holder) => {}
             () = self.shutdown.cancelled() => {}
             () = self.handle.shared.reconnect.notified() => {}
             () = sleep(wait) => {}

@@ -1,4 +1,5 @@
 //! The gateway as a process, with a real nats-server and a router. `make test-integration` runs it.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod adversaries;
 mod api;

@@ -10,18 +10,7 @@ use tokio::net::TcpListener;
 use tokio::time::{interval, timeout};
 
 use super::raw_mud::{Raw, RawMud};
-use super::support::{Gateway, WITHIN, is, router};
-
-const OFFERING: &[(&str, &str)] = &[
-    ("OOB_ENABLED", "true"),
-    ("OOB_HOST", "127.0.0.1"),
-    ("OOB_PORT", "0"),
-    ("OOB_ALLOW_PRIVATE", "true"),
-    ("ENABLE_OOB_MAIL", "1"),
-    ("ENABLE_OOB_NEWS", "1"),
-    ("ENABLE_OOB_FILE", "1"),
-    ("API_REQUESTS_PER_MINUTE", "6000"),
-];
+use super::support::{Gateway, OFFERING, WITHIN, is, router};
 
 /// A gateway that offers everything, at a port the system chose.
 async fn offering(mud: &str, router: &RunningRouter) -> Gateway {

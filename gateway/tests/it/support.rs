@@ -24,6 +24,18 @@ pub const KEY: &str = "a key that must never be logged";
 pub const CHANNEL: &str = "imud_gossip";
 pub const WITHIN: Duration = Duration::from_secs(10);
 
+/// A gateway that offers mail, files and news at a port the system chose, and does not slow a test down.
+pub const OFFERING: &[(&str, &str)] = &[
+    ("API_REQUESTS_PER_MINUTE", "100000"),
+    ("OOB_ENABLED", "true"),
+    ("OOB_HOST", "127.0.0.1"),
+    ("OOB_PORT", "0"),
+    ("OOB_ALLOW_PRIVATE", "true"),
+    ("ENABLE_OOB_MAIL", "1"),
+    ("ENABLE_OOB_NEWS", "1"),
+    ("ENABLE_OOB_FILE", "1"),
+];
+
 /// A gateway process. It is killed when dropped.
 pub struct Gateway {
     child: Child,
