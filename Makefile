@@ -67,7 +67,7 @@ bench: ## Benchmarks: the protocol library, and a gateway under load
 	$(CARGO) build --release --package mudgateway --package mudgateway-bench
 	target/release/mudgateway-bench --gateway target/release/mudgateway
 
-fuzz: ## Fuzz the protocol library, SECONDS (60) for each target
+fuzz: ## Fuzz the protocol library and the gateway, SECONDS (60) for each target
 	@scripts/fuzz $(or $(SECONDS),60)
 
 lint: ## clippy and shellcheck, warnings are errors
