@@ -1,16 +1,15 @@
 //! Mail, files and news from mud to mud: two gateways on one router, and muds that say exactly what a test wants.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use i3_router::RunningRouter;
 use mudclient::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 use super::raw_mud::{Raw, RawMud};
-use super::support::{Gateway, OFFERING, WITHIN, is, router};
+use super::support::{Gateway, OFFERING, WITHIN, is, router, until};
 
 /// A gateway that offers everything, at a port the system chose.
 async fn offering(mud: &str, router: &RunningRouter) -> Gateway {
@@ -25,18 +24,11 @@ async fn oob_address(gateway: &Gateway) -> SocketAddr {
 
 /// Waits until a gateway knows a mud as being there; returns what it knows.
 async fn knows(client: &Client, mud: &str) -> Value {
-    let mut again = interval(Duration::from_millis(50));
-    let find = async {
-        loop {
-            again.tick().await;
-            let list = client.call("mudlist", json!({})).await.unwrap();
-            let found = list["muds"].as_array().unwrap().iter().find(|entry| entry["name"] == mud);
-            if let Some(found) = found.filter(|entry| entry["status"] == "up") {
-                return found.clone();
-            }
-        }
+    let entry = |list: &Value| {
+        let muds = list["muds"].as_array().unwrap();
+        muds.iter().find(|entry| entry["name"] == mud && entry["status"] == "up").cloned()
     };
-    timeout(WITHIN, find).await.unwrap_or_else(|_| panic!("{mud} is not known"))
+    entry(&until(client, "mudlist", json!({}), |list| entry(list).is_some()).await).unwrap()
 }
 
 /// Dawn with ann's client, and Dusk with bob's; Dawn knows Dusk.

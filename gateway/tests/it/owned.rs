@@ -1,14 +1,12 @@
 //! Channels of one's own, and what the router and other muds tell besides tells and channels.
 
-use std::time::Duration;
-
 use i3_router::{Event, Mark, RunningRouter};
 use intermud3::Packet;
 use intermud3::packet::Body;
 use mudclient::Client;
 use serde_json::{Value, json};
 
-use super::support::{Gateway, WITHIN, is, router};
+use super::support::{Gateway, WITHIN, is, router, until};
 
 /// A gateway that is registered, with a client, once it knows the channels.
 async fn start(mud: &str, router: &RunningRouter, environment: &[(&str, &str)]) -> (Gateway, Client) {
@@ -25,20 +23,6 @@ async fn until_listed(client: &Client, channel: &str, listed: bool) {
         list["channels"].as_array().unwrap().iter().any(|one| one["name"] == channel) == listed
     })
     .await;
-}
-
-/// Calls a method until its result is as wanted, and returns that.
-async fn until(client: &Client, method: &str, params: Value, wanted: impl Fn(&Value) -> bool) -> Value {
-    let call = async {
-        loop {
-            let result = client.call(method, params.clone()).await.unwrap();
-            if wanted(&result) {
-                return result;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, call).await.unwrap_or_else(|_| panic!("{method} never is as wanted"))
 }
 
 /// Code, message and data of the error a call ends with.

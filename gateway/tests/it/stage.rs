@@ -8,7 +8,7 @@ use i3_router::{Config, Router, RunningRouter};
 use mudclient::Client;
 use serde_json::{Map, Value, json};
 
-use super::support::{CHANNEL, Gateway, KEY, OFFERING};
+use super::support::{CHANNEL, Gateway, KEY, OFFERING, until};
 
 /// The transports, in the order of every pair here.
 pub const TRANSPORTS: [&str; 2] = ["WebSocket", "TCP"];
@@ -103,7 +103,8 @@ async fn play() -> Record {
     tokio::spawn(answer_requests(dusk.client().await));
     let ann = dawn.client().await;
     for client in [&ann, &bob] {
-        until_both_are_known(client).await;
+        // The router tells of a mud 1 to 2 s after it came.
+        until(client, "mudlist", json!({}), |list| list["count"] == 2).await;
     }
     let stage = Stage { router, dawn, ann, bob, listeners };
 
@@ -126,16 +127,6 @@ async fn play() -> Record {
     stage.dawn.terminate().await;
     events.push(("shutdown_warning".to_owned(), stage.listeners.event("shutdown_warning").await));
     Record { document, calls, events }
-}
-
-/// The router tells of a mud 1 to 2 s after it came.
-async fn until_both_are_known(client: &Client) {
-    let both = async {
-        while client.call("mudlist", json!({})).await.unwrap()["count"] != 2 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(WITHIN, both).await.expect("both muds are known");
 }
 
 /// A client of Dusk that answers what other muds ask for, as the examples have it.

@@ -340,3 +340,17 @@ impl Nats {
         self.context().await.create_key_value(config).await.unwrap();
     }
 }
+
+/// Calls a method until its result is as wanted, and returns that.
+pub async fn until(client: &Client, method: &str, params: Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    let call = async {
+        loop {
+            let result = client.call(method, params.clone()).await.unwrap();
+            if wanted(&result) {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WITHIN, call).await.unwrap_or_else(|_| panic!("{method} never is as wanted"))
+}
