@@ -32,16 +32,55 @@ pub struct MudGatewayStatus {
     /// The pod that holds, or tries to get, the router session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
+    /// What last kept the mud from the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<SessionError>,
+    /// How many clients were connected when this status was written. It is written when something else changes, or
+    /// when the first client comes or the last one goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<i32>,
+    /// How many gateway pods there are.
+    #[serde(default)]
+    pub replicas: i32,
+    /// How many of them are ready besides the one that is logged in at the router.
+    #[serde(default)]
+    pub standbys: i32,
+    /// The labels by which the gateway pods are found, for the scale subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
 }
 
 /// Where the mud connects to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
-    /// The address of the JSON-RPC API over WebSocket.
-    pub websocket: String,
-    /// Host and port of the JSON-RPC API over TCP.
-    pub tcp: String,
+    /// The address of the JSON-RPC API over WebSocket; none while it is off, or its address is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<String>,
+    /// Host and port of the JSON-RPC API over TCP; none while it is off, or its address is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<String>,
+    /// Whether TCP is under TLS.
+    #[serde(default)]
+    pub tcp_tls: bool,
+    /// Where other muds connect to for mail, news and files (OOB), inside the cluster; none while that is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oob: Option<String>,
+}
+
+/// What kept the mud from the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionError {
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in the words of the gateway or the router.
+    pub message: String,
+    /// The router that was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<String>,
+    /// When the operator first heard of it.
+    pub time: Time,
 }
 
 /// An established router session.
@@ -91,6 +130,24 @@ pub enum Reason {
     SecretNotFound,
     /// Accepted: an older MudGateway claims the mud's name on this network.
     NameConflict,
+    /// Accepted: spec.image is not one that the operator was told to allow.
+    ImageNotAllowed,
+    /// Accepted, and true: an API key ends within a week.
+    KeyExpiring,
+    /// Accepted, and true: an API key has ended.
+    KeyExpired,
+    /// Programmed: spec.paused is true, so changes wait.
+    Paused,
+    /// Programmed: the cluster has no Gateway API, or not the kind of route that is asked for.
+    GatewayApiMissing,
+    /// Programmed: the Gateway or its listener does not exist.
+    GatewayNotFound,
+    /// Programmed: the Gateway does not take the route.
+    RouteNotAccepted,
+    /// Programmed: what leads to the API from outside has no address yet.
+    AddressPending,
+    /// Programmed: an object must change in a way that the API server never allows.
+    ImmutableField,
     /// Programmed: an object of a name the gateway needs exists and belongs to someone else.
     ObjectExists,
     /// Programmed: the API server refused an object of the gateway.
@@ -119,6 +176,15 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::SecretNotFound => "SecretNotFound",
             Self::NameConflict => "NameConflict",
+            Self::ImageNotAllowed => "ImageNotAllowed",
+            Self::KeyExpiring => "KeyExpiring",
+            Self::KeyExpired => "KeyExpired",
+            Self::Paused => "Paused",
+            Self::GatewayApiMissing => "GatewayApiMissing",
+            Self::GatewayNotFound => "GatewayNotFound",
+            Self::RouteNotAccepted => "RouteNotAccepted",
+            Self::AddressPending => "AddressPending",
+            Self::ImmutableField => "ImmutableField",
             Self::ObjectExists => "ObjectExists",
             Self::ApplyFailed => "ApplyFailed",
             Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",

@@ -37,7 +37,9 @@ fn with(pointer: &str, value: Value) -> Value {
 
 /// The messages of the rules that an object, or a change from an older object, breaks.
 fn violations(object: &Value, old: Option<&Value>) -> Vec<String> {
-    match kube_cel::validate(&schema(), object, old) {
+    let schema = schema();
+    let object = kube_cel::apply_defaults(&schema, object);
+    match kube_cel::validate(&schema, &object, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
     }
@@ -57,6 +59,9 @@ fn walk(path: &str, node: &Value, visit: &mut dyn FnMut(&str, &Value)) {
     for (name, property) in node["properties"].as_object().into_iter().flatten() {
         walk(&format!("{path}.{name}"), property, visit);
     }
+    if node["additionalProperties"].is_object() {
+        walk(&format!("{path}{{}}"), &node["additionalProperties"], visit);
+    }
     if node["items"].is_object() {
         walk(&format!("{path}[]"), &node["items"], visit);
     }
@@ -72,7 +77,15 @@ fn the_definition_names_what_kubectl_users_type() {
     assert_eq!(definition["spec"]["scope"], "Namespaced");
     let version = &definition["spec"]["versions"][0];
     assert_eq!(version["name"], "v1alpha1");
-    assert_eq!(version["subresources"], json!({"status": {}}));
+    assert_eq!(version["subresources"]["status"], json!({}));
+    assert_eq!(
+        version["subresources"]["scale"],
+        json!({
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        })
+    );
     assert_eq!(version["selectableFields"], json!([{"jsonPath": ".spec.mud.name"}]));
     let columns: Vec<&Value> = version["additionalPrinterColumns"]
         .as_array()
@@ -80,18 +93,37 @@ fn the_definition_names_what_kubectl_users_type() {
         .iter()
         .map(|column| &column["name"])
         .collect();
-    assert_eq!(columns, ["MUD", "ROUTER", "READY", "ENDPOINT", "REASON", "AGE"]);
+    assert_eq!(
+        columns,
+        ["MUD", "ROUTER", "READY", "ENDPOINT", "PODS", "HOLDER", "CLIENTS", "TCP", "REASON", "AGE"]
+    );
 }
+
+/// Types of Kubernetes itself, which are as Kubernetes has them.
+const KUBERNETES: [&str; 2] = ["spec.scheduling.affinity", "spec.scheduling.tolerations[]"];
 
 #[test]
 fn every_field_of_the_spec_is_documented_and_bounded() {
     walk("spec", &schema()["properties"]["spec"], &mut |path, node| {
-        assert!(node["description"].is_string(), "{path} has no description");
+        if KUBERNETES.iter().any(|theirs| path.starts_with(theirs)) {
+            return;
+        }
+        assert!(node["description"].is_string() || path.ends_with([']', '}']), "{path} has no description");
         match node["type"].as_str().unwrap_or_default() {
-            "string" => assert!(node["maxLength"].is_u64(), "{path} has no maxLength"),
+            "string" => assert!(
+                node["maxLength"].is_u64() || node["enum"].is_array() || node["format"] == "date-time",
+                "{path} has no maxLength"
+            ),
             "array" => assert!(node["maxItems"].is_u64(), "{path} has no maxItems"),
-            "integer" => assert!(node["minimum"].is_number(), "{path} has no minimum"),
-            "object" => assert!(node["properties"].is_object(), "{path} takes anything"),
+            "integer" => assert!(
+                node["minimum"].is_number() && node["maximum"].is_number(),
+                "{path} has no minimum and maximum"
+            ),
+            "boolean" => {}
+            "object" => assert!(
+                node["properties"].is_object() || node["maxProperties"].is_u64(),
+                "{path} takes anything"
+            ),
             other => panic!("{path} has the unexpected type {other:?}"),
         }
     });
@@ -106,14 +138,16 @@ fn every_rule_says_what_to_do() {
             assert!(rule["message"].is_string(), "a rule of {path} has no message");
         }
     });
-    assert_eq!(rules, 9);
+    assert_eq!(rules, 23);
 }
 
 #[test]
 fn defaults_stand_in_the_schema() {
     let spec = schema()["properties"]["spec"]["properties"].clone();
     assert_eq!(spec["replicas"]["default"], 1);
-    assert_eq!(spec["api"]["default"], json!({}));
+    assert_eq!(spec["api"]["default"]["websocket"], json!({"enabled": true}));
+    assert_eq!(spec["resources"]["default"]["limits"], json!({"memory": "128Mi"}));
+    assert_eq!(spec["deletionPolicy"]["default"], "Retain");
     let mud = &spec["mud"]["properties"];
     let defaults: Vec<Value> = ["port", "adminEmail", "mudlib", "baseMudlib", "driver", "type", "openStatus"]
         .iter()
@@ -162,12 +196,85 @@ fn bad_objects_are_refused_with_the_way_out() {
         ("/spec/routers", json!([router("i4")]), "a router's name begins with '*'"),
         ("/spec/routers", json!([router("*i4"), router("*i4")]), "routers must have different names"),
         ("/spec/channels", json!([{"name": "a\nb"}]), "a channel's name must be printable"),
-        ("/spec/replicas", json!(2), "replicas must be 0 or 1"),
+        (
+            "/spec/api",
+            json!({"websocket": {"enabled": false}, "tcp": {"enabled": false}}),
+            "api: without WebSocket and TCP no mud can connect",
+        ),
+        (
+            "/spec/mud",
+            json!({"name": "Mud", "services": [{"name": "tell", "port": 1}]}),
+            "mud.services: the gateway announces",
+        ),
+        ("/spec/oob", json!({"port": 4003}), "oob offers nothing"),
+        (
+            "/spec/resources",
+            json!({"requests": {"memory": "1Gi"}, "limits": {"memory": "64Mi"}}),
+            "resources.requests.memory is more than resources.limits.memory",
+        ),
+        (
+            "/spec/podMetadata",
+            json!({"labels": {"app.kubernetes.io/name": "x"}}),
+            "podMetadata.labels: labels under app.kubernetes.io/",
+        ),
+        (
+            "/spec/podMetadata",
+            json!({"annotations": {"intermud.dev/config-hash": "x"}}),
+            "podMetadata.annotations: annotations under intermud.dev/",
+        ),
         ("/spec/api", json!({"keys": [key, key]}), "api.keys must differ"),
     ];
     for (pointer, value, message) in cases {
         assert_refused(&with(pointer, value), message);
     }
+}
+
+#[test]
+fn ways_out_that_do_not_fit_together_are_refused_with_the_way_out() {
+    let gateway = |more: Value| {
+        let mut gateway = json!({"parentRef": {"name": "edge"}, "hostname": "mud.example"});
+        gateway.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"gateway": gateway})
+    };
+    let ingress = json!({"ingress": {"host": "mud.example"}});
+    let tls = json!({"tls": {"secretName": "cert"}});
+    let tcp_only = json!({"tls": {"secretName": "cert"}, "websocket": {"enabled": false}});
+    let no_tcp = json!({"tcp": {"enabled": false}});
+    let cases = [
+        (
+            json!({}),
+            json!({"ingress": {"host": "a.example"}, "service": {"type": "LoadBalancer"}}),
+            "expose takes one of service, gateway and ingress",
+        ),
+        (
+            json!({}),
+            json!({"service": {"type": "NodePort"}}),
+            "expose.service.host is required for a NodePort",
+        ),
+        (
+            json!({}),
+            json!({"service": {"type": "NodePort", "host": "h", "loadBalancerClass": "x"}}),
+            "expose.service.loadBalancerClass is for type LoadBalancer only",
+        ),
+        (
+            json!({}),
+            gateway(json!({"tcpSection": "a", "tlsSection": "b"})),
+            "expose.gateway takes tcpSection or",
+        ),
+        (tls.clone(), ingress.clone(), "an Ingress ends TLS itself"),
+        (json!({"websocket": {"enabled": false}}), ingress, "an Ingress is for WebSocket only"),
+        (tls, gateway(json!({})), "a Gateway ends TLS for the WebSocket itself"),
+        (json!({}), gateway(json!({"tlsSection": "tls"})), "expose.gateway.tlsSection passes TLS through"),
+        (no_tcp, gateway(json!({"tcpSection": "tcp"})), "expose.gateway leads to the TCP API, which is off"),
+    ];
+    for (api, expose, message) in cases {
+        let mut object = with("/spec/api", api);
+        object["spec"]["expose"] = expose;
+        assert_refused(&object, message);
+    }
+    let mut good = with("/spec/api", tcp_only);
+    good["spec"]["expose"] = gateway(json!({"tlsSection": "tls"}));
+    assert_eq!(violations(&good, None), [""; 0]);
 }
 
 #[test]

@@ -206,6 +206,13 @@ fn events(before: &MudGatewayStatus, observation: &Observation) -> Vec<Event> {
 fn event_type(reason: Reason) -> Option<EventType> {
     match reason {
         Reason::InvalidSpec
+        | Reason::ImageNotAllowed
+        | Reason::KeyExpiring
+        | Reason::KeyExpired
+        | Reason::GatewayApiMissing
+        | Reason::GatewayNotFound
+        | Reason::RouteNotAccepted
+        | Reason::ImmutableField
         | Reason::SecretNotFound
         | Reason::NameConflict
         | Reason::ObjectExists
@@ -214,7 +221,9 @@ fn event_type(reason: Reason) -> Option<EventType> {
         Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
         Reason::Session(SessionReason::Connecting | SessionReason::ShuttingDown) => None,
         Reason::Session(_) => Some(EventType::Warning),
+        Reason::Paused => Some(EventType::Normal),
         Reason::Accepted
+        | Reason::AddressPending
         | Reason::MinimumReplicasAvailable
         | Reason::Progressing
         | Reason::ScaledToZero

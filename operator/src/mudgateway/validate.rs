@@ -115,7 +115,7 @@ pub fn validate(key: &Key, gateway: &MudGateway, facts: &Facts) -> Result<Gatewa
 fn check_spec(spec: &MudGatewaySpec) -> Result<(), Rejection> {
     let checks = [
         (!spec.routers.is_empty(), "spec.routers is empty"),
-        ((0..=1).contains(&spec.replicas), "spec.replicas is neither 0 nor 1"),
+        ((0..=3).contains(&spec.replicas), "spec.replicas is not 0 to 3"),
         (!spec.mud.name.is_empty(), "spec.mud.name is empty"),
         (!spec.mud.name.chars().any(char::is_control), "spec.mud.name has control characters"),
     ];
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn what_an_older_schema_lets_through_is_refused_here() {
         let mut many = object();
-        many.spec.replicas = 2;
+        many.spec.replicas = 4;
         let mut nowhere = object();
         nowhere.spec.routers.clear();
         let mut bell = object();

@@ -41,8 +41,8 @@ async fn a_gateway_gets_its_objects_and_an_endpoint() {
     let status = gateway.status.unwrap();
     let host = format!("luminari.{}.svc", space.name);
     let endpoints = status.endpoints.as_ref().unwrap();
-    assert_eq!(endpoints.websocket, format!("ws://{host}:8080/ws"));
-    assert_eq!(endpoints.tcp, format!("{host}:8081"));
+    assert_eq!(endpoints.websocket.as_deref(), Some(format!("ws://{host}:8080/ws").as_str()));
+    assert_eq!(endpoints.tcp.as_deref(), Some(format!("{host}:8081").as_str()));
     assert_eq!(status.api_key_secret.as_deref(), Some("luminari-api-key"));
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(status.condition(ConditionType::Accepted).unwrap().status, "True");

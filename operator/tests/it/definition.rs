@@ -18,7 +18,7 @@ async fn bad_objects_are_refused_with_the_way_out() {
         ("mud", json!({"routers": []}), "should have at least 1 items"),
         ("mud", json!({"routers": [router("i4")]}), "a router's name begins with '*'"),
         ("mud", json!({"routers": [router("*i4"), router("*i4")]}), "routers must have different names"),
-        ("mud", json!({"replicas": 2}), "more than one pod needs the session lock"),
+        ("mud", json!({"replicas": 4}), "should be less than or equal to 3"),
         ("mud", json!({"api": {"keys": [key, key]}}), "api.keys must differ"),
         ("mud", json!({"channels": [{"name": "a"}, {"name": "a"}]}), "duplicate"),
     ];

@@ -69,7 +69,11 @@ pub fn resources(gateway: &Gateway, settings: &Settings) -> Result<Resources, Er
 /// Where the mud connects to, inside the cluster.
 pub fn endpoints(gateway: &Gateway) -> Endpoints {
     let host = format!("{}.{}.svc", gateway.key.name, gateway.key.namespace);
-    Endpoints { websocket: format!("ws://{host}:{WEBSOCKET_PORT}/ws"), tcp: format!("{host}:{TCP_PORT}") }
+    Endpoints {
+        websocket: Some(format!("ws://{host}:{WEBSOCKET_PORT}/ws")),
+        tcp: Some(format!("{host}:{TCP_PORT}")),
+        ..Endpoints::default()
+    }
 }
 
 /// The name of the ConfigMap and the Deployment.

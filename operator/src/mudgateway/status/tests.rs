@@ -29,7 +29,11 @@ fn observed(session: Session) -> Observation {
     .unwrap();
     let applied = Applied {
         deployment,
-        endpoints: Endpoints { websocket: "ws://luminari".to_owned(), tcp: "luminari:8081".to_owned() },
+        endpoints: Endpoints {
+            websocket: Some("ws://luminari".to_owned()),
+            tcp: Some("luminari:8081".to_owned()),
+            ..Endpoints::default()
+        },
         api_key_secret: Some("luminari-api-key".to_owned()),
     };
     Observation { generation: Some(3), outcome: Outcome::Applied(Box::new(applied)), session }

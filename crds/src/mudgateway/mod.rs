@@ -3,11 +3,26 @@
 // `KubeSchema` repeats each struct, with its `pub`, in a private scope.
 #![allow(unreachable_pub)]
 
+mod api;
+mod expose;
+mod mud;
+mod oob;
+mod pod;
+
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::status::MudGatewayStatus;
+
+pub use api::{ApiKey, ApiLimits, ApiSpec, ApiTls, MethodLimit, Permission, SecretRef, Transport};
+pub use expose::{
+    AnnotationValue, Expose, ExposeGateway, ExposeIngress, ExposeService, ParentRef, ServiceType,
+};
+pub use mud::{Mud, OtherData, Service};
+pub use oob::Oob;
+pub use pod::{
+    Amounts, DeletionPolicy, LabelValue, LocalSecret, PodMetadata, PullPolicy, Resources, Scheduling,
+};
 
 /// The connection of one mud to an Intermud-3 network, and the API through which the mud uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,10 +39,19 @@ use crate::status::MudGatewayStatus;
     status = "MudGatewayStatus",
     derive = "PartialEq",
     selectable = ".spec.mud.name",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
     printcolumn(name = "MUD", type_ = "string", json_path = ".spec.mud.name"),
     printcolumn(name = "ROUTER", type_ = "string", json_path = ".status.router.name"),
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "ENDPOINT", type_ = "string", json_path = ".status.endpoints.websocket"),
+    printcolumn(name = "PODS", type_ = "integer", json_path = ".status.replicas", priority = 1),
+    printcolumn(name = "HOLDER", type_ = "string", json_path = ".status.holder", priority = 1),
+    printcolumn(name = "CLIENTS", type_ = "integer", json_path = ".status.clients", priority = 1),
+    printcolumn(name = "TCP", type_ = "string", json_path = ".status.endpoints.tcp", priority = 1),
     printcolumn(
         name = "REASON",
         type_ = "string",
@@ -40,6 +64,27 @@ use crate::status::MudGatewayStatus;
     ),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name becomes the name of a Service: begin with a lower case letter, then use lower case letters, digits and '-'"
+    ),
+    validation = Rule::new("!has(self.spec.expose.ingress) || !has(self.spec.api.tls)").message(
+        "an Ingress ends TLS itself: remove spec.api.tls, and give the certificate to spec.expose.ingress.tlsSecretName"
+    ),
+    validation = Rule::new("!has(self.spec.expose.ingress) || self.spec.api.websocket.enabled").message(
+        "an Ingress is for WebSocket only: set spec.api.websocket.enabled to true, or expose the TCP API by a service or gateway"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.expose.gateway) || !has(self.spec.api.tls) || !self.spec.api.websocket.enabled"
+    ).message(
+        "a Gateway ends TLS for the WebSocket itself: remove spec.api.tls, or set spec.api.websocket.enabled to false"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.expose.gateway) || !has(self.spec.expose.gateway.tlsSection) || (has(self.spec.api.tls) && has(self.spec.expose.gateway.hostname))"
+    ).message(
+        "expose.gateway.tlsSection passes TLS through by its host name: set spec.api.tls and expose.gateway.hostname"
+    ),
+    validation = Rule::new(
+        "!has(self.spec.expose.gateway) || self.spec.api.tcp.enabled || !(has(self.spec.expose.gateway.tcpSection) || has(self.spec.expose.gateway.tlsSection))"
+    ).message(
+        "expose.gateway leads to the TCP API, which is off: set spec.api.tcp.enabled to true, or remove tcpSection and tlsSection"
     )
 )]
 pub struct MudGatewaySpec {
@@ -61,61 +106,46 @@ pub struct MudGatewaySpec {
     /// The API for the mud.
     #[serde(default)]
     pub api: ApiSpec,
-    /// How many gateway pods to run: 1, or 0 to leave the network.
+    /// What other muds may bring and fetch over connections of their own: mail, news and files. None: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oob: Option<Oob>,
+    /// How the API is reached from outside the cluster.
+    #[serde(default)]
+    pub expose: Expose,
+    /// How many gateway pods to run. One of them is logged in at the router, the others stand by; 0 leaves the network.
     #[serde(default = "one")]
-    #[schemars(range(min = 0))]
-    #[x_kube(validation = Rule::new("self <= 1")
-        .message("replicas must be 0 or 1: more than one pod needs the session lock, which does not exist yet"))]
+    #[schemars(range(min = 0, max = 3))]
     pub replicas: i32,
-    /// The gateway image to use in place of the operator's default.
+    /// The gateway image, in place of the operator's default. Only images that the operator was told to allow are taken
+    /// (its flag --allowed-image): whoever chooses the image can read the Secrets that are mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
     pub image: Option<String>,
-}
-
-/// What the network learns about a mud.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mud {
-    /// The name of the mud on the network. It cannot change: routers tie a password to it, so a renamed mud
-    /// is another mud.
-    #[schemars(length(min = 1, max = 64))]
-    #[x_kube(
-        validation = Rule::new("self == oldSelf")
-            .message("mud.name is immutable: create another MudGateway for another name")
-            .reason(kube::core::Reason::FieldValueForbidden),
-        validation = Rule::new(r"self.matches('^[^\\p{C}\\s*]([^\\p{C}]*[^\\p{C}\\s])?$')")
-            .message("mud.name must be printable: use no control characters, no space at either end, and no leading '*', which marks routers")
+    /// When nodes pull the image. None: as the operator was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Secrets with the credentials to pull the image, in the namespace of the MudGateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
-    pub name: String,
-    /// The port players connect to, as the mudlist shows it.
-    #[serde(default = "player_port")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: i32,
-    /// The address of the mud's administrator, as the mudlist shows it to the whole network. Empty by default.
+    pub image_pull_secrets: Vec<LocalSecret>,
+    /// What each gateway pod may use.
     #[serde(default)]
-    #[schemars(length(max = 254), regex(pattern = r"^\P{C}*$"))]
-    pub admin_email: String,
-    /// The mudlib, as the mudlist shows it.
-    #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
-    pub mudlib: String,
-    /// The mudlib that the mudlib is based on.
-    #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
-    pub base_mudlib: String,
-    /// The driver, as the mudlist shows it.
-    #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
-    pub driver: String,
-    /// The type of the mud, such as LP, Diku or MUSH.
-    #[serde(rename = "type", default = "mud_type")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
-    pub mud_type: String,
-    /// Who may play, in the mud's own words, such as "open" or "beta testing".
-    #[serde(default = "open_status")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
-    pub open_status: String,
+    pub resources: Resources,
+    /// Where the gateway pods run.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+    /// Labels and annotations for the gateway pods.
+    #[serde(default)]
+    pub pod_metadata: PodMetadata,
+    /// Leave everything as it is: what runs goes on, and changes of this MudGateway wait until this is false again.
+    #[serde(default)]
+    pub paused: bool,
+    /// What becomes of the mud's name on the network when this MudGateway is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 }
 
 /// An Intermud-3 router.
@@ -146,41 +176,6 @@ pub struct Channel {
     pub name: String,
 }
 
-/// The API for the mud.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiSpec {
-    /// The API keys, each in a Secret beside this MudGateway. None: the operator makes a Secret with one key
-    /// and names it in status.apiKeySecret.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
-    #[x_kube(validation = Rule::new(
-        "self.all(k, self.exists_one(o, o.secretRef.name == k.secretRef.name && o.secretRef.key == k.secretRef.key))"
-    ).message("api.keys must differ: remove the repeated one"))]
-    pub keys: Vec<ApiKey>,
-}
-
-/// One API key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiKey {
-    /// Where the key is.
-    pub secret_ref: SecretRef,
-}
-
-/// One entry of a Secret in the namespace of the MudGateway.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretRef {
-    /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
-    pub name: String,
-    /// The key inside the Secret.
-    #[serde(default = "token_key")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
-    pub key: String,
-}
-
 impl MudGatewaySpec {
     /// The name of the network on the bus: that of the first router.
     pub fn network(&self) -> &str {
@@ -190,24 +185,4 @@ impl MudGatewaySpec {
 
 fn one() -> i32 {
     1
-}
-
-fn player_port() -> i32 {
-    4000
-}
-
-fn custom() -> String {
-    "Custom".to_owned()
-}
-
-fn mud_type() -> String {
-    "LP".to_owned()
-}
-
-fn open_status() -> String {
-    "open".to_owned()
-}
-
-fn token_key() -> String {
-    "token".to_owned()
 }
