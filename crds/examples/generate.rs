@@ -1,14 +1,14 @@
-//! Writes the custom resource definition where it is shipped from: plain beside this crate, and as a template
+//! Writes the custom resource definitions where they are shipped from: plain beside this crate, and as templates
 //! of the chart. Run it with `cargo run -p mudgateway-crds --example generate`.
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kube::CustomResourceExt;
-use mudgateway_crds::MudGateway;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResourceExt, ResourceExt};
+use mudgateway_crds::{IntermudNetwork, MudGateway};
 
-const NAME: &str = "mudgateways.intermud.dev.yaml";
 const NOTICE: &str =
     "# Generated from the Rust types by `cargo run -p mudgateway-crds --example generate`. Do not edit.\n";
 
@@ -24,17 +24,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Every generated file and its content.
-fn files() -> Result<[(PathBuf, String); 2], Box<dyn Error>> {
+fn files() -> Result<Vec<(PathBuf, String)>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for definition in [MudGateway::crd(), IntermudNetwork::crd()] {
+        files.extend(files_of(&definition)?);
+    }
+    Ok(files)
+}
+
+fn files_of(definition: &CustomResourceDefinition) -> Result<[(PathBuf, String); 2], Box<dyn Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let yaml = serde_saphyr::to_string(&MudGateway::crd())?;
+    let name = format!("{}.yaml", definition.name_any());
+    let yaml = serde_saphyr::to_string(definition)?;
     Ok([
-        (here.join(NAME), format!("{NOTICE}{yaml}")),
-        (here.join("../charts/mudgateway/templates/crds").join(NAME), chart_template(&yaml)?),
+        (here.join(&name), format!("{NOTICE}{yaml}")),
+        (here.join("../charts/mudgateway/templates/crds").join(&name), chart_template(&yaml)?),
     ])
 }
 
 /// The definition as a template: a switch to leave it out, and an annotation so that helm never deletes it and
-/// every MudGateway with it.
+/// every object of its kind with it.
 fn chart_template(yaml: &str) -> Result<String, Box<dyn Error>> {
     let (head, tail) = yaml.split_once("metadata:\n").ok_or("the definition has no metadata")?;
     Ok(format!(

@@ -50,6 +50,21 @@ pub fn links_filter(network: &str) -> String {
     format!("i3.v1.{}.links.*", token(network))
 }
 
+/// The subject on which the gateways of one mud ask the operator whether they may connect to a router.
+pub fn permit_subject(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.permit.{}", token(network), token(mud))
+}
+
+/// What the operator listens to for permits: those of every mud of every network.
+pub const PERMIT_FILTER: &str = "i3.v1.*.permit.*";
+
+/// The network and the mud of a subject that [`permit_subject`] makes; none if it is another subject.
+pub fn parse_permit_subject(subject: &str) -> Option<(String, String)> {
+    let (network, mud) = subject.strip_prefix("i3.v1.")?.split_once(".permit.")?;
+    let parsed = (decode(network)?, decode(mud)?);
+    (permit_subject(&parsed.0, &parsed.1) == subject).then_some(parsed)
+}
+
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
@@ -138,6 +153,7 @@ mod tests {
         assert_eq!(everyone_subject("*i4"), "i3.v1.=2Ai4.everyone");
         assert_eq!(links_subject("*i4", "a.b"), "i3.v1.=2Ai4.links.a=2Eb");
         assert_eq!(links_filter("*i4"), "i3.v1.=2Ai4.links.*");
+        assert_eq!(permit_subject("*i4", "a.b"), "i3.v1.=2Ai4.permit.a=2Eb");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
         assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");
@@ -148,6 +164,17 @@ mod tests {
         for (namespace, name) in [("tenant-a", "dawn"), ("a.b", "c=d"), ("É", "*"), ("", "x")] {
             let expected = (namespace.to_owned(), name.to_owned());
             assert_eq!(parse_report_key(&report_key(namespace, name)), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_permit_subject_gives_its_names_back() {
+        for (network, mud) in [("*i4", "My Mud"), ("i4", "a.permit.b"), ("x.permit", "É")] {
+            let expected = (network.to_owned(), mud.to_owned());
+            assert_eq!(parse_permit_subject(&permit_subject(network, mud)), Some(expected));
+        }
+        for subject in ["i3.v1.a.links.b", "i3.v1.a.permit", "i3.v1.a.permit.b.c", "i3.v1.a.permit.=61"] {
+            assert_eq!(parse_permit_subject(subject), None, "{subject:?}");
         }
     }
 

@@ -1,16 +1,21 @@
 //! The Kubernetes API of mudgateway, and the plain types that gateway and operator share.
 //!
-//! With the default feature `kube` this is the custom resource itself ([`MudGateway`]). Without it only
-//! [`bus`] and [`report`] remain, which is all the gateway needs to know of the operator.
+//! With the default feature `kube` these are the custom resources themselves ([`MudGateway`], [`IntermudNetwork`]). Without it only
+//! [`bus`], [`permit`] and [`report`] remain, which is all the gateway needs to know of the operator.
 
 pub mod bus;
+pub mod permit;
 pub mod report;
 
 #[cfg(feature = "kube")]
 pub mod mudgateway;
 #[cfg(feature = "kube")]
+pub mod network;
+#[cfg(feature = "kube")]
 pub mod status;
 #[cfg(feature = "kube")]
 pub use mudgateway::{MudGateway, MudGatewaySpec};
+#[cfg(feature = "kube")]
+pub use network::{IntermudNetwork, IntermudNetworkSpec, IntermudNetworkStatus};
 #[cfg(feature = "kube")]
 pub use status::MudGatewayStatus;

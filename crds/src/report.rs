@@ -18,6 +18,12 @@ pub struct GatewayReport {
     /// The router that is meant: the one connected to, or the one tried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<String>,
+    /// The host and port of that router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_address: Option<String>,
+    /// What names the address that the router sees, such as that of a proxy or of the pod's node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<String>,
     /// Since when the session is established, as an RFC 3339 timestamp; none while it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected_since: Option<String>,
@@ -53,6 +59,12 @@ pub enum SessionReason {
     Standby,
     /// The router password cannot be read or kept, so the mud must not register.
     StateUnavailable,
+    /// Other muds connect before this one: routers take one connection a second.
+    WaitingForPermit,
+    /// Too many muds leave by this address for one that the router does not know.
+    AddressFull,
+    /// The SOCKS5 proxy cannot be reached, or refuses.
+    ProxyFailed,
     /// The gateway is shutting down.
     ShuttingDown,
 }
@@ -71,6 +83,9 @@ impl SessionReason {
             Self::Redirected => "Redirected",
             Self::Standby => "Standby",
             Self::StateUnavailable => "StateUnavailable",
+            Self::WaitingForPermit => "WaitingForPermit",
+            Self::AddressFull => "AddressFull",
+            Self::ProxyFailed => "ProxyFailed",
             Self::ShuttingDown => "ShuttingDown",
         }
     }

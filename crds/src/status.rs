@@ -128,6 +128,8 @@ pub enum Reason {
     InvalidSpec,
     /// Accepted: a Secret that the spec names, or its entry, does not exist.
     SecretNotFound,
+    /// Accepted: the IntermudNetwork that the spec refers to does not exist.
+    NetworkNotFound,
     /// Accepted: an older MudGateway claims the mud's name on this network.
     NameConflict,
     /// Accepted: spec.image is not one that the operator was told to allow.
@@ -175,6 +177,7 @@ impl Reason {
             Self::Accepted => "Accepted",
             Self::InvalidSpec => "InvalidSpec",
             Self::SecretNotFound => "SecretNotFound",
+            Self::NetworkNotFound => "NetworkNotFound",
             Self::NameConflict => "NameConflict",
             Self::ImageNotAllowed => "ImageNotAllowed",
             Self::KeyExpiring => "KeyExpiring",

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use kube::CustomResourceExt;
-use mudgateway_crds::MudGateway;
+use mudgateway_crds::{IntermudNetwork, MudGateway};
 use serde_json::{Value, json};
 
 fn definition() -> Value {
@@ -13,6 +13,11 @@ fn definition() -> Value {
 
 fn schema() -> Value {
     definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
+}
+
+fn network_schema() -> Value {
+    let definition = serde_json::to_value(IntermudNetwork::crd()).unwrap();
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
 fn minimal() -> Value {
@@ -37,9 +42,12 @@ fn with(pointer: &str, value: Value) -> Value {
 
 /// The messages of the rules that an object, or a change from an older object, breaks.
 fn violations(object: &Value, old: Option<&Value>) -> Vec<String> {
-    let schema = schema();
-    let object = kube_cel::apply_defaults(&schema, object);
-    match kube_cel::validate(&schema, &object, old) {
+    violations_of(&schema(), object, old)
+}
+
+fn violations_of(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> {
+    let object = kube_cel::apply_defaults(schema, object);
+    match kube_cel::validate(schema, &object, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
     }
@@ -104,7 +112,13 @@ const KUBERNETES: [&str; 2] = ["spec.scheduling.affinity", "spec.scheduling.tole
 
 #[test]
 fn every_field_of_the_spec_is_documented_and_bounded() {
-    walk("spec", &schema()["properties"]["spec"], &mut |path, node| {
+    for schema in [schema(), network_schema()] {
+        assert_documented_and_bounded(&schema["properties"]["spec"]);
+    }
+}
+
+fn assert_documented_and_bounded(spec: &Value) {
+    walk("spec", spec, &mut |path, node| {
         if KUBERNETES.iter().any(|theirs| path.starts_with(theirs)) {
             return;
         }
@@ -131,14 +145,16 @@ fn every_field_of_the_spec_is_documented_and_bounded() {
 
 #[test]
 fn every_rule_says_what_to_do() {
-    let mut rules = 0;
-    walk("", &schema(), &mut |path, node| {
-        for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
-            rules += 1;
-            assert!(rule["message"].is_string(), "a rule of {path} has no message");
-        }
-    });
-    assert_eq!(rules, 23);
+    for (schema, expected) in [(schema(), 25), (network_schema(), 5)] {
+        let mut rules = 0;
+        walk("", &schema, &mut |path, node| {
+            for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                rules += 1;
+                assert!(rule["message"].is_string(), "a rule of {path} has no message");
+            }
+        });
+        assert_eq!(rules, expected);
+    }
 }
 
 #[test]
@@ -275,6 +291,67 @@ fn ways_out_that_do_not_fit_together_are_refused_with_the_way_out() {
     let mut good = with("/spec/api", tcp_only);
     good["spec"]["expose"] = gateway(json!({"tlsSection": "tls"}));
     assert_eq!(violations(&good, None), [""; 0]);
+}
+
+#[test]
+fn a_gateway_is_on_one_network() {
+    let mut both = minimal();
+    both["spec"]["networkRef"] = json!({"name": "i4"});
+    let mut neither = minimal();
+    neither["spec"].as_object_mut().unwrap().remove("routers");
+    for object in [&both, &neither] {
+        assert_refused(object, "give either spec.networkRef");
+    }
+    let mut referring = neither;
+    referring["spec"]["networkRef"] = json!({"name": "i4"});
+    assert_eq!(violations(&referring, None), [""; 0]);
+    let gateway: MudGateway = serde_json::from_value(referring).unwrap();
+    assert_eq!(gateway.spec.network(), "i4");
+}
+
+fn network() -> Value {
+    json!({
+        "apiVersion": "intermud.dev/v1alpha1",
+        "kind": "IntermudNetwork",
+        "metadata": {"name": "demo"},
+        "spec": {"routers": [{"name": "*demo", "host": "router.example", "port": 8787}]},
+    })
+}
+
+#[test]
+fn a_network_needs_only_routers() {
+    let network: IntermudNetwork = serde_json::from_value(network()).unwrap();
+    assert_eq!(network.spec.limits.connect_interval_milliseconds, 1100);
+    assert_eq!(network.spec.limits.muds_per_address, 32);
+    assert_eq!(network.spec.limits.packets_per_second, 8);
+    let spec = network_schema()["properties"]["spec"]["properties"].clone();
+    let limits = &spec["limits"]["properties"];
+    assert_eq!(limits["connectIntervalMilliseconds"]["default"], 1100);
+    assert_eq!(limits["mudsPerAddress"]["default"], 32);
+    assert_eq!(limits["packetsPerSecond"]["default"], 8);
+    assert_eq!(spec["egress"]["properties"]["addressOf"]["default"], "Node");
+}
+
+#[test]
+fn bad_networks_are_refused_with_the_way_out() {
+    let router = |name: &str| json!({"name": name, "host": "h", "port": 1});
+    let cases = [
+        ("/metadata/name", json!("a".repeat(64)), "metadata.name must have at most 63"),
+        ("/spec/routers", json!([router("i4")]), "a router's name begins with '*'"),
+        ("/spec/routers", json!([router("*i4"), router("*i4")]), "routers must have different names"),
+        ("/spec/bans", json!(["SpamMUD"]), "a ban is a pattern user@mud"),
+        ("/spec/bans", json!(["*@"]), "a ban is a pattern user@mud"),
+        ("/spec/policies", json!({"ignore": ["@SpamMUD"]}), "what is ignored is a pattern user@mud"),
+    ];
+    let schema = network_schema();
+    assert_eq!(violations_of(&schema, &network(), None), [""; 0]);
+    for (pointer, value, message) in cases {
+        let mut object = network();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        object.pointer_mut(parent).unwrap()[key] = value;
+        let violations = violations_of(&schema, &object, None);
+        assert!(violations.iter().any(|violation| violation.starts_with(message)), "{object}: {violations:?}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod pod;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::network::{Egress, NetworkRef, Policies};
 use crate::status::MudGatewayStatus;
 
 pub use api::{ApiKey, ApiLimits, ApiSpec, ApiTls, MethodLimit, Permission, SecretRef, Transport};
@@ -85,13 +86,21 @@ pub use pod::{
         "!has(self.spec.expose.gateway) || self.spec.api.tcp.enabled || !(has(self.spec.expose.gateway.tcpSection) || has(self.spec.expose.gateway.tlsSection))"
     ).message(
         "expose.gateway leads to the TCP API, which is off: set spec.api.tcp.enabled to true, or remove tcpSection and tlsSection"
+    ),
+    validation = Rule::new("has(self.spec.networkRef) != has(self.spec.routers)").message(
+        "give either spec.networkRef, the name of an IntermudNetwork, or spec.routers, and not both"
     )
 )]
 pub struct MudGatewaySpec {
     /// The mud: what the network learns about it.
     pub mud: Mud,
-    /// The routers of the network, in order of preference. The name of the first one is also the name of the
-    /// network: muds of one provider whose first router is the same hear each other directly.
+    /// The IntermudNetwork to be on, which the provider maintains; in place of routers. Its name is the network's name on
+    /// the bus: muds of one provider that refer to the same one hear each other directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_ref: Option<NetworkRef>,
+    /// The routers of the network, in order of preference, where there is no networkRef. The name of the first one is
+    /// also the name of the network: muds of one provider whose first router is the same hear each other directly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("self.all(r, self.exists_one(o, o.name == r.name))")
         .message("routers must have different names: remove the repeated one"))]
@@ -103,6 +112,12 @@ pub struct MudGatewaySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub channels: Vec<Channel>,
+    /// How the connection to the router leaves the cluster. None: as the network says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Egress>,
+    /// The rules for what comes in and goes out. None: the network's. What the network bans is banned in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Policies>,
     /// The API for the mud.
     #[serde(default)]
     pub api: ApiSpec,
@@ -177,9 +192,13 @@ pub struct Channel {
 }
 
 impl MudGatewaySpec {
-    /// The name of the network on the bus: that of the first router.
+    /// The name of the network on the bus: that of the IntermudNetwork, else that of the first router. The two cannot be
+    /// mistaken for each other: a router's name begins with a star.
     pub fn network(&self) -> &str {
-        self.routers.first().map_or("", |router| &router.name)
+        match &self.network_ref {
+            Some(network) => &network.name,
+            None => self.routers.first().map_or("", |router| &router.name),
+        }
     }
 }
 

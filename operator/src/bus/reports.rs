@@ -73,6 +73,13 @@ impl Reports {
         }
     }
 
+    /// Those who are connected to a router, and what they reported.
+    pub fn connected(&self, now: Instant) -> impl Iterator<Item = (&Key, &GatewayReport)> {
+        let held = self.received.iter().filter(move |(_, received)| received.holds(now));
+        let reports = held.filter_map(|(key, received)| Some((key, received.report.as_ref()?)));
+        reports.filter(|(_, report)| report.is_connected())
+    }
+
     /// Drops the reports that no longer hold, and returns whose session is to be looked at again: theirs, and
     /// those of all who are silent when the operator has waited long enough after its start.
     pub fn expire<'a>(&mut self, everyone: impl Iterator<Item = &'a Key>, now: Instant) -> Vec<Key> {
@@ -109,6 +116,8 @@ mod tests {
             reason,
             message: String::new(),
             router: None,
+            router_address: None,
+            egress: None,
             connected_since: None,
         }
     }

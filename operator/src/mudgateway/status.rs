@@ -214,12 +214,15 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::RouteNotAccepted
         | Reason::ImmutableField
         | Reason::SecretNotFound
+        | Reason::NetworkNotFound
         | Reason::NameConflict
         | Reason::ObjectExists
         | Reason::ApplyFailed
         | Reason::ProgressDeadlineExceeded => Some(EventType::Warning),
         Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
-        Reason::Session(SessionReason::Connecting | SessionReason::ShuttingDown) => None,
+        Reason::Session(
+            SessionReason::Connecting | SessionReason::WaitingForPermit | SessionReason::ShuttingDown,
+        ) => None,
         Reason::Session(_) => Some(EventType::Warning),
         Reason::Paused => Some(EventType::Normal),
         Reason::Accepted

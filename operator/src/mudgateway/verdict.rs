@@ -246,6 +246,8 @@ mod tests {
                 reason,
                 message: "in the gateway's words".to_owned(),
                 router: Some("*demo".to_owned()),
+                router_address: None,
+                egress: None,
                 connected_since: None,
             })
         };

@@ -84,6 +84,8 @@ pub(crate) async fn report(bucket: &kv::Store, space: &Space, name: &str, reason
         reason,
         message: format!("the gateway says {}", reason.as_str()),
         router: Some("*demo".to_owned()),
+        router_address: None,
+        egress: None,
         connected_since: Some("2026-11-23T07:00:00Z".to_owned()),
     };
     let value = serde_json::to_vec(&report).unwrap();

@@ -16,6 +16,8 @@ fn report(reason: SessionReason) -> Session {
         reason,
         message: format!("the gateway says {}", reason.as_str()),
         router: Some("*demo".to_owned()),
+        router_address: None,
+        egress: None,
         connected_since: Some("2026-11-23T07:00:00Z".to_owned()),
     })
 }
