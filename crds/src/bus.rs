@@ -65,6 +65,31 @@ pub fn parse_permit_subject(subject: &str) -> Option<(String, String)> {
     (permit_subject(&parsed.0, &parsed.1) == subject).then_some(parsed)
 }
 
+/// The subject on which the process of a mud that holds its session writes the log that all its processes have.
+pub fn own_log_subject(network: &str, mud: &str) -> String {
+    own_subject(network, mud, "log")
+}
+
+/// The subject on which a process of a mud asks for all that the log amounts to.
+pub fn own_snapshot_subject(network: &str, mud: &str) -> String {
+    own_subject(network, mud, "snapshot")
+}
+
+/// The subject on which the processes of a mud tell each other of their clients' sessions.
+pub fn own_sessions_subject(network: &str, mud: &str) -> String {
+    own_subject(network, mud, "sessions")
+}
+
+/// The subject of requests of clients that go to the process of a mud that holds its session.
+pub fn own_request_subject(network: &str, mud: &str) -> String {
+    own_subject(network, mud, "request")
+}
+
+/// What begins so is private to the processes of one mud.
+fn own_subject(network: &str, mud: &str, part: &str) -> String {
+    format!("i3.v1.{}.own.{}.{part}", token(network), token(mud))
+}
+
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
@@ -154,6 +179,10 @@ mod tests {
         assert_eq!(links_subject("*i4", "a.b"), "i3.v1.=2Ai4.links.a=2Eb");
         assert_eq!(links_filter("*i4"), "i3.v1.=2Ai4.links.*");
         assert_eq!(permit_subject("*i4", "a.b"), "i3.v1.=2Ai4.permit.a=2Eb");
+        assert_eq!(own_log_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.log");
+        assert_eq!(own_snapshot_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.snapshot");
+        assert_eq!(own_sessions_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.sessions");
+        assert_eq!(own_request_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.request");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
         assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");

@@ -88,9 +88,6 @@ mod tests {
             r#"{"router":"h:1","egress":"node","step":{"kind":"ask","waitedMilliseconds":5,"purpose":"takeOver","known":true}}"#
         );
         let answer = PermitAnswer::Wait { milliseconds: 20, ahead: 3 };
-        assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
-            r#"{"kind":"wait","milliseconds":20,"ahead":3}"#
-        );
+        assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"kind":"wait","milliseconds":20,"ahead":3}"#);
     }
 }

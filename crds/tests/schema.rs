@@ -350,7 +350,10 @@ fn bad_networks_are_refused_with_the_way_out() {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         object.pointer_mut(parent).unwrap()[key] = value;
         let violations = violations_of(&schema, &object, None);
-        assert!(violations.iter().any(|violation| violation.starts_with(message)), "{object}: {violations:?}");
+        assert!(
+            violations.iter().any(|violation| violation.starts_with(message)),
+            "{object}: {violations:?}"
+        );
     }
 }
 

@@ -131,7 +131,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &supervisor, &lock_stop).await;
     if let Some(bus) = &bus {
         let listener = Arc::clone(&services);
-        bus.start_subscriber(&supervisor, bus_stop.clone(), move |event| listener.on_bus(event));
+        bus.start_subscriber(&supervisor, bus_stop.clone(), move |place, event| {
+            listener.on_bus(place, event)
+        });
         start_report(bus, &config, &router, &holding, &supervisor, &bus_stop);
     }
     if let Some(direct) = direct {

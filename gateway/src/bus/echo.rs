@@ -6,6 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::event::ChannelMessage;
 
 /// How long the second copy may take. More than the 60 s a channel message may wait in a sender's outbox.
@@ -15,12 +17,24 @@ pub const MATCH_WINDOW: Duration = Duration::from_secs(75);
 const CAPACITY: usize = 50_000;
 
 /// Which way something came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Path {
     /// Over NATS, from the gateway of the mud it is of.
     Bus,
     /// From the I3 router.
     Router,
+}
+
+/// A message that was delivered and may have twins, as another process is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// How long ago it was delivered.
+    pub age: Duration,
+    /// The ways its copies came.
+    pub ways: Vec<Path>,
+    /// The message.
+    pub message: ChannelMessage,
 }
 
 /// Remembers which copies were delivered and still await their twin; pure, with the time as a parameter.
@@ -48,6 +62,34 @@ impl EchoFilter {
         self.unmatched.entry(message.clone()).or_default().push_back((path, now));
         self.order.push_back((now, message.clone()));
         true
+    }
+
+    /// What is remembered, oldest first.
+    pub fn remembered(&self, now: Instant) -> Vec<Remembered> {
+        let mut all: Vec<_> = self
+            .unmatched
+            .iter()
+            .flat_map(|(message, copies)| copies.iter().map(move |(path, at)| (*at, *path, message)))
+            .collect();
+        all.sort_by_key(|(at, ..)| *at);
+        let remembered = |(at, path, message): (Instant, Path, &ChannelMessage)| Remembered {
+            age: now.saturating_duration_since(at),
+            ways: vec![path],
+            message: message.clone(),
+        };
+        all.into_iter().map(remembered).collect()
+    }
+
+    /// A filter that remembers the same as that of another process.
+    pub fn of(now: Instant, remembered: Vec<Remembered>) -> Self {
+        let mut filter = Self::default();
+        for Remembered { age, ways, message } in remembered {
+            let at = now.checked_sub(age).unwrap_or(now);
+            let copies = filter.unmatched.entry(message.clone()).or_default();
+            copies.extend(ways.into_iter().map(|path| (path, at)));
+            filter.order.push_back((at, message));
+        }
+        filter
     }
 
     /// How many messages are remembered.
@@ -143,6 +185,22 @@ mod tests {
         assert!(filter.admit(start + MATCH_WINDOW * 2, Path::Router, &said("ho")));
         assert!(filter.admit(start + MATCH_WINDOW * 4, Path::Router, &said("last")));
         assert_eq!((filter.len(), filter.unmatched.len()), (1, 1));
+    }
+
+    #[test]
+    fn another_process_goes_on_with_what_this_one_remembers() {
+        use Path::{Bus, Router};
+        let start = Instant::now();
+        let mut filter = EchoFilter::default();
+        for (path, text) in [(Bus, "hi"), (Router, "ho"), (Bus, "hi"), (Router, "hi")] {
+            filter.admit(start, path, &said(text));
+        }
+        let later = start + MATCH_WINDOW / 2;
+        let mut other = EchoFilter::of(later, filter.remembered(later));
+        assert!(!other.admit(later, Router, &said("hi")) && other.admit(later, Router, &said("hi")));
+        assert!(!other.admit(later, Bus, &said("ho")));
+        let mut other = EchoFilter::of(later, filter.remembered(later));
+        assert!(other.admit(start + MATCH_WINDOW, Router, &said("hi")), "they have waited as long there");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use direct::{Audience, Direct, Handed};
-pub use echo::{EchoFilter, Path};
+pub use echo::{EchoFilter, Path, Remembered};
 pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
 pub use files::FileError;
 pub use mailbox::Refusal;
@@ -110,12 +110,13 @@ impl Bus {
         Publisher { queue }
     }
 
-    /// Starts listening: every channel event of the network goes to `handler`, in the stream's order.
+    /// Starts listening: every channel event of the network goes to `handler` with its place in the stream, in
+    /// order.
     pub(crate) fn start_subscriber(
         &self,
         supervisor: &Supervisor,
         shutdown: CancellationToken,
-        handler: impl Fn(ChannelEvent) + Send + Sync + 'static,
+        handler: impl Fn(u64, ChannelEvent) + Send + Sync + 'static,
     ) {
         let bus = self.clone();
         supervisor.spawn("bus subscriber", async move {
@@ -165,7 +166,7 @@ impl Bus {
     async fn follow(
         &self,
         position: &mut Option<u64>,
-        handler: &(impl Fn(ChannelEvent) + Send),
+        handler: &(impl Fn(u64, ChannelEvent) + Send),
     ) -> Result<(), async_nats::Error> {
         let stream = self.context.get_stream(CHANNEL_STREAM).await?;
         let last = stream.cached_info().state.last_sequence;
@@ -191,7 +192,7 @@ impl Bus {
                 continue;
             }
             match serde_json::from_slice::<ChannelEvent>(&message.payload) {
-                Ok(event) => handler(event),
+                Ok(event) => handler(info.stream_sequence, event),
                 Err(error) => {
                     tracing::warn!(%error, subject = %message.subject, "a channel event cannot be read")
                 }

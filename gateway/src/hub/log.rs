@@ -1,9 +1,12 @@
 //! The event log: every event gets a position, and recent ones can be had again.
+//!
+//! All processes of a mud have the same log. One of them writes it at a time, under an epoch of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,32 +21,42 @@ const BULK: usize = 512 * 1024;
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
 
-/// A place in the sequence of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A place in the sequence of events. All of an earlier epoch come before those of a later one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Position {
-    /// Which sequence: it changes when the gateway starts anew.
+    /// Whose sequence: it grows whenever another process begins to write the log.
     pub epoch: u64,
     /// The number of the last event received; 0 before the first.
     pub seq: u64,
 }
 
-/// An event and its place.
+impl Position {
+    /// The next place of the same epoch.
+    pub fn next(self) -> Self {
+        Self { seq: self.seq + 1, ..self }
+    }
+}
+
+/// An event, its place and its time.
 #[derive(Clone, Debug)]
 pub struct Logged {
     /// Its place.
     pub position: Position,
     /// The event.
     pub event: Arc<Event>,
-    at: Instant,
+    /// When it came.
+    pub at: Timestamp,
 }
 
-/// The events of one epoch; pure, with the time as a parameter.
-#[derive(Debug)]
+/// The recent events; pure, with the time as a parameter.
+#[derive(Clone, Debug)]
 pub struct EventLog {
     last: Position,
     recent: VecDeque<Logged>,
-    /// The number from which on nothing is missing but what is of no use later.
-    oldest: u64,
+    /// After this place nothing is missing but what is of no use later.
+    complete_after: Position,
     /// The bytes of the large ones among the recent.
     bulk: usize,
 }
@@ -51,7 +64,14 @@ pub struct EventLog {
 impl EventLog {
     /// An empty log.
     pub fn new(epoch: u64) -> Self {
-        Self { last: Position { epoch, seq: 0 }, recent: VecDeque::new(), oldest: 1, bulk: 0 }
+        let start = Position { epoch, seq: 0 };
+        Self { last: start, recent: VecDeque::new(), complete_after: start, bulk: 0 }
+    }
+
+    /// A log as another process has it: where it is, after which place nothing is missing, and the recent events.
+    pub fn of(last: Position, complete_after: Position, recent: Vec<Logged>) -> Self {
+        let bulk = recent.iter().map(|logged| logged.event.bulk()).sum();
+        Self { last, recent: recent.into(), complete_after, bulk }
     }
 
     /// The place of the last event.
@@ -59,45 +79,83 @@ impl EventLog {
         self.last
     }
 
-    /// Gives an event its place.
-    pub fn append(&mut self, now: Instant, event: Event) -> Logged {
-        self.last.seq += 1;
-        let logged = Logged { position: self.last, event: Arc::new(event), at: now };
+    /// After which place nothing is missing.
+    pub fn complete_after(&self) -> Position {
+        self.complete_after
+    }
+
+    /// The recent events, oldest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Logged> {
+        self.recent.iter()
+    }
+
+    /// From now on this process writes, under an epoch greater than all before. `complete` says whether nothing is
+    /// missing of what others wrote.
+    pub fn begin(&mut self, epoch: u64, complete: bool) {
+        self.last = Position { epoch: epoch.max(self.last.epoch + 1), seq: 0 };
+        if !complete {
+            self.complete_after = self.last;
+        }
+    }
+
+    /// A place for what is no event.
+    pub fn skip(&mut self) -> Position {
+        self.last = self.last.next();
+        self.last
+    }
+
+    /// Gives an event the next place.
+    pub fn append(&mut self, at: Timestamp, event: Arc<Event>) -> Logged {
+        let logged = Logged { position: self.last.next(), event, at };
+        self.take(at, logged.clone());
+        logged
+    }
+
+    /// Takes an event that another process gave a place.
+    pub fn take(&mut self, now: Timestamp, logged: Logged) {
+        self.advance(logged.position);
         self.forget(now);
         if !logged.event.is_passing() {
             self.bulk += logged.event.bulk();
-            self.recent.push_back(logged.clone());
+            self.recent.push_back(logged);
             while self.recent.len() > CAPACITY || self.bulk > BULK {
                 self.forget_oldest();
             }
         }
-        logged
+    }
+
+    /// Another process has come to a place.
+    pub fn advance(&mut self, position: Position) {
+        self.last = self.last.max(position);
     }
 
     /// All that came after a position; none when the log does not reach back that far.
-    pub fn since(&mut self, now: Instant, position: Position) -> Option<impl Iterator<Item = &Logged>> {
+    pub fn since(&mut self, now: Timestamp, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
-        let reaches = position.epoch == self.last.epoch
-            && position.seq <= self.last.seq
-            && position.seq + 1 >= self.oldest;
+        let reaches = position <= self.last && position >= self.complete_after;
         reaches.then(|| {
-            let skip = self.recent.partition_point(|logged| logged.position.seq <= position.seq);
+            let skip = self.recent.partition_point(|logged| logged.position <= position);
             self.recent.iter().skip(skip)
         })
     }
 
-    fn forget(&mut self, now: Instant) {
-        while self.recent.front().is_some_and(|logged| now.duration_since(logged.at) >= RETENTION) {
+    fn forget(&mut self, now: Timestamp) {
+        while self.recent.front().is_some_and(|logged| age(now, logged.at) >= RETENTION) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
         if let Some(logged) = self.recent.pop_front() {
-            self.oldest = logged.position.seq + 1;
+            self.complete_after = logged.position;
             self.bulk -= logged.event.bulk();
         }
     }
+}
+
+/// How long ago something was; none when it is yet to come by this clock.
+pub(super) fn age(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -109,38 +167,69 @@ mod tests {
         Position { epoch, seq }
     }
 
-    fn seqs(log: &mut EventLog, now: Instant, position: Position) -> Option<Vec<u64>> {
-        log.since(now, position).map(|events| events.map(|logged| logged.position.seq).collect())
+    fn event() -> Arc<Event> {
+        Arc::new(Event::reconnected())
+    }
+
+    fn places(log: &mut EventLog, now: Timestamp, position: Position) -> Option<Vec<Position>> {
+        log.since(now, position).map(|events| events.map(|logged| logged.position).collect())
+    }
+
+    fn seqs(log: &mut EventLog, now: Timestamp, position: Position) -> Option<Vec<u64>> {
+        Some(places(log, now, position)?.iter().map(|position| position.seq).collect())
     }
 
     #[test]
     fn what_came_after_a_position_can_be_had_again() {
-        let now = Instant::now();
+        let now = Timestamp::now();
         let mut log = EventLog::new(7);
         assert_eq!(seqs(&mut log, now, at(7, 0)), Some(vec![]));
         for _ in 0..3 {
-            log.append(now, Event::reconnected());
+            log.append(now, event());
         }
         assert_eq!(log.position(), at(7, 3));
         assert_eq!(seqs(&mut log, now, at(7, 1)), Some(vec![2, 3]));
         assert_eq!(seqs(&mut log, now, at(7, 3)), Some(vec![]));
+        assert_eq!(log.skip(), at(7, 4));
+        log.append(now, event());
+        assert_eq!(seqs(&mut log, now, at(7, 3)), Some(vec![5]), "what is no event has a place and no more");
     }
 
     #[test]
-    fn a_position_of_another_epoch_or_of_the_future_is_not_known() {
-        let now = Instant::now();
+    fn a_position_before_the_first_epoch_or_of_the_future_is_not_known() {
+        let now = Timestamp::now();
         let mut log = EventLog::new(7);
-        log.append(now, Event::reconnected());
-        assert_eq!(seqs(&mut log, now, at(6, 0)), None);
+        log.append(now, event());
+        assert_eq!(seqs(&mut log, now, at(6, 9)), None);
         assert_eq!(seqs(&mut log, now, at(7, 2)), None);
+        assert_eq!(seqs(&mut log, now, at(8, 0)), None);
+    }
+
+    #[test]
+    fn a_log_goes_on_in_another_epoch() {
+        let now = Timestamp::now();
+        let mut log = EventLog::new(7);
+        log.append(now, event());
+        log.append(now, event());
+        log.begin(9, true);
+        log.append(now, event());
+        assert_eq!(places(&mut log, now, at(7, 1)), Some(vec![at(7, 2), at(9, 1)]));
+        // What an old writer still said when it was replaced, and an epoch nobody followed.
+        assert_eq!(places(&mut log, now, at(7, 5)), Some(vec![at(9, 1)]));
+        assert_eq!(places(&mut log, now, at(8, 3)), Some(vec![at(9, 1)]));
+        log.begin(9, true);
+        assert_eq!(log.position(), at(10, 0), "no epoch is used twice");
+        log.begin(11, false);
+        assert_eq!(places(&mut log, now, at(10, 0)), None);
+        assert_eq!(places(&mut log, now, at(11, 0)), Some(vec![]));
     }
 
     #[test]
     fn the_log_reaches_back_a_number_of_events_and_a_time() {
-        let start = Instant::now();
+        let start = Timestamp::now();
         let mut log = EventLog::new(7);
         for _ in 0..CAPACITY + 10 {
-            log.append(start, Event::reconnected());
+            log.append(start, event());
         }
         assert_eq!(seqs(&mut log, start, at(7, 9)), None);
         assert_eq!(seqs(&mut log, start, at(7, 10)).map(|seqs| seqs.len()), Some(CAPACITY));
@@ -151,15 +240,15 @@ mod tests {
 
     #[test]
     fn large_events_are_bounded_in_bytes_and_requests_are_not_kept() {
-        let now = Instant::now();
+        let now = Timestamp::now();
         let mut log = EventLog::new(7);
         let file = |len: usize| {
             let result = FileResult::new("r".into(), "Dusk".into(), "get", "a".into());
-            Event::FileResult(FileResult { contents: Some("x".repeat(len)), ..result })
+            Arc::new(Event::FileResult(FileResult { contents: Some("x".repeat(len)), ..result }))
         };
         let request = NewsGroupsRequested { request_id: "r".into(), from_mud: "Dusk".into() };
         log.append(now, file(BULK / 2));
-        log.append(now, Event::NewsGroupsRequested(request));
+        log.append(now, Arc::new(Event::NewsGroupsRequested(request)));
         log.append(now, file(BULK / 2));
         assert_eq!(seqs(&mut log, now, at(7, 0)), Some(vec![1, 3]));
         log.append(now, file(1));
@@ -167,5 +256,7 @@ mod tests {
         log.append(now, file(BULK + 1));
         assert_eq!((seqs(&mut log, now, at(7, 4)), seqs(&mut log, now, at(7, 5))), (None, Some(vec![])));
         assert_eq!((log.bulk, log.recent.len()), (0, 0));
+        let copy = EventLog::of(log.position(), log.complete_after(), log.recent().cloned().collect());
+        assert_eq!(copy.position(), at(7, 5));
     }
 }

@@ -1,15 +1,21 @@
-//! The clients' sessions, and how events reach them.
+//! The clients' sessions, and how events reach them: those of this process at once, those of the other processes of the
+//! mud by the log that they all have.
 
 mod event;
 mod filter;
+mod kept;
 mod log;
+mod others;
 mod queue;
+mod record;
 mod session;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 pub use event::{
@@ -20,17 +26,16 @@ pub use event::{
 };
 pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};
+pub use others::{Changed, News, Remote, TOLD_EVERY};
 pub use queue::{CloseReason, Line, Queue};
-pub use session::{SESSION_CHANNELS, Session, Subscription, Transport};
+pub use record::{Change, Fate, KeptTell, Record, SaidCopy};
+pub use session::{SESSION_CHANNELS, Session, Subscription, Transport, Wishes};
+
+use kept::Kept;
+use others::Others;
 
 use crate::keys::Key;
 use crate::sync::lock;
-
-/// How long a tell waits for a client when none is there.
-const KEEP_TELLS: Duration = Duration::from_secs(300);
-
-/// The most tells that wait; past it the oldest are dropped.
-const KEPT_TELLS: usize = 200;
 
 /// How long what a session wanted is kept after its connection ended.
 const KEEP_SESSIONS: Duration = Duration::from_secs(600);
@@ -43,16 +48,41 @@ const KEPT_SESSIONS: usize = 1000;
 pub struct Hub {
     mud: String,
     inner: Mutex<Inner>,
+    /// What the other processes of the mud are to be told; none: there are no others.
+    outgoing: Option<mpsc::Sender<Outgoing>>,
+    /// Counts the changes of the tells that wait.
+    kept: watch::Sender<u64>,
+}
+
+/// What the other processes of the mud are told.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// An entry of the log.
+    Record(Box<Record>),
+    /// What became of a session.
+    News(News),
 }
 
 #[derive(Debug)]
 struct Inner {
-    sessions: HashMap<Uuid, Arc<Session>>,
+    sessions: HashMap<Uuid, Client>,
+    others: Others,
     log: EventLog,
+    /// Whether this process writes the log.
+    leading: bool,
+    /// Whether the log is what another process has written up to now.
+    following: bool,
     /// Tells that nobody was there to hear.
-    kept: VecDeque<(Instant, Logged)>,
+    kept: Kept,
     /// What sessions wanted whose connections ended, oldest first.
     ended: VecDeque<(Instant, Uuid, Subscription)>,
+}
+
+#[derive(Debug)]
+struct Client {
+    session: Arc<Session>,
+    /// It has all up to this place, which another process may have given it.
+    after: Position,
 }
 
 /// A client's wish to go on where another connection ended.
@@ -74,28 +104,48 @@ pub struct Admission {
     pub recovered: Option<bool>,
 }
 
+/// What a process that comes later needs to go on: the log, and the tells that wait.
+#[derive(Clone, Debug)]
+pub struct HubState {
+    /// The log.
+    pub log: EventLog,
+    /// The tells.
+    pub kept: Vec<KeptTell>,
+}
+
 impl Hub {
-    /// No sessions yet. The epoch must be greater than that of any hub this mud had before.
+    /// No sessions yet, and no other processes. The epoch must be greater than that of any hub this mud had before.
     pub fn new(mud: &str, epoch: u64) -> Self {
+        Self::with(mud, EventLog::new(epoch), true, None)
+    }
+
+    /// No sessions yet. Other processes are told by `outgoing`, and one of them may write the log.
+    pub fn shared(mud: &str, outgoing: mpsc::Sender<Outgoing>) -> Self {
+        Self::with(mud, EventLog::new(0), false, Some(outgoing))
+    }
+
+    fn with(mud: &str, log: EventLog, leading: bool, outgoing: Option<mpsc::Sender<Outgoing>>) -> Self {
         let inner = Inner {
             sessions: HashMap::new(),
-            log: EventLog::new(epoch),
-            kept: VecDeque::new(),
+            others: Others::default(),
+            log,
+            leading,
+            following: false,
+            kept: Kept::default(),
             ended: VecDeque::new(),
         };
-        Self { mud: mud.to_owned(), inner: Mutex::new(inner) }
+        Self { mud: mud.to_owned(), inner: Mutex::new(inner), outgoing, kept: watch::Sender::new(0) }
     }
 
     /// Authenticates a session and, if it wants to go on where another ended, gives it what that one wanted.
     pub fn authenticate(&self, session: &Session, key: Arc<Key>, resume: Option<Resume>) -> Admission {
         session.authenticate(key);
         let mut inner = lock(&self.inner);
-        let now = Instant::now();
         let current = inner.log.position();
         let Some(resume) = resume else { return Admission { position: current, recovered: None } };
         let subscription = inner.take_over(resume.session);
-        let reaches = inner.log.since(now, resume.position).is_some();
-        let recovered = subscription.is_some() && reaches;
+        self.out(|| Outgoing::News(News::Moved(resume.session)));
+        let recovered = subscription.is_some() && inner.reaches(Timestamp::now(), resume.position);
         if let Some(subscription) = subscription {
             session.subscribe(subscription);
         }
@@ -105,23 +155,17 @@ impl Hub {
     /// From now on the session gets events: first what came since its position, then the tells that waited.
     pub fn admit(&self, session: &Arc<Session>, admission: &Admission) {
         let mut inner = lock(&self.inner);
-        let now = Instant::now();
-        let missed: Vec<Logged> = match inner.log.since(now, admission.position) {
+        let after = admission.position;
+        let missed: Vec<Logged> = match inner.log.since(Timestamp::now(), after) {
             Some(events) => events.cloned().collect(),
             None => Vec::new(),
         };
-        for (since, logged) in std::mem::take(&mut inner.kept) {
-            if !session.wants(&logged.event, &self.mud) {
-                inner.kept.push_back((since, logged));
-            } else if now.duration_since(since) < KEEP_TELLS && logged.position.seq <= admission.position.seq
-            {
-                self.send(session, &logged, &mut Encoded::default());
-            }
-        }
         for logged in missed {
             self.send(session, &logged, &mut Encoded::default());
         }
-        inner.sessions.insert(session.id, Arc::clone(session));
+        inner.sessions.insert(session.id, Client { session: Arc::clone(session), after });
+        self.offer_kept(&mut inner, after, |event| session.wants(event, &self.mud));
+        self.out(|| Outgoing::News(news_of(session, after, None)));
     }
 
     /// Forgets a session that has ended, but not at once what it wanted.
@@ -129,6 +173,15 @@ impl Hub {
         let mut inner = lock(&self.inner);
         if inner.sessions.remove(&session.id).is_some() {
             inner.keep(session.id, session.subscription());
+            self.out(|| Outgoing::News(News::Ended(session.id)));
+        }
+    }
+
+    /// A session wants something else now; a channel may have to be switched on for it.
+    pub fn changed(&self, session: &Session, listen: Option<&str>) {
+        let inner = lock(&self.inner);
+        if let Some(client) = inner.sessions.get(&session.id) {
+            self.out(|| Outgoing::News(news_of(session, client.after, listen.map(str::to_owned))));
         }
     }
 
@@ -137,45 +190,180 @@ impl Hub {
         lock(&self.inner).log.position()
     }
 
-    /// How many sessions there are, by transport.
+    /// Whether this process writes the log.
+    pub fn leads(&self) -> bool {
+        lock(&self.inner).leading
+    }
+
+    /// How many sessions this process has, by transport.
     pub fn count(&self, transport: Transport) -> usize {
-        lock(&self.inner).sessions.values().filter(|session| session.transport == transport).count()
+        let inner = lock(&self.inner);
+        inner.sessions.values().filter(|client| client.session.transport == transport).count()
     }
 
-    /// Whether any session is on a channel.
+    /// How many sessions all processes of the mud have.
+    pub fn count_all(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.sessions.len() + inner.others.all().count()
+    }
+
+    /// Whether any session, of whatever process, is on a channel.
     pub fn anyone_on(&self, channel: &str) -> bool {
-        lock(&self.inner).sessions.values().any(|session| session.is_on(channel))
+        let inner = lock(&self.inner);
+        inner.sessions.values().any(|client| client.session.is_on(channel)) || inner.others.are_on(channel)
     }
 
-    /// All channels any session is on.
+    /// All channels any session, of whatever process, is on.
     pub fn channels(&self) -> HashSet<String> {
         let inner = lock(&self.inner);
-        inner.sessions.values().flat_map(|session| session.subscription().channels).collect()
+        let ours = inner.sessions.values().flat_map(|client| client.session.subscription().channels);
+        let others =
+            inner.others.all().flat_map(|remote| remote.wishes.subscription.channels.iter().cloned());
+        ours.chain(others).collect()
     }
 
-    /// Sends an event to every session that wants it; it is encoded once for each way of showing colours. False:
+    /// Tells an event to every session that wants it; it is encoded once for each way of showing colours. False:
     /// none wants it.
     pub fn publish(&self, event: Event) -> bool {
         let mut inner = lock(&self.inner);
-        let now = Instant::now();
-        let logged = inner.log.append(now, event);
-        let mut encoded = Encoded::default();
-        let mut heard = false;
-        for session in inner.sessions.values() {
-            heard |= self.send(session, &logged, &mut encoded);
-        }
-        if !heard && logged.event.is_kept() {
-            if inner.kept.len() >= KEPT_TELLS {
-                inner.kept.pop_front();
-            }
-            inner.kept.push_back((now, logged));
-        }
-        heard
+        self.tell(&mut inner, Timestamp::now(), Arc::new(event), None)
     }
 
-    /// All authenticated sessions.
+    /// The same for a copy of a channel message, which is told unless its twin was.
+    pub fn publish_copy(&self, at: Timestamp, copy: SaidCopy) {
+        let mut inner = lock(&self.inner);
+        if !inner.leading {
+            return;
+        }
+        let change = self.outgoing.as_ref().map(|_| Change::Copy(Box::new(copy.clone())));
+        if copy.delivered {
+            let logged = inner.log.append(at, Arc::new(Event::said(copy.message)));
+            self.deliver(&inner, &logged);
+        } else if change.is_some() {
+            inner.log.skip();
+        }
+        self.out_change(&inner, at, change);
+    }
+
+    /// Takes note of what is no event, but of which other processes must know.
+    pub fn note(&self, change: Change) {
+        let mut inner = lock(&self.inner);
+        if inner.leading && self.outgoing.is_some() {
+            inner.log.skip();
+            self.out_change(&inner, Timestamp::now(), Some(change));
+        }
+    }
+
+    /// From now on this process writes the log, in an epoch that no other has written in; returns which.
+    pub fn lead(&self, epoch: u64) -> u64 {
+        let mut inner = lock(&self.inner);
+        let complete = inner.following;
+        inner.log.begin(epoch, complete);
+        inner.leading = true;
+        self.offer_all_kept(&mut inner);
+        inner.log.position().epoch
+    }
+
+    /// From now on another process writes it.
+    pub fn follow(&self) {
+        let mut inner = lock(&self.inner);
+        inner.leading = false;
+    }
+
+    /// Takes a place of the log that another process has written, with its event, if it is one.
+    pub fn take(&self, position: Position, at: Timestamp, event: Option<Arc<Event>>, fate: Fate) {
+        let mut inner = lock(&self.inner);
+        if inner.leading || position <= inner.log.position() {
+            return;
+        }
+        let Some(event) = event else { return inner.log.advance(position) };
+        let logged = Logged { position, event, at };
+        inner.log.take(Timestamp::now(), logged.clone());
+        self.deliver(&inner, &logged);
+        match fate {
+            Fate::Told => {}
+            Fate::Kept => inner.kept.keep(KeptTell { position, at, event: logged.event }),
+            Fate::Waited(since) => inner.kept.forget(since),
+        }
+    }
+
+    /// What another process needs to go on.
+    pub fn state(&self) -> HubState {
+        let inner = lock(&self.inner);
+        HubState { log: inner.log.clone(), kept: inner.kept.all() }
+    }
+
+    /// Takes the state of the process that writes the log, and tells the sessions what they do not have of it, if
+    /// `news` says that it is news to them.
+    pub fn restore(&self, state: HubState, mut news: impl FnMut(&Event) -> bool) {
+        let mut inner = lock(&self.inner);
+        let before = inner.log.position();
+        if inner.leading || state.log.position().epoch < before.epoch {
+            return;
+        }
+        inner.log = state.log;
+        inner.kept = Kept::default();
+        inner.kept.restore(state.kept);
+        inner.following = true;
+        let unheard: Vec<_> = inner.log.recent().filter(|logged| logged.position > before).cloned().collect();
+        // Who has just started has no sessions that waited for what was long ago.
+        if before != Position::default() {
+            for logged in unheard.iter().filter(|logged| news(&logged.event)) {
+                self.deliver(&inner, logged);
+            }
+        }
+    }
+
+    /// Takes what another process tells of its sessions; returns which channels may have to be switched on or off.
+    pub fn hear(&self, from: &str, news: News) -> Changed {
+        let mut inner = lock(&self.inner);
+        if let News::Moved(id) = &news
+            && let Some(client) = inner.sessions.remove(id)
+        {
+            client.session.queue.close(CloseReason::Resumed);
+        }
+        if let News::Moved(id) = &news {
+            inner.ended.retain(|(_, ended, _)| ended != id);
+        }
+        let changed = inner.others.hear(Instant::now(), from, news);
+        self.settle(&mut inner, changed)
+    }
+
+    /// Forgets the sessions of processes that tell nothing any more.
+    pub fn forget_silent(&self) -> Changed {
+        let mut inner = lock(&self.inner);
+        let changed = inner.others.forget_silent(Instant::now());
+        self.settle(&mut inner, changed)
+    }
+
+    /// All sessions of this process, as the others are told of them.
+    pub fn remotes(&self) -> Vec<Remote> {
+        let inner = lock(&self.inner);
+        inner.sessions.values().map(|client| remote(&client.session, client.after)).collect()
+    }
+
+    /// The tells that wait.
+    pub fn kept(&self) -> Vec<KeptTell> {
+        lock(&self.inner).kept.all()
+    }
+
+    /// Changes whenever they do, by what this process does.
+    pub fn kept_changes(&self) -> watch::Receiver<u64> {
+        self.kept.subscribe()
+    }
+
+    /// Takes the tells that were stored by a process that is gone, unless the log tells of them.
+    pub fn restore_kept(&self, stored: Vec<KeptTell>) {
+        let mut inner = lock(&self.inner);
+        if inner.leading && !inner.following {
+            inner.kept.restore(stored);
+            self.offer_all_kept(&mut inner);
+        }
+    }
+
+    /// All authenticated sessions of this process.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
-        lock(&self.inner).sessions.values().map(Arc::clone).collect()
+        lock(&self.inner).sessions.values().map(|client| Arc::clone(&client.session)).collect()
     }
 
     /// Sends an event to one session, if it wants it. Who resumes does not get it again.
@@ -187,11 +375,52 @@ impl Hub {
 
     /// Closes the sessions whose key is no longer valid.
     pub fn close_revoked(&self, is_valid: impl Fn(&Key) -> bool) {
-        for session in lock(&self.inner).sessions.values() {
-            if session.key().is_some_and(|key| !is_valid(&key)) {
-                session.queue.close(CloseReason::KeyRevoked);
+        for client in lock(&self.inner).sessions.values() {
+            if client.session.key().is_some_and(|key| !is_valid(&key)) {
+                client.session.queue.close(CloseReason::KeyRevoked);
             }
         }
+    }
+
+    /// Gives an event its place and tells it; true: somebody hears it.
+    fn tell(&self, inner: &mut Inner, at: Timestamp, event: Arc<Event>, waited: Option<Position>) -> bool {
+        if !inner.leading {
+            return self.tell_here(inner, &Logged { position: inner.log.position(), event, at });
+        }
+        let logged = inner.log.append(at, event);
+        let heard = self.deliver(inner, &logged) || inner.others.want(&logged.event, &self.mud);
+        let fate = match waited {
+            Some(since) => Fate::Waited(since),
+            None if !heard && logged.event.is_kept() => Fate::Kept,
+            None => Fate::Told,
+        };
+        if fate == Fate::Kept {
+            let event = Arc::clone(&logged.event);
+            inner.kept.keep(KeptTell { position: logged.position, at, event });
+            self.kept.send_modify(|count| *count += 1);
+        }
+        let change = self.outgoing.as_ref().map(|_| Change::Event { event: logged.event, fate });
+        self.out_change(inner, at, change);
+        heard
+    }
+
+    /// Tells what concerns this process alone, and has no place of its own.
+    fn tell_here(&self, inner: &Inner, logged: &Logged) -> bool {
+        let mut encoded = Encoded::default();
+        let mut heard = false;
+        for client in inner.sessions.values() {
+            heard |= self.send(&client.session, logged, &mut encoded);
+        }
+        heard
+    }
+
+    fn deliver(&self, inner: &Inner, logged: &Logged) -> bool {
+        let mut encoded = Encoded::default();
+        let mut heard = false;
+        for client in inner.sessions.values().filter(|client| client.after < logged.position) {
+            heard |= self.send(&client.session, logged, &mut encoded);
+        }
+        heard
     }
 
     fn send(&self, session: &Session, logged: &Logged, encoded: &mut Encoded) -> bool {
@@ -201,18 +430,91 @@ impl Hub {
         }
         wanted
     }
+
+    /// Tells the tells that waited, to who has come with all up to a place.
+    fn offer_kept(&self, inner: &mut Inner, after: Position, wants: impl Fn(&Event) -> bool) {
+        if !inner.leading {
+            return;
+        }
+        let taken = inner.kept.take(Timestamp::now(), |tell| wants(&tell.event));
+        for tell in &taken {
+            // Who goes on from a place before it has just got it.
+            if tell.position <= after {
+                self.tell(inner, tell.at, Arc::clone(&tell.event), Some(tell.position));
+            }
+        }
+        if !taken.is_empty() {
+            self.kept.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn offer_all_kept(&self, inner: &mut Inner) {
+        let ours = inner.sessions.values().map(|client| client.session.wishes());
+        let others = inner.others.all().map(|remote| remote.wishes.clone());
+        let now = inner.log.position();
+        for wishes in ours.chain(others).collect::<Vec<_>>() {
+            self.offer_kept(inner, now, |event| wishes.want(event, &self.mud));
+        }
+    }
+
+    /// What the change of sessions elsewhere means here.
+    fn settle(&self, inner: &mut Inner, mut changed: Changed) -> Changed {
+        for (id, subscription) in changed.ended.drain(..) {
+            inner.keep(id, subscription);
+        }
+        for id in &changed.came {
+            let came = inner.others.all().find(|remote| remote.id == *id).cloned();
+            if let Some(remote) = came {
+                self.offer_kept(inner, remote.after, |event| remote.wishes.want(event, &self.mud));
+            }
+        }
+        changed
+    }
+
+    fn out_change(&self, inner: &Inner, at: Timestamp, change: Option<Change>) {
+        if let Some(change) = change {
+            let position = inner.log.position();
+            self.out(|| Outgoing::Record(Box::new(Record { position, at, change })));
+        }
+    }
+
+    /// Others notice when something is missing.
+    fn out(&self, outgoing: impl FnOnce() -> Outgoing) {
+        if let Some(sender) = &self.outgoing
+            && sender.try_send(outgoing()).is_err()
+        {
+            tracing::debug!("too much waits to be told to the other processes");
+        }
+    }
+}
+
+fn remote(session: &Session, after: Position) -> Remote {
+    Remote { id: session.id, after, wishes: session.wishes() }
+}
+
+fn news_of(session: &Session, after: Position, listen: Option<String>) -> News {
+    News::Session { session: Box::new(remote(session, after)), listen }
 }
 
 impl Inner {
     /// What another connection of the same client wanted. If that one still seems to live, it is at its end.
     fn take_over(&mut self, id: Uuid) -> Option<Subscription> {
-        if let Some(session) = self.sessions.remove(&id) {
-            session.queue.close(CloseReason::Resumed);
-            return Some(session.subscription());
+        if let Some(client) = self.sessions.remove(&id) {
+            client.session.queue.close(CloseReason::Resumed);
+            return Some(client.session.subscription());
+        }
+        if let Some(subscription) = self.others.take_over(id) {
+            return Some(subscription);
         }
         let index = self.ended.iter().position(|(_, ended, _)| *ended == id)?;
         let (since, _, subscription) = self.ended.remove(index)?;
         (since.elapsed() < KEEP_SESSIONS).then_some(subscription)
+    }
+
+    /// Whether all that came after a position is here, or is on its way from the process that has given it.
+    fn reaches(&mut self, now: Timestamp, position: Position) -> bool {
+        let ahead = !self.leading && self.following && position > self.log.position();
+        ahead || self.log.since(now, position).is_some()
     }
 
     fn keep(&mut self, id: Uuid, subscription: Subscription) {
@@ -221,6 +523,7 @@ impl Inner {
         {
             self.ended.pop_front();
         }
+        self.ended.retain(|(_, ended, _)| *ended != id);
         self.ended.push_back((Instant::now(), id, subscription));
     }
 }
@@ -233,7 +536,7 @@ struct Encoded {
 
 impl Encoded {
     fn line(&mut self, logged: &Logged, colour: Colour) -> Line {
-        let encode = || logged.event.encode(logged.position, &timestamp(), colour);
+        let encode = || logged.event.encode(logged.position, &event::written(logged.at), colour);
         self.lines[colour as usize].get_or_insert_with(encode).clone()
     }
 }

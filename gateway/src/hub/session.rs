@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::keys::Key;
+use crate::keys::{Key, Permissions};
 use crate::sync::lock;
 
 use super::event::Event;
@@ -34,12 +35,34 @@ impl Transport {
 }
 
 /// What a session wants: it outlives the connection for a while, so that the client can resume.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// The channels it is on.
     pub channels: HashSet<String>,
     /// Its filters.
     pub options: Options,
+}
+
+/// What a session wants and may have.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Wishes {
+    /// What its key allows.
+    pub permissions: Permissions,
+    /// What it wants.
+    pub subscription: Subscription,
+}
+
+impl Wishes {
+    /// Whether an event is to reach it.
+    pub fn want(&self, event: &Event, own_mud: &str) -> bool {
+        wants(&self.permissions, &self.subscription, event, own_mud)
+    }
+}
+
+fn wants(permissions: &Permissions, wanted: &Subscription, event: &Event, own_mud: &str) -> bool {
+    permissions.grant(event.permission())
+        && event.channel().is_none_or(|channel| wanted.channels.contains(channel))
+        && wanted.options.admit(event, own_mud)
 }
 
 /// The most channels one session may join.
@@ -140,11 +163,16 @@ impl Session {
         lock(&self.state).subscription.options = options;
     }
 
+    /// What it wants and may have.
+    pub fn wishes(&self) -> Wishes {
+        let state = lock(&self.state);
+        let permissions = state.key.as_ref().map(|key| key.permissions().clone()).unwrap_or_default();
+        Wishes { permissions, subscription: state.subscription.clone() }
+    }
+
     /// Whether it is to get an event.
     pub fn wants(&self, event: &Event, own_mud: &str) -> bool {
         let state = lock(&self.state);
-        state.key.as_ref().is_some_and(|key| key.permissions().grant(event.permission()))
-            && event.channel().is_none_or(|channel| state.subscription.channels.contains(channel))
-            && state.subscription.options.admit(event, own_mud)
+        state.key.as_ref().is_some_and(|key| wants(key.permissions(), &state.subscription, event, own_mud))
     }
 }

@@ -59,7 +59,7 @@ impl Permission {
 }
 
 /// A set of permissions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions(BTreeSet<Permission>);
 
 /// A name that stands for no permission.

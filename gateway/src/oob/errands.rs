@@ -254,7 +254,7 @@ fn news_result(blank: NewsResult, reply: Result<OobPacket, Failure>) -> NewsResu
         Ok(_) => Value::ZERO,
         Err(failure) => return NewsResult { error: Some(failure.to_string()), ..blank },
     };
-    let read = match blank.operation {
+    let read = match blank.operation.as_ref() {
         "groups" => groups(&value).map(|groups| NewsResult { groups: Some(groups), ..blank.clone() }),
         "read" => article(&value).map(|article| NewsResult { article: Some(article), ..blank.clone() }),
         _ => value.as_int().filter(|id| *id > 0).map(|id| NewsResult { id: Some(id), ..blank.clone() }),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{SWITCHED_OFF, Said, Services, packets};
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path};
-use crate::hub::Event;
+use crate::hub::SaidCopy;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
@@ -64,22 +64,25 @@ impl Services {
         }
     }
 
-    /// Handles a channel event of another hosted mud, or the copy of one of our own.
-    pub fn on_bus(&self, event: ChannelEvent) {
+    /// Handles a channel event of another hosted mud, or the copy of one of our own, from a place in the stream.
+    pub fn on_bus(&self, place: u64, event: ChannelEvent) {
         if self.policy.ignores_user(&event.message.user, &event.message.mud) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.deliver(Path::Bus, event.message);
+        self.deliver(Path::Bus, Some(place), event.message);
     }
 
     /// Delivers one copy of a channel message, unless its twin was delivered before.
-    pub(super) fn deliver(&self, path: Path, said: ChannelMessage) {
-        if !lock(&self.echoes).admit(Instant::now(), path, &said) {
-            return;
+    pub(super) fn deliver(&self, path: Path, stream: Option<u64>, message: ChannelMessage) {
+        let at = now_in_microseconds();
+        // Held to the end: the log has the copies in the order in which they were decided about.
+        let mut echoes = lock(&self.echoes);
+        let delivered = echoes.admit(Instant::now(), path, &message);
+        if delivered {
+            lock(&self.history).record(Said { message: message.clone(), at });
         }
-        lock(&self.history).record(Said { message: said.clone(), at: now_in_microseconds() });
-        self.hub.publish(Event::said(said));
+        self.hub.publish_copy(at, SaidCopy { path, stream, delivered, message });
     }
 
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is

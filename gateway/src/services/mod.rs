@@ -264,7 +264,7 @@ impl Services {
         }
         if let Some(said) = inbound::channel_message(&packet) {
             self.switch_off_unwanted(&said.channel);
-            self.deliver(Path::Router, said);
+            self.deliver(Path::Router, None, said);
         } else if let Some(event) = inbound::event(&self.mud, &packet, from_router) {
             self.note(&packet, from_router);
             // Nobody waiting for an answer is no error.

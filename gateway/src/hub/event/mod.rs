@@ -4,7 +4,7 @@ mod oob;
 mod params;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::filter::Colour;
 use super::log::Position;
@@ -19,7 +19,7 @@ pub use oob::{
 pub use params::{
     Addressed, Beeped, ChannelAdmins, ChannelSaid, ChannelWho, FilterRequested, Finger, Identity, Located,
     Maintenance, MudStatus, Params, Reconnected, Reply, ShutdownWarning, Told, Trouble, UserInfo, Who,
-    WhoUser,
+    WhoUser, Word,
 };
 
 /// A kind of event, as the API's description has it.
@@ -42,9 +42,10 @@ pub struct EventKind {
 macro_rules! events {
     ($(#[doc = $summary:literal] $variant:ident($params:ty) = $name:literal, $permission:expr, $example:literal;)*) => {
         /// An event.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "method", content = "params")]
         pub enum Event {
-            $(#[doc = $summary] $variant($params),)*
+            $(#[doc = $summary] #[serde(rename = $name)] $variant($params),)*
         }
 
         /// Every kind of event.
@@ -240,8 +241,8 @@ impl Event {
     /// The gateway ends. The client should stay away for so many seconds once it is closed.
     pub fn shutdown_warning(reconnect_in: f64) -> Self {
         Self::ShutdownWarning(ShutdownWarning {
-            message: "The gateway is about to end",
-            reason: CloseReason::ShuttingDown.as_str(),
+            message: "The gateway is about to end".into(),
+            reason: CloseReason::ShuttingDown.as_str().into(),
             reconnect_in,
         })
     }
@@ -263,12 +264,12 @@ impl Event {
 
     /// A mud came to the network.
     pub fn mud_online(mud: String) -> Self {
-        Self::MudOnline(MudStatus { mud_name: mud, status: "online" })
+        Self::MudOnline(MudStatus { mud_name: mud, status: "online".into() })
     }
 
     /// A mud left the network.
     pub fn mud_offline(mud: String) -> Self {
-        Self::MudOffline(MudStatus { mud_name: mud, status: "offline" })
+        Self::MudOffline(MudStatus { mud_name: mud, status: "offline".into() })
     }
 
     /// Whether it should wait for a client when none is there.
@@ -301,7 +302,12 @@ fn encode(method: &'static str, params: &impl Serialize, position: Position, tim
 
 /// The current time as events carry it: ISO 8601, UTC, microseconds, with a `Z`.
 pub fn timestamp() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    written(jiff::Timestamp::now())
+}
+
+/// A time as events carry it.
+pub(super) fn written(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 #[cfg(test)]
@@ -376,6 +382,18 @@ pub(super) mod tests {
         let now = timestamp();
         assert_eq!(now.len(), "2026-11-23T07:00:00.123456Z".len());
         assert!(now.ends_with('Z') && now.parse::<jiff::Timestamp>().is_ok(), "{now}");
+    }
+
+    #[test]
+    fn every_event_can_be_read_again_by_another_process() {
+        for kind in EVENTS {
+            let params: Value = serde_json::from_str(kind.example).unwrap();
+            let written = json!({"method": kind.name, "params": params});
+            let event: Event = serde_json::from_value(written).unwrap();
+            assert_eq!(event.name(), kind.name);
+            let again: Event = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
+            assert_eq!(again, event);
+        }
     }
 
     #[test]

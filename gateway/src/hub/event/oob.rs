@@ -6,7 +6,7 @@ use intermud3::oob::{FileEntry, Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Params;
+use super::{Params, Word};
 use crate::oob::desk::{Article, Group};
 
 /// The parameters of another mud's request: from its field `from_mud` and, if there is one, the field for the user. It
@@ -33,7 +33,7 @@ macro_rules! from {
 }
 
 /// A letter for users of our mud.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MailReceived {
     /// To be answered by `mail_ack` within 30 s.
     pub request_id: String,
@@ -57,7 +57,7 @@ pub struct MailReceived {
 from!(MailReceived, from_user);
 
 /// A mud wants to know what is in a folder.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileListRequested {
     /// To be answered by `file_reply` within 30 s.
     pub request_id: String,
@@ -71,7 +71,7 @@ pub struct FileListRequested {
 from!(FileListRequested, from_user);
 
 /// A mud wants a file.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileGetRequested {
     /// To be answered by `file_reply` within 30 s.
     pub request_id: String,
@@ -85,7 +85,7 @@ pub struct FileGetRequested {
 from!(FileGetRequested, from_user);
 
 /// A mud sends a file.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FilePutRequested {
     /// To be answered by `file_reply` within 30 s.
     pub request_id: String,
@@ -101,7 +101,7 @@ pub struct FilePutRequested {
 from!(FilePutRequested, from_user);
 
 /// A mud wants to know the newsgroups.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewsGroupsRequested {
     /// To be answered by `news_reply` within 30 s.
     pub request_id: String,
@@ -111,7 +111,7 @@ pub struct NewsGroupsRequested {
 from!(NewsGroupsRequested);
 
 /// A mud wants an article.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewsReadRequested {
     /// To be answered by `news_reply` within 30 s.
     pub request_id: String,
@@ -127,7 +127,7 @@ pub struct NewsReadRequested {
 from!(NewsReadRequested, from_user);
 
 /// A mud publishes an article.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewsPostRequested {
     /// To be answered by `news_reply` within 30 s.
     pub request_id: String,
@@ -147,7 +147,7 @@ pub struct NewsPostRequested {
 from!(NewsPostRequested, poster);
 
 /// What became of a letter at one mud.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MailResult {
     /// As `mail_send` named it.
     pub mail_id: String,
@@ -240,14 +240,14 @@ impl From<ListedFile> for FileEntry {
 }
 
 /// What became of `file_list`, `file_get` or `file_put`.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileResult {
     /// As the method named it.
     pub request_id: String,
     /// The mud.
     pub mud: String,
     /// `list`, `get` or `put`.
-    pub operation: &'static str,
+    pub operation: Word,
     /// The folder or file.
     pub path: String,
     /// What became of it.
@@ -267,6 +267,7 @@ impl FileResult {
     /// Nothing is known yet.
     pub fn new(request_id: String, mud: String, operation: &'static str, path: String) -> Self {
         let outcome = FileOutcome::Unknown;
+        let operation = operation.into();
         Self { request_id, mud, operation, path, outcome, files: None, contents: None, error: None }
     }
 }
@@ -283,14 +284,14 @@ impl Params for FileResult {
 }
 
 /// What became of `news_groups`, `news_read` or `news_post`.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewsResult {
     /// As the method named it.
     pub request_id: String,
     /// The mud.
     pub mud: String,
     /// `groups`, `read` or `post`.
-    pub operation: &'static str,
+    pub operation: Word,
     /// The newsgroups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<Group>>,
@@ -308,6 +309,7 @@ pub struct NewsResult {
 impl NewsResult {
     /// Nothing is known yet.
     pub fn new(request_id: String, mud: String, operation: &'static str) -> Self {
+        let operation = operation.into();
         Self { request_id, mud, operation, groups: None, article: None, id: None, error: None }
     }
 }

@@ -1,14 +1,19 @@
 //! The parameters of events, with the fields the published clients read.
 
+use std::borrow::Cow;
+
 use intermud3::packet;
 use intermud3::pinkfish;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::bus::{ChannelMessage, EmoteTarget};
 use crate::hub::Colour;
 use crate::services::Gender;
+
+/// A word of ours: known here, but not where it is read from another process.
+pub type Word = Cow<'static, str>;
 
 /// The parameters of an event. `timestamp`, `epoch` and `seq` are added to all of them.
 pub trait Params: Serialize + JsonSchema + Sized {
@@ -57,7 +62,7 @@ fn shown(text: &str, colour: Colour) -> String {
 }
 
 /// Something said or done on a channel.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelSaid {
     /// The channel, in its exact case.
     pub channel: String,
@@ -70,7 +75,7 @@ pub struct ChannelSaid {
     /// The speaker's name as shown.
     pub visname: String,
     /// `message` or `emote`.
-    pub r#type: &'static str,
+    pub r#type: Word,
     /// To whom it is done, in an emote that has a target.
     #[serde(flatten)]
     pub target: Option<EmoteTarget>,
@@ -80,7 +85,7 @@ impl ChannelSaid {
     /// What clients are told of a channel message.
     pub fn new(said: ChannelMessage) -> Self {
         let ChannelMessage { mud, user, channel, kind, visname, message, target } = said;
-        let r#type = kind.as_str();
+        let r#type = kind.as_str().into();
         Self { channel, from_mud: mud, from_user: user, message, visname, r#type, target }
     }
 }
@@ -110,7 +115,7 @@ impl Params for ChannelSaid {
 }
 
 /// Something one user said or did to another.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Told {
     /// The speaker's mud.
     pub from_mud: String,
@@ -142,7 +147,7 @@ impl Params for Told {
 }
 
 /// Who answers, or reports an error, to whom.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Addressed {
     /// The mud that answers, or the router.
     pub from_mud: String,
@@ -153,7 +158,7 @@ pub struct Addressed {
 }
 
 /// An answer of another mud.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply<T> {
     /// Who answers whom.
     #[serde(flatten)]
@@ -178,14 +183,14 @@ impl<T: Serialize + JsonSchema> Params for Reply<T> {
 }
 
 /// Who is on a mud.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Who {
     /// The users.
     pub users: Vec<WhoUser>,
 }
 
 /// A user in a [`Who`].
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WhoUser {
     /// The name as shown.
     pub name: String,
@@ -200,14 +205,14 @@ pub struct WhoUser {
 }
 
 /// What a mud tells about a user.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finger {
     /// What it tells.
     pub user_info: UserInfo,
 }
 
 /// A user in a [`Finger`]. What the mud keeps to itself is null.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UserInfo {
     /// The name as shown.
     pub name: Option<String>,
@@ -230,7 +235,7 @@ pub struct UserInfo {
 }
 
 /// Where a user is.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Located {
     /// The mud the user is on.
     pub located_mud: String,
@@ -243,7 +248,7 @@ pub struct Located {
 }
 
 /// Who is on a channel at a mud.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelWho {
     /// The channel.
     pub channel: String,
@@ -252,7 +257,7 @@ pub struct ChannelWho {
 }
 
 /// What a user is called.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// The user, in lower case as a rule.
     pub username: String,
@@ -273,7 +278,7 @@ impl From<&packet::UserInfo> for Identity {
 }
 
 /// Which muds are on a channel's list.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelAdmins {
     /// The channel.
     pub channel: String,
@@ -282,7 +287,7 @@ pub struct ChannelAdmins {
 }
 
 /// A bell that was rung.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Beeped {
     /// The mud of who rings.
     pub from_mud: String,
@@ -307,7 +312,7 @@ impl Params for Beeped {
 }
 
 /// The router goes down.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Maintenance {
     /// The router.
     pub from_mud: String,
@@ -322,7 +327,7 @@ impl Params for Maintenance {
 }
 
 /// A message on a filtered channel of ours, to be decided about.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FilterRequested {
     /// Names the message in `channel_filter`.
     pub request_id: String,
@@ -349,7 +354,7 @@ impl Params for FilterRequested {
 }
 
 /// An error of a router or mud, or of our own.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// The protocol's code, such as `unk-dst`, or `not-sent`.
     pub error_code: String,
@@ -361,7 +366,7 @@ pub struct Trouble {
     #[serde(flatten)]
     pub to: Addressed,
     /// Always `i3_packet_error`.
-    pub context: &'static str,
+    pub context: Word,
     /// The type of the packet it is about, such as `tell`, where it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packet_type: Option<String>,
@@ -375,7 +380,7 @@ impl Trouble {
             error_message: message.to_owned(),
             message: message.to_owned(),
             to,
-            context: "i3_packet_error",
+            context: "i3_packet_error".into(),
             packet_type: None,
         }
     }
@@ -398,12 +403,12 @@ impl Params for Trouble {
 }
 
 /// A mud that came or went.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MudStatus {
     /// The mud.
     pub mud_name: String,
     /// `online` or `offline`.
-    pub status: &'static str,
+    pub status: Word,
 }
 
 impl Params for MudStatus {
@@ -413,29 +418,29 @@ impl Params for MudStatus {
 }
 
 /// The router session is there.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reconnected {
     /// For a person.
-    pub message: &'static str,
+    pub message: Word,
     /// Always `connected`.
-    pub status: &'static str,
+    pub status: Word,
 }
 
 impl Default for Reconnected {
     fn default() -> Self {
-        Self { message: "Gateway reconnected to I3 router", status: "connected" }
+        Self { message: "Gateway reconnected to I3 router".into(), status: "connected".into() }
     }
 }
 
 impl Params for Reconnected {}
 
 /// The gateway ends.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShutdownWarning {
     /// For a person.
-    pub message: &'static str,
+    pub message: Word,
     /// The reason that the connection will be closed with.
-    pub reason: &'static str,
+    pub reason: Word,
     /// How long to wait after the end of the connection before the next one, in seconds. It differs from client to
     /// client, so that not all come back at once.
     pub reconnect_in: f64,
