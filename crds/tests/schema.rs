@@ -164,6 +164,8 @@ fn defaults_stand_in_the_schema() {
     assert_eq!(spec["api"]["default"]["websocket"], json!({"enabled": true}));
     assert_eq!(spec["resources"]["default"]["limits"], json!({"memory": "128Mi"}));
     assert_eq!(spec["deletionPolicy"]["default"], "Retain");
+    let scope = &spec["channels"]["items"]["properties"]["scope"];
+    assert_eq!((&scope["default"], &scope["enum"]), (&json!("network"), &json!(["network", "provider"])));
     let mud = &spec["mud"]["properties"];
     let defaults: Vec<Value> = ["port", "adminEmail", "mudlib", "baseMudlib", "driver", "type", "openStatus"]
         .iter()
@@ -186,7 +188,7 @@ fn good_objects_break_no_rule() {
         minimal(),
         with("/spec/mud/name", json!("The Émigré's MUD (2)")),
         with("/spec/replicas", json!(0)),
-        with("/spec/channels", json!([{"name": "imud_gossip"}, {"name": "intermud"}])),
+        with("/spec/channels", json!([{"name": "imud_gossip"}, {"name": "staff", "scope": "provider"}])),
         with("/metadata/name", json!("a".repeat(52))),
         with(
             "/spec/api",

@@ -10,6 +10,7 @@ mod oob;
 mod pod;
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::network::{Egress, NetworkRef, Policies};
@@ -189,6 +190,21 @@ pub struct Channel {
     #[x_kube(validation = Rule::new(r"self.matches('^[^\\p{C}\\s]([^\\p{C}]*[^\\p{C}\\s])?$')")
         .message("a channel's name must be printable, with no space at either end"))]
     pub name: String,
+    /// How far the channel reaches: network (all muds of the network, by the router), or provider (the muds of this
+    /// provider that have the channel with this scope on the same network, never by the router).
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// How far a channel reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Scope {
+    /// All muds of the network, by the router.
+    #[default]
+    Network,
+    /// The muds of this provider that have the channel with this scope, never by the router.
+    Provider,
 }
 
 impl MudGatewaySpec {

@@ -29,7 +29,7 @@ fn full() -> MudGateway {
             {"name": "*demo", "host": "router.example", "port": 8787},
             {"name": "*spare", "host": "192.0.2.7", "port": 8080},
         ],
-        "channels": [{"name": "imud_gossip"}, {"name": "yes"}],
+        "channels": [{"name": "imud_gossip"}, {"name": "yes", "scope": "provider"}],
         "api": {"keys": [
             {"secretRef": {"name": "bot", "key": "key"}},
             {"secretRef": {"name": "staff"}},
