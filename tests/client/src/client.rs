@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -73,12 +74,36 @@ impl Client {
             Target::Tcp(_) if options.api_key.is_some() => Err(ConnectError::Header { url: url.to_owned() }),
             Target::Tcp(address) => {
                 let (outgoing, incoming) = transport::tcp(url, address).await?;
-                let client = Self::start(url, options, outgoing, incoming);
-                let welcomed = client.inbox.event(|event| event["method"] == "welcome").await;
-                welcomed.map_err(|closed| ConnectError::Closed { url: url.to_owned(), closed })?;
-                Ok(client)
+                Self::welcomed(url, options, outgoing, incoming).await
             }
         }
+    }
+
+    /// Speaks the line protocol over a stream that is there already, such as a forwarded port; `name` stands for it in
+    /// errors. Waits for the server's `welcome`.
+    pub async fn over(
+        name: &str,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        options: Options,
+    ) -> Result<Self, ConnectError> {
+        let (outgoing, incoming) = transport::lines(stream);
+        let after = options.connect_timeout;
+        match timeout(after, Self::welcomed(name, &options, outgoing, incoming)).await {
+            Ok(done) => done,
+            Err(_) => Err(ConnectError::TimedOut { url: name.to_owned(), after }),
+        }
+    }
+
+    async fn welcomed(
+        url: &str,
+        options: &Options,
+        outgoing: Outgoing,
+        incoming: Incoming,
+    ) -> Result<Self, ConnectError> {
+        let client = Self::start(url, options, outgoing, incoming);
+        let welcomed = client.inbox.event(|event| event["method"] == "welcome").await;
+        welcomed.map_err(|closed| ConnectError::Closed { url: url.to_owned(), closed })?;
+        Ok(client)
     }
 
     fn start(url: &str, options: &Options, outgoing: Outgoing, incoming: Incoming) -> Self {

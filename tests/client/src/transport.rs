@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 
 use futures::{Sink, SinkExt, Stream, StreamExt, future, stream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -86,9 +87,14 @@ pub(crate) async fn tcp(url: &str, address: &str) -> Result<(Outgoing, Incoming)
     let failed = |source| ConnectError::Io { url: url.to_owned(), source };
     let socket = TcpStream::connect(address).await.map_err(failed)?;
     socket.set_nodelay(true).map_err(failed)?;
-    let (sink, stream) = Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)).split::<String>();
+    Ok(lines(socket))
+}
+
+/// One message a line, over any stream.
+pub(crate) fn lines(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> (Outgoing, Incoming) {
+    let (sink, stream) = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE)).split::<String>();
     let lines = stream
         .map(|line| line.map_err(|error| Closed { code: None, reason: error.to_string() }))
         .chain(stream::once(future::ready(Err(Closed::default()))));
-    Ok((Box::pin(sink.sink_map_err(io::Error::other)), Box::pin(lines)))
+    (Box::pin(sink.sink_map_err(io::Error::other)), Box::pin(lines))
 }

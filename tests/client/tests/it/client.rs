@@ -36,6 +36,19 @@ async fn a_call_has_a_result_or_an_error() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_there_already_will_do() {
+    let url = server::tcp().await;
+    let connect = || tokio::net::TcpStream::connect(url.trim_start_matches("tcp://"));
+    let client = Client::over("forwarded", connect().await.unwrap(), Options::default()).await.unwrap();
+    assert_eq!(client.call("echo", json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
+    let error = client.call("nonsense", json!({})).await.unwrap_err();
+    assert!(error.to_string().starts_with("forwarded: "), "{error}");
+    let (silent, _kept) = tokio::io::duplex(64);
+    let options = Options { connect_timeout: AT_ONCE, ..Options::default() };
+    assert!(matches!(Client::over("silent", silent, options).await, Err(ConnectError::TimedOut { .. })));
+}
+
+#[tokio::test]
 async fn answers_are_matched_by_id() {
     for client in clients().await {
         let (late, early) =
