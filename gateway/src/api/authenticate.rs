@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::methods::Example;
 use super::rpc::{INTERNAL_ERROR, INVALID_PARAMS, NOT_AUTHENTICATED, Request, RpcError};
 use super::{Api, openrpc};
-use crate::hub::{Admission, Position, Resume, Session, Transport};
+use crate::hub::{Admission, Options, Position, Resume, Session, Transport};
 use crate::keys::Key;
 
 /// The method's name.
@@ -42,6 +43,10 @@ pub(super) fn description() -> Value {
             "seq": number("From the last event that was received."),
         },
     });
+    let options = json!({
+        "type": "object",
+        "description": "Which events this session gets, as `session_options` takes them; they hold from the first event on.",
+    });
     let result = json!({
         "type": "object",
         "required": ["status", "mud_name", "session_id"],
@@ -60,6 +65,7 @@ pub(super) fn description() -> Value {
         "params": [
             {"name": "api_key", "required": true, "description": "The key.", "schema": text("The key.")},
             {"name": "resume", "required": false, "description": resume["description"], "schema": resume},
+            {"name": "options", "required": false, "description": options["description"], "schema": options},
         ],
         "result": {"name": "result", "schema": result},
         "examples": [openrpc::example(EXAMPLE)],
@@ -129,6 +135,10 @@ fn admission(api: &Api, session: &Session, request: &Request) -> Result<Admissio
         None | Some(Value::Null) => None,
         Some(resume) => Some(self::resume(resume)?),
     };
+    let options = match request.params.get("options") {
+        None | Some(Value::Null) => None,
+        Some(options) => Some(self::options(options)?),
+    };
     let key = check(api, session, key).map_err(|refused| {
         let code = match session.transport {
             Transport::WebSocket => INTERNAL_ERROR,
@@ -136,7 +146,12 @@ fn admission(api: &Api, session: &Session, request: &Request) -> Result<Admissio
         };
         RpcError::new(code, refused.to_string())
     })?;
-    Ok(api.services.hub.authenticate(session, key, resume))
+    let admission = api.services.hub.authenticate(session, key, resume);
+    // Before the first event: who looks on only must not take the tells that wait for the mud.
+    if let Some(options) = options {
+        session.set_options(options);
+    }
+    Ok(admission)
 }
 
 fn resume(resume: &Value) -> Result<Resume, RpcError> {
@@ -149,6 +164,11 @@ fn resume(resume: &Value) -> Result<Resume, RpcError> {
         session: id.ok_or_else(|| invalid("resume.session_id", "the session_id of an earlier answer"))?,
         position: Position { epoch: number("epoch")?, seq: number("seq")? },
     })
+}
+
+fn options(options: &Value) -> Result<Options, RpcError> {
+    let options = Options::deserialize(options).ok().filter(Options::is_bounded);
+    options.ok_or_else(|| invalid("options", "what session_options takes"))
 }
 
 fn invalid(field: &str, expected: &str) -> RpcError {

@@ -398,3 +398,28 @@ async fn a_channel_name_that_no_channel_has_is_refused() {
     let params = json!({"channel": "ü".repeat(128)});
     assert_eq!(client.call("channel_join", params).await.unwrap()["status"], "joined");
 }
+
+#[tokio::test]
+async fn who_only_looks_on_leaves_the_tells_that_wait_to_the_mud() {
+    let router = router().await;
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
+    gateway.logged("SessionEstablished").await;
+    let onlooker = Client::connect(&gateway.tcp().await).await.unwrap();
+    let wrong = json!({"api_key": KEY, "options": {"events": "none"}});
+    assert_eq!(onlooker.call("authenticate", wrong).await.unwrap_err().code(), Some(-32602));
+    let options = json!({"events": {"allow": ["channel_message"]}});
+    let authenticate = json!({"api_key": KEY, "options": options});
+    onlooker.call("authenticate", authenticate.clone()).await.unwrap();
+    onlooker.call("channel_join", json!({"channel": super::support::CHANNEL})).await.unwrap();
+    let tell = json!({"target_mud": "Dawn", "target_user": "x", "message": "for the mud"});
+    onlooker.call("tell", tell).await.unwrap();
+    // Tells go first, so this one has come when the message has.
+    super::support::say(&onlooker, &["after it"]).await;
+    assert_eq!(onlooker.next_event(WITHIN).await.unwrap()["params"]["message"], "after it");
+    let another = Client::connect(&gateway.websocket().await).await.unwrap();
+    another.call("authenticate", authenticate).await.unwrap();
+
+    let mud = gateway.client().await;
+    let told = mud.wait_event(super::support::is("tell_received"), WITHIN).await.unwrap();
+    assert_eq!(told["params"]["message"], "for the mud");
+}
