@@ -1,8 +1,9 @@
 //! The Kubernetes API of mudgateway, and the plain types that gateway and operator share.
 //!
 //! With the default feature `kube` these are the custom resources themselves ([`MudGateway`], [`IntermudNetwork`]). Without it only
-//! [`bus`], [`permit`] and [`report`] remain, which is all the gateway needs to know of the operator.
+//! [`api_key`], [`bus`], [`permit`] and [`report`] remain, which is all the gateway needs to know of the operator.
 
+pub mod api_key;
 pub mod bus;
 pub mod permit;
 pub mod report;

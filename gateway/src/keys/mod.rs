@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use mudgateway_crds::api_key;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -57,6 +58,15 @@ pub enum KeyError {
     /// It is empty.
     #[error("the API key file {path} is empty: write the key into it")]
     Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the key before it does not say what that is.
+    #[error(
+        "the file {path} must hold the key that was used before on its first line, and on its second until when it \
+         is valid, such as 2027-01-01T00:00:00Z: write both, or remove the file"
+    )]
+    Previous {
         /// The file.
         path: PathBuf,
     },
@@ -124,6 +134,12 @@ impl Keyring {
         for spec in &self.specs {
             if spec.expires.is_none_or(|expires| now < expires) {
                 found.push((digest(&text(&spec.source)?), spec));
+                if let KeySource::File(path) = &spec.source
+                    && let Some((key, until)) = previous(path)?
+                    && now < until
+                {
+                    found.push((digest(&key), spec));
+                }
             }
         }
         let mut keys = lock(&self.keys);
@@ -181,6 +197,22 @@ fn read(path: &Path) -> Result<String, KeyError> {
     Ok(text)
 }
 
+/// The key that was used before the one in this file, and until when it is still valid. It is in a file beside it, so
+/// that a new key does not shut out a client that still shows the old one.
+fn previous(path: &Path) -> Result<Option<(String, Timestamp)>, KeyError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let path = path.with_file_name(api_key::previous(&name));
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(KeyError::Unreadable { path, source }),
+        Ok(text) => text,
+    };
+    let mut lines = text.lines().map(str::trim);
+    let key = lines.next().filter(|key| !key.is_empty()).map(str::to_owned);
+    let until = lines.next().and_then(|until| until.parse().ok());
+    key.zip(until).map(Some).ok_or(KeyError::Previous { path })
+}
+
 fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key.trim().as_bytes()).into()
 }
@@ -231,6 +263,28 @@ mod tests {
         assert!(ring.find("old").is_none() && ring.find("new").is_some());
         assert!(!ring.holds(&old) && ring.holds(&given));
         assert!(Arc::ptr_eq(&given, &ring.find("given").unwrap()));
+    }
+
+    #[test]
+    fn the_key_before_is_valid_for_a_while_beside_the_new_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, previous) = (directory.path().join("token"), directory.path().join("token.previous"));
+        std::fs::write(&file, "old").unwrap();
+        let ring =
+            Keyring::load(vec![spec(KeySource::File(file.clone()), None)], RateLimits::default(), at(0))
+                .unwrap();
+        let old = ring.find("old").unwrap();
+        std::fs::write(&file, "new").unwrap();
+        std::fs::write(&previous, "old\n1970-01-01T00:00:10Z\n").unwrap();
+        assert!(ring.reload(at(9)).unwrap());
+        assert!(ring.find("new").is_some() && ring.find("old").is_some() && ring.holds(&old));
+        assert!(!ring.reload(at(9)).unwrap(), "nothing has changed");
+        assert!(ring.reload(at(10)).unwrap());
+        assert!(ring.find("new").is_some() && ring.find("old").is_none() && !ring.holds(&old));
+        for wrong in ["", "old", "old\nsoon", "\n1970-01-01T00:00:10Z"] {
+            std::fs::write(&previous, wrong).unwrap();
+            assert!(matches!(ring.reload(at(9)), Err(KeyError::Previous { .. })), "{wrong:?}");
+        }
     }
 
     #[test]

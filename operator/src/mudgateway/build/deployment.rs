@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use mudgateway_crds::api_key;
 use sha2::{Digest, Sha256};
 
 use super::config_map::FILE;
@@ -25,6 +26,9 @@ const HASH_ANNOTATION: &str = "intermud.dev/config-hash";
 
 const FOLDER: &str = "/etc/mudgateway";
 const CONFIG_VOLUME: &str = "config";
+
+/// The file of an API key, in a folder of its own.
+const KEY_FILE: &str = "token";
 
 /// The user of distroless images; any will do that is not root.
 const USER: i64 = 65532;
@@ -42,7 +46,7 @@ fn new_before_old() -> DeploymentStrategy {
 
 /// The file of the API key with this index, in the pod.
 pub(super) fn key_file(index: usize) -> PathBuf {
-    [FOLDER, "keys", &index.to_string(), "token"].iter().collect()
+    [FOLDER, "keys", &index.to_string(), KEY_FILE].iter().collect()
 }
 
 pub(super) fn deployment(
@@ -204,16 +208,19 @@ fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
         }),
         ..Default::default()
     };
+    let item = |key: String, path: String| KeyToPath { key, path, ..Default::default() };
     let keys = keys.iter().enumerate().map(|(index, key)| Volume {
         name: key_volume(index),
         secret: Some(SecretVolumeSource {
             secret_name: Some(key.secret.name.clone()),
             default_mode: Some(0o440),
-            items: Some(vec![KeyToPath {
-                key: key.secret.key.clone(),
-                path: "token".to_owned(),
-                ..Default::default()
-            }]),
+            items: Some(vec![
+                item(key.secret.key.clone(), KEY_FILE.to_owned()),
+                item(api_key::previous(&key.secret.key), api_key::previous(KEY_FILE)),
+            ]),
+            // The key before this one need not exist. That this one does was looked at, and without it the gateway
+            // says so.
+            optional: Some(true),
             ..Default::default()
         }),
         ..Default::default()
