@@ -29,15 +29,36 @@ pub fn channel_filter(network: &str) -> String {
     format!("i3.v1.{}.channel.>", token(network))
 }
 
-/// The subject of packets to one mud of one network, which its gateway answers. Not in any stream: what nobody takes at
-/// once is the sender's to keep.
-pub fn direct_subject(network: &str, mud: &str) -> String {
-    format!("i3.v1.{}.direct.{}", token(network), token(mud))
+/// The subject of packets from one mud of one network to another, whose gateway answers. Not in any stream: what nobody
+/// takes at once is the sender's to keep. The sender stands in it, so that NATS can refuse who is another.
+pub fn direct_subject(network: &str, to: &str, from: &str) -> String {
+    format!("i3.v1.{}.direct.{}.{}", token(network), token(to), token(from))
 }
 
-/// The subject of packets to every mud of one network.
-pub fn everyone_subject(network: &str) -> String {
-    format!("i3.v1.{}.everyone", token(network))
+/// The filter for the packets to one mud of one network.
+pub fn direct_filter(network: &str, to: &str) -> String {
+    format!("i3.v1.{}.direct.{}.*", token(network), token(to))
+}
+
+/// The subject of packets from one mud to every mud of its network.
+pub fn everyone_subject(network: &str, from: &str) -> String {
+    format!("i3.v1.{}.everyone.{}", token(network), token(from))
+}
+
+/// The filter for the packets to every mud of one network.
+pub fn everyone_filter(network: &str) -> String {
+    format!("i3.v1.{}.everyone.*", token(network))
+}
+
+/// The mud that publishes on a subject: its last token, in all but a few.
+pub fn sender(subject: &str) -> Option<String> {
+    let (_, last) = subject.rsplit_once('.')?;
+    decode(last).filter(|name| token(name) == last)
+}
+
+/// The prefix of the subjects on which one mud's processes get answers, and nobody else.
+pub fn inbox_prefix(network: &str, mud: &str) -> String {
+    format!("_INBOX.{}.{}", token(network), token(mud))
 }
 
 /// The subject on which the gateway of one mud tells whether its link to the router is up.
@@ -89,6 +110,19 @@ pub fn own_request_subject(network: &str, mud: &str) -> String {
 fn own_subject(network: &str, mud: &str, part: &str) -> String {
     format!("i3.v1.{}.own.{}.{part}", token(network), token(mud))
 }
+
+/// The stream under a bucket.
+pub fn bucket_stream(bucket: &str) -> String {
+    format!("KV_{bucket}")
+}
+
+/// The subject under a key of a bucket.
+pub fn bucket_subject(bucket: &str, key: &str) -> String {
+    format!("$KV.{bucket}.{key}")
+}
+
+/// The fields of a mud's state: no other may be stored, so that no mud takes the room of all.
+pub const STATE_FIELDS: &[&str] = &["password", "routers", "mudlist", "chanlist", "outbox"];
 
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
@@ -174,8 +208,11 @@ mod tests {
     fn subjects_and_keys_keep_their_number_of_tokens_for_any_name() {
         assert_eq!(channel_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.channel.a=2Eb.My=20Mud");
         assert_eq!(channel_filter("*i4"), "i3.v1.=2Ai4.channel.>");
-        assert_eq!(direct_subject("*i4", "a.b"), "i3.v1.=2Ai4.direct.a=2Eb");
-        assert_eq!(everyone_subject("*i4"), "i3.v1.=2Ai4.everyone");
+        assert_eq!(direct_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.direct.a=2Eb.My=20Mud");
+        assert_eq!(direct_filter("*i4", "a.b"), "i3.v1.=2Ai4.direct.a=2Eb.*");
+        assert_eq!(everyone_subject("*i4", "a.b"), "i3.v1.=2Ai4.everyone.a=2Eb");
+        assert_eq!(everyone_filter("*i4"), "i3.v1.=2Ai4.everyone.*");
+        assert_eq!(inbox_prefix("*i4", "My Mud"), "_INBOX.=2Ai4.My=20Mud");
         assert_eq!(links_subject("*i4", "a.b"), "i3.v1.=2Ai4.links.a=2Eb");
         assert_eq!(links_filter("*i4"), "i3.v1.=2Ai4.links.*");
         assert_eq!(permit_subject("*i4", "a.b"), "i3.v1.=2Ai4.permit.a=2Eb");
@@ -186,6 +223,16 @@ mod tests {
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
         assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");
+    }
+
+    #[test]
+    fn a_subject_names_its_sender() {
+        for name in ["Dawn", "My Mud", "a.b", "É", ""] {
+            assert_eq!(sender(&direct_subject("*i4", "Dusk", name)).as_deref(), Some(name));
+        }
+        for subject in ["", "Dawn", "i3.=2", "i3.=61", "i3.*"] {
+            assert_eq!(sender(subject), None, "{subject:?}");
+        }
     }
 
     #[test]

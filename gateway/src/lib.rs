@@ -4,6 +4,7 @@
 //! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider;
 //! [`oob`] carries mail, files and news from mud to mud.
 
+mod allowance;
 pub mod api;
 pub mod bus;
 pub mod config;

@@ -92,7 +92,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let metrics = Arc::new(Metrics::default());
     let router = RouterHandle::default();
     let bus = match &config.nats_url {
-        Some(url) => Some(Bus::connect(url, &config.network, &config.holder).await?),
+        Some(url) => Some(Bus::connect(url, &config.network, &config.mud.name, &config.holder).await?),
         None => None,
     };
 

@@ -160,7 +160,7 @@ impl Direct {
         }
         // An inbox of its own goes with the request; the shared one remembers requests without an answer for ever.
         let request = Request::new().payload(text).inbox(self.client.new_inbox());
-        let sending = self.client.send_request(direct_subject(&self.network, mud), request);
+        let sending = self.client.send_request(direct_subject(&self.network, mud, &self.mud), request);
         timeout(TAKEN_WITHIN, sending).await.map_or(Handed::Unknown, outcome)
     }
 
@@ -172,7 +172,7 @@ impl Direct {
         let text = packet.encode()?;
         let mut headers = HeaderMap::new();
         headers.insert(AUDIENCE, audience.as_str());
-        let subject = everyone_subject(&self.network);
+        let subject = everyone_subject(&self.network, &self.mud);
         let sending = self.client.publish_with_headers(subject, headers, text);
         let given = matches!(timeout(TAKEN_WITHIN, sending).await, Ok(Ok(())));
         if given {
@@ -195,7 +195,7 @@ impl Direct {
                 tracing::debug!(kind = answer.kind(), "dropped an answer that cannot be written");
                 continue;
             };
-            match self.client.publish(direct_subject(&self.network, mud), text).await {
+            match self.client.publish(direct_subject(&self.network, mud, &self.mud), text).await {
                 Ok(()) => self.metrics.bus_packet(Direction::Out, &answer),
                 Err(error) => tracing::debug!(%error, "cannot publish an answer"),
             }

@@ -1,7 +1,11 @@
 //! A channel event as it goes over the bus.
 
+use async_nats::Message;
+use mudgateway_crds::bus::channel_subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::mailbox::is_stored;
 
 /// What kind of channel packet an event stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,9 +70,43 @@ pub struct ChannelEvent {
     pub message: ChannelMessage,
 }
 
+/// The event that a message brings; none when it cannot be read, or is of another mud or channel than its subject says.
+pub(super) fn read(network: &str, message: &Message) -> Option<ChannelEvent> {
+    if message.headers.as_ref().is_some_and(is_stored) {
+        return None;
+    }
+    let event: ChannelEvent = serde_json::from_slice(&message.payload).ok()?;
+    let ChannelMessage { channel, mud, .. } = &event.message;
+    (channel_subject(network, channel, mud) == *message.subject).then_some(event)
+}
+
 #[cfg(test)]
 mod tests {
+    use async_nats::HeaderMap;
+
     use super::*;
+
+    #[test]
+    fn a_mud_speaks_on_its_own_subject_alone() {
+        let payload = r#"{"id":"1","mud":"Dawn","user":"ann","channel":"c","kind":"message","visname":"Ann","message":"hi"}"#;
+        let message = |subject: String, headers| Message {
+            subject: subject.into(),
+            reply: None,
+            payload: payload.into(),
+            headers,
+            status: None,
+            description: None,
+            length: 0,
+        };
+        assert!(read("*test", &message(channel_subject("*test", "c", "Dawn"), None)).is_some());
+        let forged = HeaderMap::from_iter([("Nats-Stream".parse().unwrap(), "KV_x".into())]);
+        assert_eq!(read("*test", &message(channel_subject("*test", "c", "Dawn"), Some(forged))), None);
+        for (network, channel, mud) in
+            [("*test", "c", "Dusk"), ("*test", "d", "Dawn"), ("*other", "c", "Dawn")]
+        {
+            assert_eq!(read("*test", &message(channel_subject(network, channel, mud), None)), None);
+        }
+    }
     use serde_json::json;
 
     #[test]

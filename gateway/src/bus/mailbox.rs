@@ -1,37 +1,51 @@
 //! The packets that other hosted muds hand to ours over the bus.
 
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use async_nats::{Message, SubscribeError};
+use async_nats::{HeaderMap, Message, SubscribeError};
 use futures::StreamExt;
 use intermud3::Packet;
 use intermud3::lpc::Limits;
 use intermud3::packet::Body;
-use mudgateway_crds::bus::{direct_subject, everyone_subject, token};
+use mudgateway_crds::bus::{
+    direct_filter, direct_subject, everyone_filter, everyone_subject, inbox_prefix, sender, token,
+};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::direct::{Audience, Direct, REFUSED, TAKEN, is_name};
 use super::lock::{Duty, Holding};
+use crate::allowance::Allowance;
 use crate::metrics::Direction;
 use crate::router::SessionStatus;
 use crate::supervise::Supervisor;
+use crate::sync::lock;
 
 /// What is read of the bus is no larger than what a gateway writes.
 const LIMITS: Limits = Limits { input_bytes: Limits::DEFAULT.output_bytes, ..Limits::DEFAULT };
+
+/// How many packets of one mud are taken in a second: more than its users can type.
+const EACH_SECOND: u32 = 50;
+
+/// A header that JetStream gives to what it answers. Who asks it for a message names the subject the answer goes to, and
+/// so could have it speak in the name of another mud.
+const STORED: &str = "Nats-Stream";
 
 /// Why a packet is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It cannot be read.
     Unreadable,
-    /// It comes from ourselves, from a router, or from nobody.
+    /// It comes from ourselves, from a router, from nobody, or from another mud than its subject says.
     Origin,
     /// It is not for our mud.
     Target,
     /// The bus does not carry such packets.
     Type,
+    /// Its mud sends too many.
+    Rate,
 }
 
 impl Refusal {
@@ -42,6 +56,7 @@ impl Refusal {
             Self::Origin => "origin",
             Self::Target => "target",
             Self::Type => "type",
+            Self::Rate => "rate",
         }
     }
 }
@@ -58,6 +73,7 @@ struct Mailbox<H> {
     direct: Direct,
     status: watch::Receiver<SessionStatus>,
     holding: Holding,
+    allowance: Mutex<Allowance>,
     handler: H,
 }
 
@@ -71,7 +87,8 @@ impl Direct {
         stop: CancellationToken,
         handler: impl Fn(Packet) + Send + Sync + 'static,
     ) {
-        let mailbox = Mailbox { direct: self.clone(), status, holding, handler };
+        let allowance = Mutex::new(Allowance::new(EACH_SECOND));
+        let mailbox = Mailbox { direct: self.clone(), status, holding, allowance, handler };
         supervisor.spawn("mailbox", async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -103,8 +120,8 @@ impl<H: Fn(Packet)> Mailbox<H> {
         let Direct { client, network, mud, .. } = &self.direct;
         // Should two processes think that they hold the session, one of them gets a packet.
         let group = || format!("gateway-{}", token(mud));
-        let mut ours = client.queue_subscribe(direct_subject(network, mud), group()).await?;
-        let mut all = client.queue_subscribe(everyone_subject(network), group()).await?;
+        let mut ours = client.queue_subscribe(direct_filter(network, mud), group()).await?;
+        let mut all = client.queue_subscribe(everyone_filter(network), group()).await?;
         loop {
             let (message, to) = tokio::select! {
                 message = ours.next() => (message, To::OurMud),
@@ -119,8 +136,8 @@ impl<H: Fn(Packet)> Mailbox<H> {
         if to == To::Everyone && !self.is_meant(Audience::of(&message)) {
             return;
         }
-        let metrics = &self.direct.metrics;
-        let word = match read(&self.direct.mud, &message.payload, to) {
+        let Direct { client, network, mud, metrics, .. } = &self.direct;
+        let word = match read(network, mud, &message, to).and_then(|packet| self.admit(packet)) {
             Ok(Some(packet)) => {
                 metrics.bus_packet(Direction::In, &packet);
                 (self.handler)(packet);
@@ -133,10 +150,18 @@ impl<H: Fn(Packet)> Mailbox<H> {
                 REFUSED
             }
         };
-        let Some(reply) = message.reply else { return };
-        if let Err(error) = self.direct.client.publish(reply, word.into()).await {
+        let Some(reply) = message.reply.filter(|reply| is_inbox(network, &message.subject, reply)) else {
+            return;
+        };
+        if let Err(error) = client.publish(reply, word.into()).await {
             tracing::debug!(%error, "cannot say what became of a packet");
         }
+    }
+
+    fn admit(&self, packet: Option<Packet>) -> Result<Option<Packet>, Refusal> {
+        let admitted =
+            |packet: &Packet| lock(&self.allowance).admit(Instant::now(), &packet.header.origin_mud);
+        if packet.as_ref().is_none_or(admitted) { Ok(packet) } else { Err(Refusal::Rate) }
     }
 
     fn is_meant(&self, audience: Audience) -> bool {
@@ -145,13 +170,36 @@ impl<H: Fn(Packet)> Mailbox<H> {
 }
 
 /// The packet that was published; none when it is our own, to everyone.
-fn read(mud: &str, payload: &[u8], to: To) -> Result<Option<Packet>, Refusal> {
-    let packet = Packet::decode_with(payload, &LIMITS).map_err(|_| Refusal::Unreadable)?;
-    if to == To::Everyone && packet.header.origin_mud == mud {
+fn read(network: &str, mud: &str, message: &Message, to: To) -> Result<Option<Packet>, Refusal> {
+    if message.headers.as_ref().is_some_and(is_stored) {
+        return Err(Refusal::Origin);
+    }
+    let packet = Packet::decode_with(&message.payload, &LIMITS).map_err(|_| Refusal::Unreadable)?;
+    let origin = &packet.header.origin_mud;
+    let subject = match to {
+        To::OurMud => direct_subject(network, mud, origin),
+        To::Everyone => everyone_subject(network, origin),
+    };
+    if subject != *message.subject {
+        return Err(Refusal::Origin);
+    }
+    if to == To::Everyone && origin == mud {
         return Ok(None);
     }
     check(mud, &packet, to)?;
     Ok(Some(packet))
+}
+
+/// Whether a message is an answer of JetStream's, and not published by who its subject says.
+pub(super) fn is_stored(headers: &HeaderMap) -> bool {
+    headers.get(STORED).is_some()
+}
+
+/// Whether who published on a subject asks for the answer where that mud gets its answers. Anywhere else, we would
+/// publish what another mud wants where it must not.
+fn is_inbox(network: &str, subject: &str, reply: &str) -> bool {
+    let inbox = sender(subject).and_then(|mud| reply.strip_prefix(&inbox_prefix(network, &mud)));
+    inbox.is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// What the bus may bring. A router's name begins with `*`, and no hosted mud may speak for one.
@@ -200,8 +248,28 @@ mod tests {
     const TELL: &str = r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","hi",})"#;
     const LOCATE: &str = r#"({"locate-req",5,"Dusk","bob",0,0,"ann",})"#;
 
+    fn message(from: &str, text: &str, to: To) -> Message {
+        let subject = match to {
+            To::OurMud => direct_subject("*test", "Dawn", from),
+            To::Everyone => everyone_subject("*test", from),
+        };
+        let payload = text.to_owned().into();
+        Message {
+            subject: subject.into(),
+            reply: None,
+            payload,
+            headers: None,
+            status: None,
+            description: None,
+            length: 0,
+        }
+    }
+
+    /// Of a packet that was published by the mud it says it comes from.
     fn refusal(text: &str, to: To) -> Option<Refusal> {
-        read("Dawn", text.as_bytes(), to).err()
+        let packet = Packet::decode(text.as_bytes());
+        let from = packet.map_or_else(|_| "Dusk".to_owned(), |packet| packet.header.origin_mud);
+        read("*test", "Dawn", &message(&from, text, to), to).err()
     }
 
     #[test]
@@ -257,6 +325,39 @@ mod tests {
 
     #[test]
     fn our_own_search_comes_back_to_us_and_is_no_news() {
-        assert_eq!(read("Dusk", LOCATE.as_bytes(), To::Everyone), Ok(None));
+        assert_eq!(read("*test", "Dusk", &message("Dusk", LOCATE, To::Everyone), To::Everyone), Ok(None));
+    }
+
+    #[test]
+    fn nobody_speaks_for_another_mud() {
+        for (text, to) in [(TELL, To::OurMud), (LOCATE, To::Everyone)] {
+            let mut sent = message("Dusk", text, to);
+            assert!(read("*test", "Dawn", &sent, to).is_ok());
+            sent.headers = Some(HeaderMap::from_iter([(STORED.parse().unwrap(), "KV_x".into())]));
+            assert_eq!(read("*test", "Dawn", &sent, to), Err(Refusal::Origin));
+            for from in ["Noon", "Dawn"] {
+                assert_eq!(read("*test", "Dawn", &message(from, text, to), to), Err(Refusal::Origin));
+            }
+            // What JetStream brings of a stream carries the subject it was published on.
+            sent.headers = None;
+            sent.subject = "$KV.i3-v1-state.=2Atest.Noon.Dusk".into();
+            assert_eq!(read("*test", "Dawn", &sent, to), Err(Refusal::Origin));
+        }
+    }
+
+    #[test]
+    fn an_answer_goes_to_the_inbox_of_who_asks_and_nowhere_else() {
+        let subject = direct_subject("*test", "Dawn", "Dusk");
+        let is_inbox = |reply: &str| is_inbox("*test", &subject, reply);
+        assert!(is_inbox("_INBOX.=2Atest.Dusk.x.1"));
+        for reply in [
+            "_INBOX.=2Atest.Noon.x",
+            "_INBOX.=2Atest.Dusk",
+            "_INBOX.=2Atest.Dusky.x",
+            "_INBOX.x",
+            "$KV.i3-v1-state.=2Atest.Dawn.password",
+        ] {
+            assert!(!is_inbox(reply), "{reply}");
+        }
     }
 }

@@ -4,6 +4,7 @@ mod direct;
 mod echo;
 mod event;
 mod files;
+pub(crate) mod kv;
 mod links;
 pub mod lock;
 mod mailbox;
@@ -18,7 +19,7 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::message::PublishMessage;
 use futures::StreamExt;
-use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
+use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject, inbox_prefix};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ pub use files::FileError;
 pub use mailbox::Refusal;
 pub use state::{Part, StateError, StateStore};
 
+use crate::allowance::Allowance;
 use crate::supervise::Supervisor;
 
 /// How many events may wait to be published.
@@ -39,6 +41,39 @@ const EVENT_TTL: Duration = Duration::from_secs(60);
 
 /// How long one request to NATS may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How many channel events of one mud are delivered in a second. A publisher keeps well below.
+const EACH_SECOND: u32 = 200;
+
+/// The pause between two channel events of ours.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How far back a stream is read again: its servers' clocks may differ by less.
+const OVERLAP: Duration = Duration::from_secs(5);
+
+/// How far the stream was read. By time, for a stream that was made anew counts from one again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    sequence: u64,
+    published: SystemTime,
+}
+
+impl Position {
+    /// From where to read on.
+    fn start(self) -> DeliverPolicy {
+        let since = self.published.checked_sub(OVERLAP).unwrap_or(self.published);
+        DeliverPolicy::ByStartTime { start_time: since.into() }
+    }
+
+    /// Goes on to a message; false when it was read before.
+    fn advance(&mut self, to: Self) -> bool {
+        let is_new = to.sequence > self.sequence || to.published > self.published;
+        if is_new {
+            *self = to;
+        }
+        is_new
+    }
+}
 
 /// The connection to NATS, which looks after itself: it is there at once and reconnects for ever.
 #[derive(Clone)]
@@ -61,10 +96,11 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError`] when it can never work. A server that is away is not an error.
-    pub async fn connect(url: &str, network: &str, name: &str) -> Result<Self, BusError> {
+    pub async fn connect(url: &str, network: &str, mud: &str, name: &str) -> Result<Self, BusError> {
         let (sender, connected) = watch::channel(false);
         let client = async_nats::ConnectOptions::new()
             .name(name)
+            .custom_inbox_prefix(inbox_prefix(network, mud))
             .retry_on_initial_connect()
             .ping_interval(Duration::from_secs(5))
             .event_callback(move |event| {
@@ -148,6 +184,7 @@ impl Bus {
                 tokio::time::sleep(delay).await;
                 delay = (delay * 2).min(Duration::from_secs(2));
             }
+            tokio::time::sleep(PACE).await;
         }
     }
 
@@ -165,37 +202,43 @@ impl Bus {
     /// Follows the stream from `position` on, or from now on, until an error.
     async fn follow(
         &self,
-        position: &mut Option<u64>,
+        position: &mut Option<Position>,
         handler: &(impl Fn(u64, ChannelEvent) + Send),
     ) -> Result<(), async_nats::Error> {
-        let stream = self.context.get_stream(CHANNEL_STREAM).await?;
-        let last = stream.cached_info().state.last_sequence;
-        // A stream that was made anew counts from one again, and then an old position means nothing.
-        let start = position.filter(|position| *position <= last).unwrap_or(last);
-        *position = Some(start);
         let config = OrderedConfig {
+            // With a name the filter stands in the subject of the request.
+            name: Some(uuid::Uuid::new_v4().simple().to_string()),
             filter_subject: channel_filter(&self.network),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start + 1 },
+            deliver_policy: position.map_or(DeliverPolicy::New, Position::start),
             ..OrderedConfig::default()
         };
-        let mut messages = stream.create_consumer(config).await?.messages().await?;
+        let stream = self.context.get_stream_no_info(CHANNEL_STREAM).await?;
+        let consumer = stream.create_consumer(config).await?;
+        let begin = Position { sequence: 0, published: consumer.cached_info().created.into() };
+        let position = position.get_or_insert(begin);
+        let mut messages = consumer.messages().await?;
+        let mut allowance = Allowance::new(EACH_SECOND);
         while let Some(message) = messages.next().await {
             let message = message?;
             let info = message.info()?;
-            // The library makes a consumer that was lost anew, and may begin further back than it had come.
-            if position.is_some_and(|position| info.stream_sequence <= position) {
+            let here = Position { sequence: info.stream_sequence, published: info.published.into() };
+            if !position.advance(here) {
                 continue;
             }
-            *position = Some(info.stream_sequence);
-            let age = SystemTime::now().duration_since(info.published.into()).unwrap_or_default();
+            let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
             if age > EVENT_TTL {
                 continue;
             }
-            match serde_json::from_slice::<ChannelEvent>(&message.payload) {
-                Ok(event) => handler(info.stream_sequence, event),
-                Err(error) => {
-                    tracing::warn!(%error, subject = %message.subject, "a channel event cannot be read")
-                }
+            let Some(event) = event::read(&self.network, &message) else {
+                tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
+                continue;
+            };
+            // By when it was said: after an outage much comes at once.
+            let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+            if allowance.admit(said, &event.message.mud) {
+                handler(info.stream_sequence, event);
+            } else {
+                tracing::debug!(mud = event.message.mud, "ignored a channel event: its mud says too much");
             }
         }
         Ok(())
@@ -219,5 +262,31 @@ impl Publisher {
     /// Queues an event; false when the queue is full.
     pub fn publish(&self, event: ChannelEvent) -> bool {
         self.queue.try_send((Instant::now(), event)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_not_read_again_though_the_stream_is_read_from_further_back() {
+        let second = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let at = |sequence, time| Position { sequence, published: second(time) };
+        let mut position = at(7, 100);
+        assert_eq!(position.start(), DeliverPolicy::ByStartTime { start_time: second(95).into() });
+        for (to, is_new) in [
+            (at(6, 99), false),
+            (at(7, 100), false),
+            (at(8, 100), true),
+            // The next server's clock is behind.
+            (at(9, 98), true),
+            // A stream that was made anew.
+            (at(1, 101), true),
+            (at(1, 101), false),
+            (at(2, 101), true),
+        ] {
+            assert_eq!(position.advance(to), is_new, "{to:?}");
+        }
     }
 }

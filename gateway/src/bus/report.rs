@@ -8,6 +8,7 @@ use mudgateway_crds::report::{GatewayReport, REPORT_TTL_SECONDS};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::kv::Bucket;
 use crate::bus::lock::{Duty, Holding};
 use crate::config::ResourceName;
 use crate::router::SessionStatus;
@@ -66,7 +67,5 @@ async fn put(
     report: &GatewayReport,
 ) -> Result<(), async_nats::Error> {
     let value = serde_json::to_vec(report)?;
-    let bucket = context.get_key_value(REPORT_BUCKET).await?;
-    bucket.put(key, value.into()).await?;
-    Ok(())
+    Bucket::new(context, REPORT_BUCKET).put(key, value.into()).await
 }

@@ -4,6 +4,7 @@ use async_nats::jetstream;
 use mudgateway_crds::bus::{STATE_BUCKET, state_key};
 
 use super::files::{self, FileError};
+use super::kv::Bucket;
 
 /// A part of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +93,9 @@ impl StateStore {
                 found.map(|parsed| parsed.ok_or_else(corrupt)).transpose()
             }
             Self::Bus { context, network, mud } => {
-                let bucket = context.get_key_value(STATE_BUCKET).await.map_err(bus_error)?;
-                let value = bucket.get(state_key(network, mud, part.field())).await.map_err(bus_error)?;
+                let bucket = Bucket::new(context, STATE_BUCKET);
+                let value = bucket.get(&state_key(network, mud, part.field())).await;
+                let value = value.map_err(StateError::Bus)?;
                 value.map(|bytes| parse(&bytes).ok_or_else(corrupt)).transpose()
             }
         }
@@ -107,10 +109,9 @@ impl StateStore {
         match self {
             Self::Files(directory) => Ok(files::save(directory, part.file(), &contents).await?),
             Self::Bus { context, network, mud } => {
-                let bucket = context.get_key_value(STATE_BUCKET).await.map_err(bus_error)?;
                 let key = state_key(network, mud, part.field());
-                bucket.put(key, contents.into()).await.map_err(bus_error)?;
-                Ok(())
+                let stored = Bucket::new(context, STATE_BUCKET).put(&key, contents.into()).await;
+                stored.map_err(StateError::Bus)
             }
         }
     }
@@ -132,13 +133,17 @@ impl StateStore {
     }
 }
 
-fn bus_error(error: impl Into<async_nats::Error>) -> StateError {
-    StateError::Bus(error.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use mudgateway_crds::bus::STATE_FIELDS;
+
     use super::*;
+
+    #[test]
+    fn every_part_may_be_stored_on_the_bus_and_nothing_else() {
+        let parts = [Part::Password, Part::Routers, Part::Mudlist, Part::Chanlist, Part::Outbox];
+        assert_eq!(parts.map(Part::field), STATE_FIELDS);
+    }
 
     #[tokio::test]
     async fn a_password_survives_and_a_broken_one_is_never_taken_for_none() {

@@ -1,6 +1,5 @@
 //! What the gateway does: channels, tells, and the lists of muds and channels.
 
-mod allowance;
 mod carry;
 mod channels;
 mod complaints;
@@ -25,7 +24,6 @@ use intermud3::Packet;
 use intermud3::packet::{Body, MudEntry, Mudlist};
 use tokio::sync::{broadcast, watch};
 
-use allowance::Allowance;
 use complaints::Complaints;
 use directory::Change;
 pub use directory::{Channel, Directory, MudInfo};
@@ -38,11 +36,15 @@ pub use policy::{NoPattern, Pattern, Policy};
 pub use presence::{Gender, Presence, Rejected, User};
 use ucache::{Announced, UserCache};
 
+use crate::allowance::Allowance;
 use crate::bus::{Direct, EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
+
+/// How many requests of one mud are answered in a second. More than ten packets a second, and a router ignores us.
+const ANSWERS: u32 = 5;
 
 /// The bus as the services see it.
 pub struct BusLink {
@@ -135,7 +137,7 @@ impl Services {
             users: Mutex::default(),
             announce_users: setup.announce_users,
             announced: Mutex::default(),
-            allowance: Mutex::default(),
+            allowance: Mutex::new(Allowance::new(ANSWERS)),
             complaints: Mutex::default(),
             filter: Mutex::default(),
             filter_default: setup.filter_default,

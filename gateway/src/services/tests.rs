@@ -188,7 +188,7 @@ fn others_questions_are_answered_from_what_our_mud_told() {
     ];
     for (request, expected) in cases {
         // Each in a second of its own, as far as the pace is concerned.
-        *lock(&services.allowance) = Allowance::default();
+        *lock(&services.allowance) = Allowance::new(ANSWERS);
         router.outbox().registered(Instant::now() - Duration::from_secs(2));
         from_router(&services, request);
         assert_eq!(sent(&router).first().map(String::as_str), expected, "{request}");

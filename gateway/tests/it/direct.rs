@@ -6,7 +6,9 @@ use async_nats::{Request, RequestErrorKind};
 use futures::StreamExt;
 use i3_router::RunningRouter;
 use mudclient::Client;
-use mudgateway_crds::bus::{CHANNEL_STREAM, direct_subject, everyone_subject};
+use mudgateway_crds::bus::{
+    CHANNEL_STREAM, STATE_BUCKET, direct_filter, direct_subject, everyone_subject, inbox_prefix, state_key,
+};
 use serde_json::{Value, json};
 
 use super::bus::on_bus;
@@ -226,7 +228,7 @@ async fn a_cut_mud_whose_gateway_is_gone_too_is_away() {
     dusk.cut(&router).await;
     dawn.knows("Dusk", false).await;
     dusk.gateway.killed().await;
-    nobody_on(&direct_subject(router.name(), "Dusk"), &nats).await;
+    nobody_on(&direct_subject(router.name(), "Dusk", "Test"), &nats).await;
     let params = json!({"target_mud": "Dusk", "target_user": "bob", "message": "hi"});
     let refused = dawn.client.call("tell", params).await.unwrap_err();
     assert!(refused.to_string().contains("Dusk is not connected now; nothing was sent"), "{refused}");
@@ -250,7 +252,7 @@ async fn what_may_have_arrived_is_said_to_be_unknown_and_goes_no_other_way() {
     let (router, nats) = (router().await, Nats::start().await);
     let (dawn, _dusk) = two(&router, &nats).await;
     let bus = async_nats::connect(nats.url()).await.unwrap();
-    let mut mute = bus.subscribe(direct_subject(router.name(), "Mute")).await.unwrap();
+    let mut mute = bus.subscribe(direct_filter(router.name(), "Mute")).await.unwrap();
     bus.flush().await.unwrap();
     dawn.cut(&router).await;
     let params = json!({"target_mud": "Mute", "target_user": "eve", "message": "hello?"});
@@ -266,15 +268,17 @@ async fn what_may_have_arrived_is_said_to_be_unknown_and_goes_no_other_way() {
 async fn what_is_forged_on_the_bus_is_dropped_and_counted() {
     let (router, nats) = (router().await, Nats::start().await);
     let (dawn, _dusk) = two(&router, &nats).await;
-    let bus = async_nats::connect(nats.url()).await.unwrap();
-    let ours = direct_subject(router.name(), "Dawn");
+    let inbox = inbox_prefix(router.name(), "Dusk");
+    let bus = async_nats::ConnectOptions::new().custom_inbox_prefix(inbox).connect(nats.url()).await.unwrap();
     let hand_over = async |text: &str| {
-        let answer = bus.request(ours.clone(), text.to_owned().into()).await.unwrap();
+        let ours = direct_subject(router.name(), "Dawn", "Dusk");
+        let answer = bus.request(ours, text.to_owned().into()).await.unwrap();
         String::from_utf8(answer.payload.to_vec()).unwrap()
     };
     for (forged, reason) in [
         (r#"({"tell",5,"*test","root","Dawn","ann","Root","obey",})"#, "origin"),
         (r#"({"tell",5,"Dawn","ann","Dawn","ann","Ann","it is I",})"#, "origin"),
+        (r#"({"tell",5,"Noon","ann","Dawn","ann","Ann","I am Noon",})"#, "origin"),
         (r#"({"tell",5,"Dusk","bob","Noon","ann","Bob","not for you",})"#, "target"),
         (r#"({"startup-reply",5,"Dusk",0,"Dawn",0,({({"*evil","127.0.0.1 1",}),}),1,})"#, "type"),
         (r#"({"mudlist",5,"Dusk",0,"Dawn",0,1,(["Dusk":0,]),})"#, "type"),
@@ -285,23 +289,57 @@ async fn what_is_forged_on_the_bus_is_dropped_and_counted() {
         assert!(dawn.metrics().await.contains(&line), "{line}");
     }
     // To everyone nothing but a search may go, and it needs no answer.
-    let everyone = everyone_subject(router.name());
+    let everyone = everyone_subject(router.name(), "Dusk");
     let shutdown = r#"({"shutdown",5,"Dusk",0,0,0,0,})"#;
     bus.publish(everyone, shutdown.into()).await.unwrap();
+    // Nobody has us answer where we may publish, and the asker may not.
+    let elsewhere = format!("$KV.{STATE_BUCKET}.{}", state_key(router.name(), "Dawn", "password"));
+    let tell = r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","to elsewhere",})"#;
+    let ours = direct_subject(router.name(), "Dawn", "Dusk");
+    bus.publish_with_reply(ours, elsewhere, tell.into()).await.unwrap();
+    let told = dawn.client.wait_event(is("tell_received"), WITHIN).await.unwrap();
+    assert_eq!(told["params"]["message"], "to elsewhere");
+    let bucket = nats.context().await.get_key_value(STATE_BUCKET).await.unwrap();
+    let password = bucket.get(state_key(router.name(), "Dawn", "password")).await.unwrap().unwrap();
+    assert_ne!(*password, *b"taken");
     let honest = r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","honestly",})"#;
     assert_eq!(hand_over(honest).await, "taken");
     let told = dawn.client.wait_event(is("tell_received"), WITHIN).await.unwrap();
-    assert_eq!(told["params"]["message"], "honestly", "it is the first that comes");
+    assert_eq!(told["params"]["message"], "honestly", "nothing else came before");
     let metrics = dawn.metrics().await;
     for line in [
-        "bus_packets_refused_total{reason=\"origin\"} 2",
+        "bus_packets_refused_total{reason=\"origin\"} 3",
         "bus_packets_refused_total{reason=\"type\"} 3",
-        "bus_packets_total{direction=\"in\",type=\"tell\"} 1",
+        "bus_packets_total{direction=\"in\",type=\"tell\"} 2",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     let known = dawn.call("mudlist", json!({})).await;
     assert!(known["muds"].as_array().unwrap().iter().any(|mud| mud["name"] == "Dusk"), "{known}");
+}
+
+#[tokio::test]
+async fn a_mud_that_floods_another_over_the_bus_is_bounded() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let (dawn, _dusk) = two(&router, &nats).await;
+    let bus = async_nats::connect(nats.url()).await.unwrap();
+    for _ in 0..500 {
+        let tell = r#"({"tell",5,"Noon","bob","Dawn","ann","Bob","buy",})"#;
+        bus.publish(direct_subject(router.name(), "Dawn", "Noon"), tell.into()).await.unwrap();
+    }
+    bus.flush().await.unwrap();
+    let all_counted = async || {
+        let metrics = dawn.metrics().await;
+        let count = |name: &str| -> u32 {
+            let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            value.unwrap_or_default()
+        };
+        let taken = count("bus_packets_total{direction=\"in\",type=\"tell\"}");
+        let refused = count("bus_packets_refused_total{reason=\"rate\"}");
+        assert!(taken <= 200, "{taken} taken within a few seconds");
+        taken + refused == 500
+    };
+    until(all_counted, "all counted").await;
 }
 
 #[tokio::test]

@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream;
-use async_nats::jetstream::kv::{self, Operation, Store, UpdateErrorKind, Watch};
-use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
 use mudgateway_crds::bus::{LOCK_BUCKET, lock_key};
 use serde::{Deserialize, Serialize};
@@ -15,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
 use crate::bus::Bus;
+use crate::bus::kv::{self, Bucket, PutError, Watch};
 
 /// Between two attempts to watch the key.
 const RETRY: Duration = Duration::from_millis(250);
@@ -28,14 +26,13 @@ struct Value {
 
 /// Keeps one mud's session lock.
 pub struct Keeper {
-    context: jetstream::Context,
+    bucket: Bucket,
     connected: watch::Receiver<bool>,
     key: String,
     name: String,
     lock: SessionLock,
     duty: watch::Sender<Duty>,
     yielding: Arc<Notify>,
-    bucket: Option<Store>,
     watch: Option<Watch>,
 }
 
@@ -85,14 +82,13 @@ impl Keeper {
         let (sender, duty) = watch::channel(Duty::Unknown);
         let yielding = Arc::new(Notify::new());
         let keeper = Self {
-            context: bus.context().clone(),
+            bucket: Bucket::new(bus.context(), LOCK_BUCKET),
             connected: bus.connected(),
             key: lock_key(network, mud),
             name: name.to_owned(),
             lock: SessionLock::new(name, known),
             duty: sender,
             yielding: Arc::clone(&yielding),
-            bucket: None,
             watch: None,
         };
         (keeper, Holding { duty, yielding, shared: true })
@@ -164,46 +160,45 @@ impl Keeper {
     }
 
     async fn open(&mut self) -> Result<(), async_nats::Error> {
-        let bucket = self.context.get_key_value(LOCK_BUCKET).await?;
-        let watch = bucket.watch(self.key.as_str()).await?;
-        let entry = bucket.entry(self.key.as_str()).await?;
+        let watch = self.bucket.watch(&self.key).await?;
+        let entry = self.bucket.entry(&self.key).await?;
         let now = Instant::now();
         self.lock.bus(now, true);
         self.lock.seen(now, entry.as_ref().map(read));
-        (self.bucket, self.watch) = (Some(bucket), Some(watch));
+        self.watch = Some(watch);
         Ok(())
     }
 
     /// The connection changed: what was watched before means nothing any more.
     fn lost(&mut self) {
-        (self.bucket, self.watch) = (None, None);
+        self.watch = None;
         self.lock.bus(Instant::now(), false);
     }
 
     /// After a conflict the key is read at once; the watch may be late.
     async fn look_if_needed(&mut self) {
-        let Some(bucket) = self.bucket.as_ref().filter(|_| self.lock.should_look()) else { return };
-        match timeout(WRITE_TIMEOUT, bucket.entry(self.key.as_str())).await {
+        if self.watch.is_none() || !self.lock.should_look() {
+            return;
+        }
+        match timeout(WRITE_TIMEOUT, self.bucket.entry(&self.key)).await {
             Ok(Ok(entry)) => self.lock.seen(Instant::now(), entry.as_ref().map(read)),
             _ => self.lost(),
         }
     }
 
     fn next_write(&mut self, now: Instant) -> Option<BoxFuture<'static, Result<u64, WriteError>>> {
-        let bucket = self.bucket.clone()?;
+        self.watch.as_ref()?;
         let Write { expected, held } = self.lock.write(now)?;
         // A text and a boolean can always be written.
         let value = serde_json::to_vec(&Value { by: self.name.clone(), held }).unwrap_or_default();
-        let key = self.key.clone();
+        let (bucket, key) = (self.bucket.clone(), self.key.clone());
         Some(Box::pin(async move {
             // Revision 0: there is no such key.
-            let update = bucket.update(key, value.into(), expected.unwrap_or(0));
+            let update = bucket.update(&key, value.into(), expected.unwrap_or(0));
             match timeout(WRITE_TIMEOUT, update).await {
                 Ok(Ok(revision)) => Ok(revision),
-                Ok(Err(error)) if error.kind() == UpdateErrorKind::WrongLastRevision => {
-                    Err(WriteError::Conflict)
-                }
-                Ok(Err(error)) => {
+                Ok(Err(PutError::Conflict)) => Err(WriteError::Conflict),
+                Ok(Err(PutError::Other(error))) => {
                     tracing::debug!(%error, "cannot write the session lock");
                     Err(WriteError::Unknown)
                 }
@@ -215,7 +210,8 @@ impl Keeper {
 
 /// What an entry says. A key that was deleted is free; one that nobody can read belongs to somebody unknown.
 fn read(entry: &kv::Entry) -> Entry {
-    let unknown = || Value { by: String::new(), held: entry.operation == Operation::Put };
-    let Value { by, held } = serde_json::from_slice(&entry.value).unwrap_or_else(|_| unknown());
+    let unknown = || Value { by: String::new(), held: entry.value.is_some() };
+    let value = entry.value.as_deref().unwrap_or_default();
+    let Value { by, held } = serde_json::from_slice(value).unwrap_or_else(|_| unknown());
     Entry { revision: entry.revision, by, held }
 }

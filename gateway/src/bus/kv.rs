@@ -1,0 +1,131 @@
+//! Keys of the buckets, by requests that a mud may be allowed for its own keys alone.
+//!
+//! The library's own store asks for the whole stream of a bucket first, and so can only be allowed to see the keys of
+//! all muds. Everything here names the key in the subject, where NATS' permissions look.
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::DirectGetErrorKind;
+use async_nats::jetstream::{self, Message};
+use async_nats::{Error, HeaderMap};
+use bytes::Bytes;
+use futures::StreamExt;
+use mudgateway_crds::bus::{bucket_stream, bucket_subject};
+
+/// What tells of an entry that a key was deleted.
+const OPERATION: &str = "KV-Operation";
+
+/// A bucket.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    context: jetstream::Context,
+    name: &'static str,
+}
+
+/// What a key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The number of its last change.
+    pub(crate) revision: u64,
+    /// The value; none when the key was deleted.
+    pub(crate) value: Option<Bytes>,
+}
+
+/// A value that is not known to be stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PutError {
+    /// The key has changed since.
+    #[error("the key has changed since")]
+    Conflict,
+    /// Anything else.
+    #[error(transparent)]
+    Other(Error),
+}
+
+/// The changes of a key, in order.
+pub(crate) struct Watch {
+    messages: Ordered,
+}
+
+impl Bucket {
+    /// A bucket that the operator makes.
+    pub(crate) fn new(context: &jetstream::Context, name: &'static str) -> Self {
+        Self { context: context.clone(), name }
+    }
+
+    /// What a key holds; none when it never held anything.
+    pub(crate) async fn entry(&self, key: &str) -> Result<Option<Entry>, Error> {
+        let stream = self.context.get_stream_no_info(bucket_stream(self.name)).await?;
+        match stream.direct_get_last_for_subject(bucket_subject(self.name, key)).await {
+            Ok(message) => Ok(Some(Entry {
+                revision: message.sequence,
+                value: value(&message.headers, message.payload),
+            })),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The value of a key, if it has one.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.entry(key).await?.and_then(|entry| entry.value))
+    }
+
+    /// Stores a value.
+    pub(crate) async fn put(&self, key: &str, value: Bytes) -> Result<(), Error> {
+        let publish = PublishMessage::build().payload(value).expected_stream(bucket_stream(self.name));
+        self.context.send_publish(bucket_subject(self.name, key), publish).await?.await?;
+        Ok(())
+    }
+
+    /// Stores a value if the last change of the key is this one, 0 for a key that never had a value; returns the number
+    /// of the change.
+    pub(crate) async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<u64, PutError> {
+        let publish = PublishMessage::build().payload(value).expected_last_subject_sequence(revision);
+        let sent = self.context.send_publish(bucket_subject(self.name, key), publish).await;
+        let stored = match sent {
+            Ok(stored) => stored.await,
+            Err(error) => Err(error),
+        };
+        match stored {
+            Ok(stored) => Ok(stored.sequence),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Err(PutError::Conflict),
+            Err(error) => Err(PutError::Other(error.into())),
+        }
+    }
+
+    /// Watches a key from now on.
+    pub(crate) async fn watch(&self, key: &str) -> Result<Watch, Error> {
+        let client = self.context.client();
+        let config = OrderedConfig {
+            // With a name the filter stands in the subject of the request.
+            name: Some(uuid::Uuid::new_v4().simple().to_string()),
+            deliver_subject: client.new_inbox(),
+            filter_subject: bucket_subject(self.name, key),
+            deliver_policy: DeliverPolicy::New,
+            ..OrderedConfig::default()
+        };
+        let stream = self.context.get_stream_no_info(bucket_stream(self.name)).await?;
+        Ok(Watch { messages: stream.create_consumer(config).await?.messages().await? })
+    }
+}
+
+impl Watch {
+    /// The next change; none when there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<Result<Entry, Error>> {
+        let message = self.messages.next().await?;
+        Some(message.map_err(Error::from).and_then(entry))
+    }
+}
+
+fn entry(message: Message) -> Result<Entry, Error> {
+    let revision = message.info()?.stream_sequence;
+    let headers = message.headers.clone().unwrap_or_default();
+    Ok(Entry { revision, value: value(&headers, message.payload.clone()) })
+}
+
+fn value(headers: &HeaderMap, payload: Bytes) -> Option<Bytes> {
+    headers.get(OPERATION).is_none().then_some(payload)
+}
