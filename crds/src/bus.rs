@@ -24,6 +24,11 @@ pub fn channel_subject(network: &str, channel: &str, mud: &str) -> String {
     format!("i3.v1.{}.channel.{}.{}", token(network), token(channel), token(mud))
 }
 
+/// The subjects of one mud's events on all channels of one network.
+pub fn channel_subjects(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.channel.*.{}", token(network), token(mud))
+}
+
 /// The filter for all channel events of one network.
 pub fn channel_filter(network: &str) -> String {
     format!("i3.v1.{}.channel.>", token(network))
@@ -33,6 +38,11 @@ pub fn channel_filter(network: &str) -> String {
 /// takes at once is the sender's to keep. The sender stands in it, so that NATS can refuse who is another.
 pub fn direct_subject(network: &str, to: &str, from: &str) -> String {
     format!("i3.v1.{}.direct.{}.{}", token(network), token(to), token(from))
+}
+
+/// The subjects of packets from one mud to any other of its network.
+pub fn direct_subjects(network: &str, from: &str) -> String {
+    format!("i3.v1.{}.direct.*.{}", token(network), token(from))
 }
 
 /// The filter for the packets to one mud of one network.
@@ -69,6 +79,31 @@ pub fn links_subject(network: &str, mud: &str) -> String {
 /// The filter for the link states of all muds of one network.
 pub fn links_filter(network: &str) -> String {
     format!("i3.v1.{}.links.*", token(network))
+}
+
+/// A subject for the answer to one packet to another mud: the one part of a mud's inbox on which others may publish.
+pub fn answer_inbox(network: &str, mud: &str, unique: &str) -> String {
+    format!("{}.answer.{unique}", inbox_prefix(network, mud))
+}
+
+/// The subjects of all answers to packets between muds of one network.
+pub fn answer_inboxes(network: &str) -> String {
+    format!("_INBOX.{}.*.answer.*", token(network))
+}
+
+/// The filter for what the processes of one mud tell each other.
+pub fn own_filter(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.own.{}.>", token(network), token(mud))
+}
+
+/// The subjects on which one mud relays what remote muds say.
+pub fn relay_subjects(network: &str, mud: &str) -> String {
+    format!("i3.v1.{}.relay.*.{}", token(network), token(mud))
+}
+
+/// The filter for what is relayed on all channels of one network.
+pub fn relay_filter(network: &str) -> String {
+    format!("i3.v1.{}.relay.>", token(network))
 }
 
 /// The subject on which the gateways of one mud ask the operator whether they may connect to a router.

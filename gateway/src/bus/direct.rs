@@ -10,10 +10,11 @@ use async_nats::{Client, HeaderMap, Message, Request, RequestError, RequestError
 use bytes::Bytes;
 use intermud3::Packet;
 use intermud3::lpc::EncodeError;
-use mudgateway_crds::bus::{direct_subject, everyone_subject};
+use mudgateway_crds::bus::{answer_inbox, direct_subject, everyone_subject};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Bus;
 use super::links::LinkStates;
@@ -158,8 +159,10 @@ impl Direct {
         if !is_name(mud) {
             return Handed::Nobody;
         }
-        // An inbox of its own goes with the request; the shared one remembers requests without an answer for ever.
-        let request = Request::new().payload(text).inbox(self.client.new_inbox());
+        // An inbox of its own goes with the request: the shared one remembers requests without an answer for ever, and
+        // is nobody else's to know.
+        let inbox = answer_inbox(&self.network, &self.mud, &Uuid::new_v4().simple().to_string());
+        let request = Request::new().payload(text).inbox(inbox);
         let sending = self.client.send_request(direct_subject(&self.network, mud, &self.mud), request);
         timeout(TAKEN_WITHIN, sending).await.map_or(Handed::Unknown, outcome)
     }

@@ -9,7 +9,7 @@ use intermud3::Packet;
 use intermud3::lpc::Limits;
 use intermud3::packet::Body;
 use mudgateway_crds::bus::{
-    direct_filter, direct_subject, everyone_filter, everyone_subject, inbox_prefix, sender, token,
+    answer_inbox, direct_filter, direct_subject, everyone_filter, everyone_subject, sender, token,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -198,8 +198,7 @@ pub(super) fn is_stored(headers: &HeaderMap) -> bool {
 /// Whether who published on a subject asks for the answer where that mud gets its answers. Anywhere else, we would
 /// publish what another mud wants where it must not.
 fn is_inbox(network: &str, subject: &str, reply: &str) -> bool {
-    let inbox = sender(subject).and_then(|mud| reply.strip_prefix(&inbox_prefix(network, &mud)));
-    inbox.is_some_and(|rest| rest.starts_with('.'))
+    sender(subject).is_some_and(|mud| reply.starts_with(&answer_inbox(network, &mud, "")))
 }
 
 /// What the bus may bring. A router's name begins with `*`, and no hosted mud may speak for one.
@@ -349,11 +348,11 @@ mod tests {
     fn an_answer_goes_to_the_inbox_of_who_asks_and_nowhere_else() {
         let subject = direct_subject("*test", "Dawn", "Dusk");
         let is_inbox = |reply: &str| is_inbox("*test", &subject, reply);
-        assert!(is_inbox("_INBOX.=2Atest.Dusk.x.1"));
+        assert!(is_inbox("_INBOX.=2Atest.Dusk.answer.1"));
         for reply in [
-            "_INBOX.=2Atest.Noon.x",
+            "_INBOX.=2Atest.Noon.answer.1",
             "_INBOX.=2Atest.Dusk",
-            "_INBOX.=2Atest.Dusky.x",
+            "_INBOX.=2Atest.Dusky.answer.1",
             "_INBOX.x",
             "$KV.i3-v1-state.=2Atest.Dawn.password",
         ] {

@@ -268,11 +268,12 @@ async fn what_may_have_arrived_is_said_to_be_unknown_and_goes_no_other_way() {
 async fn what_is_forged_on_the_bus_is_dropped_and_counted() {
     let (router, nats) = (router().await, Nats::start().await);
     let (dawn, _dusk) = two(&router, &nats).await;
-    let inbox = inbox_prefix(router.name(), "Dusk");
+    let inbox = format!("{}.answer", inbox_prefix(router.name(), "Dusk"));
     let bus = async_nats::ConnectOptions::new().custom_inbox_prefix(inbox).connect(nats.url()).await.unwrap();
     let hand_over = async |text: &str| {
         let ours = direct_subject(router.name(), "Dawn", "Dusk");
-        let answer = bus.request(ours, text.to_owned().into()).await.unwrap();
+        let request = Request::new().payload(text.to_owned().into()).inbox(bus.new_inbox());
+        let answer = bus.send_request(ours, request).await.unwrap();
         String::from_utf8(answer.payload.to_vec()).unwrap()
     };
     for (forged, reason) in [
