@@ -164,6 +164,11 @@ pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
 }
 
+/// The keys in [`STATE_BUCKET`] of all fields of one mud's state.
+pub fn state_keys(network: &str, mud: &str) -> String {
+    format!("{}.{}.*", token(network), token(mud))
+}
+
 /// The key in [`LOCK_BUCKET`] of one mud of one network.
 pub fn lock_key(network: &str, mud: &str) -> String {
     format!("{}.{}", token(network), token(mud))

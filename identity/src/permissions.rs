@@ -4,7 +4,7 @@ use mudgateway_crds::bus::{
     CHANNEL_STREAM, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET, STATE_FIELDS, answer_inboxes, bucket_stream,
     bucket_subject, channel_filter, channel_subjects, direct_filter, direct_subjects, everyone_filter,
     everyone_subject, inbox_prefix, links_filter, links_subject, lock_key, own_filter, permit_subject,
-    relay_filter, relay_subjects, report_key, state_key,
+    relay_filter, relay_subjects, report_key, state_key, state_keys,
 };
 
 use crate::claims::Permissions;
@@ -20,7 +20,7 @@ pub fn gateway_permissions(subject: &Subject<'_>) -> Permissions {
     let inbox = format!("{}.>", inbox_prefix(network, mud));
     let lock = bucket_subject(LOCK_BUCKET, &lock_key(network, mud));
     let locks = bucket_stream(LOCK_BUCKET);
-    let state = |field: &str| bucket_subject(STATE_BUCKET, &state_key(network, mud, field));
+    let state = bucket_subject(STATE_BUCKET, &state_keys(network, mud));
     let mut publish = vec![
         own_filter(network, mud),
         direct_subjects(network, mud),
@@ -38,12 +38,12 @@ pub fn gateway_permissions(subject: &Subject<'_>) -> Permissions {
         format!("$JS.API.CONSUMER.CREATE.{locks}.*.{lock}"),
         format!("$JS.FC.{locks}.>"),
         lock,
+        format!("$JS.API.DIRECT.GET.{}.{state}", bucket_stream(STATE_BUCKET)),
         bucket_subject(REPORT_BUCKET, &report_key(namespace, name)),
     ];
-    for field in STATE_FIELDS {
-        publish.push(format!("$JS.API.DIRECT.GET.{}.{}", bucket_stream(STATE_BUCKET), state(field)));
-        publish.push(state(field));
-    }
+    publish.extend(
+        STATE_FIELDS.iter().map(|field| bucket_subject(STATE_BUCKET, &state_key(network, mud, field))),
+    );
     let subscribe = vec![
         inbox,
         own_filter(network, mud),
