@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="mudgateway-operator" \
       org.opencontainers.image.description="Turns MudGateway resources into gateway pods"
 COPY --from=builder /out/mudgateway-operator /
 # Health and metrics.
-EXPOSE 8080
+EXPOSE 9090
 ENTRYPOINT ["/mudgateway-operator"]
 
 FROM base AS gateway

@@ -89,10 +89,12 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     {
         config.mud.oob.port = muds.address().port();
     }
-    let metrics = Arc::new(Metrics::default());
-    let router = RouterHandle::default();
+    let metrics = Arc::new(Metrics::new(&config.mud.name, &config.network));
+    let router = RouterHandle::new(Arc::clone(&metrics));
     let bus = match &config.nats_url {
-        Some(url) => Some(Bus::connect(url, &config.network, &config.mud.name, &config.holder).await?),
+        Some(url) => {
+            Some(Bus::connect(url, &config.network, &config.mud.name, &config.holder, &metrics).await?)
+        }
         None => None,
     };
 
@@ -106,6 +108,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         .map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), &supervisor, bus_stop.clone()));
     let services = Arc::new(Services::new(
         Setup {
+            metrics: Arc::clone(&metrics),
             mud: config.mud.name.clone(),
             oob: oob::Rules {
                 offer: config.mud.oob.clone(),
@@ -169,6 +172,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     }
     supervisor.spawn("reload", reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
     supervisor.spawn("each second", each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
+    supervisor
+        .spawn("session lock watch", watch_duty(holding.clone(), Arc::clone(&metrics), bus_stop.clone()));
+    supervisor.spawn("event loop delay", until(bus_stop.clone(), metrics.event_loop.measure()));
     let kept = supervisor.spawn("lists", lists::keep(Arc::clone(&services), state.clone(), bus_stop.clone()));
     let spool_stop = CancellationToken::new();
     let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), spool_stop.clone());
@@ -349,6 +355,26 @@ fn reload_once(keyring: &Keyring, tls: Option<&Tls>, services: &Services) -> Res
         tracing::info!("the TLS certificate has changed");
     }
     Ok(())
+}
+
+/// Counts the changes of what this process may do with the router session.
+async fn watch_duty(mut holding: Holding, metrics: Arc<Metrics>, stop: CancellationToken) {
+    loop {
+        let duty = holding.now();
+        metrics.bus.duty(duty);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = holding.wait_for(|now| now != duty) => {}
+        }
+    }
+}
+
+/// Does something until it is to stop.
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
 }
 
 /// Looks each second for what is due: packets that waited too long, and messages nobody decided about.

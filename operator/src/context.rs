@@ -42,13 +42,13 @@ pub struct Context {
 
 impl Context {
     /// A context for an operator that starts now.
-    pub fn new(client: Client, settings: Settings) -> Self {
+    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
-            metrics: Metrics::default(),
+            metrics,
             failures: Arc::default(),
             triggers: Triggers::default(),
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
@@ -91,9 +91,7 @@ impl Context {
 
     /// Brings the gauges in line with the index.
     pub fn count_objects(&self) {
-        let index = self.index();
-        self.metrics.managed.set(gauge(index.len()));
-        self.metrics.invalid.set(gauge(index.undecodable()));
+        self.metrics.count_objects(&self.index());
     }
 
     /// Forgets all that is kept for a `MudGateway` that is gone.
@@ -101,8 +99,4 @@ impl Context {
         self.reports().forget(key);
         self.failures.forget(key);
     }
-}
-
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -7,8 +7,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
+use mudgateway_crds::MudGateway;
+use mudgateway_crds::status::ConditionType;
 
 use crate::key::{Guarded, Key};
+
+/// The conditions that are counted.
+const CONDITIONS: [ConditionType; 4] =
+    [ConditionType::Accepted, ConditionType::Programmed, ConditionType::Connected, ConditionType::Ready];
+
+/// What a condition's status can be; the first one stands for none too.
+const STATUSES: [&str; 3] = ["Unknown", "True", "False"];
 
 /// A namespace that is watched, or all of them.
 pub type Scope = Option<String>;
@@ -26,6 +35,8 @@ type Claimant = (Timestamp, Key);
 #[derive(Clone, Debug, Default)]
 struct Entry {
     undecodable: bool,
+    /// The status of each condition, in the order of [`CONDITIONS`].
+    conditions: [usize; CONDITIONS.len()],
     claim: Option<(Claim, Claimant)>,
     secrets: BTreeSet<String>,
 }
@@ -72,6 +83,19 @@ impl Index {
         self.entries.values().filter(|entry| entry.undecodable).count()
     }
 
+    /// How many there are of each type and status of condition, those of which there are none too.
+    pub fn conditions(&self) -> impl Iterator<Item = ([&'static str; 2], usize)> {
+        let mut counts = [[0; STATUSES.len()]; CONDITIONS.len()];
+        for entry in self.entries.values() {
+            for (counts, status) in counts.iter_mut().zip(entry.conditions) {
+                counts[status] += 1;
+            }
+        }
+        CONDITIONS.into_iter().zip(counts).flat_map(|(type_, counts)| {
+            STATUSES.into_iter().zip(counts).map(move |(status, count)| ([type_.as_str(), status], count))
+        })
+    }
+
     /// All `MudGateway`s.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.entries.keys()
@@ -95,6 +119,7 @@ impl Index {
         let entry = match &object.0 {
             Ok(gateway) => Entry {
                 undecodable: false,
+                conditions: conditions(gateway),
                 claim: Some((
                     Claim { network: gateway.spec.network().to_owned(), mud: gateway.spec.mud.name.clone() },
                     (created(object), key.clone()),
@@ -165,6 +190,15 @@ where
         sets.remove(&key);
     }
     left
+}
+
+fn conditions(gateway: &MudGateway) -> [usize; CONDITIONS.len()] {
+    CONDITIONS.map(|type_| {
+        let condition = gateway.status.as_ref().and_then(|status| status.condition(type_));
+        condition
+            .and_then(|condition| STATUSES.iter().position(|known| *known == condition.status))
+            .unwrap_or(0)
+    })
 }
 
 /// When an object was created. Every object from the API server has the time; one without is the youngest.

@@ -22,8 +22,9 @@ pub mod triggers;
 use std::io;
 
 use futures::future;
-use kube::Client;
+use kube::Config;
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use mudgateway_crds::MudGateway;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use tracing::info;
 
 use crate::bus::Bus;
 use crate::context::Context;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 
 /// Why the operator cannot run.
@@ -42,6 +44,9 @@ pub enum Error {
     /// The server for health and metrics failed.
     #[error("serving health and metrics: {0}")]
     Serve(#[source] io::Error),
+    /// The configuration for the API server cannot be used.
+    #[error("setting up the connection to the API server: {0}")]
+    Client(#[source] kube::Error),
     /// The cluster has no MudGateways.
     #[error(
         "the API server does not know MudGateways: install the definition with \
@@ -57,11 +62,11 @@ pub enum Error {
 ///
 /// # Errors
 /// When it cannot begin: there is no use in an operator without the API server, or without MudGateways.
-pub async fn run(client: Client, settings: Settings, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(config: Config, settings: Settings, shutdown: CancellationToken) -> Result<(), Error> {
     let listener = TcpListener::bind(settings.http_listen)
         .await
         .map_err(|error| Error::Listen(settings.http_listen, error))?;
-    serve(client, settings, listener, shutdown).await
+    serve(config, settings, listener, shutdown).await
 }
 
 /// The same, with health and metrics on a listener that is there already.
@@ -69,17 +74,20 @@ pub async fn run(client: Client, settings: Settings, shutdown: CancellationToken
 /// # Errors
 /// See [`run`].
 pub async fn serve(
-    client: Client,
+    config: Config,
     settings: Settings,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let metrics = Metrics::default();
+    let client =
+        ClientBuilder::try_from(config).map_err(Error::Client)?.with_layer(&metrics.requests).build();
     let scopes = settings.scopes();
     for scope in &scopes {
         check_definition(controller::api(&client, scope)).await?;
     }
     let concurrency = settings.concurrency.div_ceil(u16::try_from(scopes.len()).unwrap_or(u16::MAX));
-    let context = Context::new(client, settings);
+    let context = Context::new(client, settings, metrics);
     info!(version = env!("CARGO_PKG_VERSION"), ?scopes, "operator started");
 
     let controllers = future::join_all(
@@ -88,7 +96,10 @@ pub async fn serve(
             .map(|scope| controller::run(context.clone(), scope, concurrency, shutdown.clone())),
     );
     let bus = Bus::new(context.clone());
+    let event_loop = context.metrics.event_loop.measure();
+    context.metrics.leader.set(1);
     tokio::select! {
+        () = event_loop => {}
         // Ends after the shutdown, with the last reconciliation.
         _ = controllers => {}
         () = bus.run() => {}

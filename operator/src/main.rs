@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use kube::Client;
+use kube::Config;
 use mudgateway_operator::settings::Settings;
 use mudgateway_operator::telemetry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,8 +25,8 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     telemetry::start(&settings.log_level, settings.log_format)?;
     // Once, for the clients of both the API server and NATS. It fails only where there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default().await?;
-    mudgateway_operator::run(client, settings, on_signal()?).await?;
+    let config = Config::infer().await?;
+    mudgateway_operator::run(config, settings, on_signal()?).await?;
     Ok(())
 }
 

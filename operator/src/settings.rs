@@ -41,7 +41,7 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
 
     /// Where health and metrics are served
-    #[arg(long, env = "HTTP_LISTEN", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "HTTP_LISTEN", default_value = "0.0.0.0:9090")]
     pub http_listen: SocketAddr,
 
     /// How many MudGateways to reconcile at the same time
@@ -145,7 +145,7 @@ mod tests {
         let settings = parse(&[]).unwrap();
         assert_eq!(settings.scopes(), [None]);
         assert_eq!(settings.concurrency, 16);
-        assert_eq!(settings.http_listen, "0.0.0.0:8080".parse().unwrap());
+        assert_eq!(settings.http_listen, "0.0.0.0:9090".parse().unwrap());
         assert_eq!(settings.gateway_image_pull_policy.as_str(), "IfNotPresent");
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!((settings.nats_storage, settings.nats_replicas), (NatsStorage::File, 1));

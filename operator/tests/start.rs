@@ -8,27 +8,27 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::http::StatusCode;
 use clap::Parser;
-use kube::{Client, Config};
+use kube::Config;
 use mudgateway_operator::Error;
 use mudgateway_operator::settings::Settings;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// An API server that answers every request with this.
-async fn api_server(code: StatusCode, body: &'static str) -> Client {
+async fn api_server(code: StatusCode, body: &'static str) -> Config {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = Router::new().fallback(move || async move { (code, body) });
     tokio::spawn(async { axum::serve(listener, routes).await });
     // The connector is made for TLS, whether it is used or not.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::try_from(Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    Config::new(format!("http://{address}").parse().unwrap())
 }
 
-async fn start(client: Client, listen: SocketAddr) -> Error {
+async fn start(config: Config, listen: SocketAddr) -> Error {
     let listen = listen.to_string();
     let args = ["operator", "--gateway-image=g:1", "--nats-url=nats://127.0.0.1:9", "--http-listen", &listen];
-    let run = mudgateway_operator::run(client, Settings::parse_from(args), CancellationToken::new());
+    let run = mudgateway_operator::run(config, Settings::parse_from(args), CancellationToken::new());
     run.await.expect_err("started")
 }
 

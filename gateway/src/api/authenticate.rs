@@ -12,6 +12,7 @@ use super::rpc::{INTERNAL_ERROR, INVALID_PARAMS, NOT_AUTHENTICATED, Request, Rpc
 use super::{Api, openrpc};
 use crate::hub::{Admission, Options, Position, Resume, Session, Transport};
 use crate::keys::Key;
+use crate::metrics::Authenticated;
 
 /// The method's name.
 pub(super) const NAME: &str = "authenticate";
@@ -88,13 +89,17 @@ pub(super) enum Refused {
 pub(super) fn check(api: &Api, session: &Session, text: &str) -> Result<Arc<Key>, Refused> {
     let now = Instant::now();
     if api.attempts().is_blocked(now, session.peer) {
+        api.metrics.clients.authenticated(Authenticated::Blocked);
         return Err(Refused::TooMany);
     }
-    api.keyring.find(text).ok_or_else(|| {
+    let found = api.keyring.find(text).ok_or_else(|| {
         tracing::warn!(session = %session.id, peer = %session.peer, "a client showed a wrong API key");
         api.attempts().record(now, session.peer);
         Refused::Invalid
-    })
+    });
+    let outcome = if found.is_ok() { Authenticated::Accepted } else { Authenticated::Refused };
+    api.metrics.clients.authenticated(outcome);
+    found
 }
 
 /// Authenticates a session.

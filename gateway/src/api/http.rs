@@ -6,12 +6,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use hyper_util::rt::TokioIo;
+use mudgateway_telemetry::metrics::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Api, authenticate, openrpc, ws};
-use crate::hub::{Session, Transport};
+use crate::hub::{CloseReason, Session, Transport};
 use crate::net::Listener;
 use crate::net::http::{self, Peer};
 
@@ -83,10 +84,7 @@ async fn info() -> Json<Value> {
 
 async fn metrics(State(api): State<Api>) -> Response {
     match api.metrics.encode(&api.services) {
-        Ok(text) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, content_type)], text).into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
@@ -151,8 +149,11 @@ fn handshake(
     request: &Request,
 ) -> Result<(HeaderValue, OwnedSemaphorePermit), (StatusCode, &'static str)> {
     let accept = accept_key(request).map_err(|message| (StatusCode::UPGRADE_REQUIRED, message))?;
-    let full = (StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later");
-    Ok((accept, api.slot().ok_or(full)?))
+    let slot = api.slot().ok_or_else(|| {
+        api.metrics.clients.closed(Transport::WebSocket, CloseReason::Full, 0);
+        (StatusCode::SERVICE_UNAVAILABLE, "Too many connections: try again later")
+    })?;
+    Ok((accept, slot))
 }
 
 /// The answer to a handshake that succeeds.

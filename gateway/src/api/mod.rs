@@ -10,7 +10,7 @@ pub mod tcp;
 mod ws;
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::{Admission, Line, Session, Transport};
 use crate::keys::{FailedAttempts, Keyring, RateLimited};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::sync::lock;
 use rpc::{Incoming, Rejected, Request, RpcError};
@@ -152,10 +152,11 @@ impl Api {
         session: &Arc<Session>,
         request: Result<Request, Rejected>,
     ) -> (Option<Value>, Option<Admission>) {
+        let start = Instant::now();
         let request = match request {
             Ok(request) => request,
             Err(Rejected { id, error }) => {
-                self.metrics.request("invalid", Outcome::of(error.code));
+                self.metrics.clients.request("invalid", Some(error.code), start.elapsed());
                 return (Some(rpc::answer(id.as_ref(), Err(error))), None);
             }
         };
@@ -166,8 +167,8 @@ impl Api {
             let (name, result) = methods::call(methods::Context { api: self, session }, &request).await;
             (name, result, None)
         };
-        self.metrics
-            .request(name, result.as_ref().err().map_or(Outcome::Ok, |error| Outcome::of(error.code)));
+        let error = result.as_ref().err().map(|error| error.code);
+        self.metrics.clients.request(name, error, start.elapsed());
         (request.id.map(|id| rpc::answer(Some(&id), result)), admission)
     }
 
@@ -175,7 +176,7 @@ impl Api {
     pub(crate) fn refuse_oversized(&self, session: &Session, scanner: rpc::IdScanner) {
         let message = format!("Message too long: send at most {} bytes", self.limits.message_bytes);
         let error = RpcError::new(rpc::INVALID_REQUEST, message);
-        self.metrics.request("invalid", Outcome::of(error.code));
+        self.metrics.clients.request("invalid", Some(error.code), Duration::ZERO);
         send(session, Some(rpc::answer(scanner.id().as_ref(), Err(error))));
     }
 
@@ -183,7 +184,7 @@ impl Api {
     fn finish(&self, session: &Session) {
         self.services.hub.remove(session);
         if let Some(reason) = session.queue.closed() {
-            self.metrics.closed(session.transport, reason);
+            self.metrics.clients.closed(session.transport, reason, session.queue.dropped());
             tracing::info!(
                 session = %session.id, transport = session.transport.as_str(), reason = reason.as_str(),
                 "closed a client connection"

@@ -38,6 +38,7 @@ pub async fn serve(api: Api, mut listener: Listener) {
         };
         let (api, connections) = (api.clone(), api.connections.clone());
         connections.spawn(async move {
+            let _connected = api.metrics.clients.connected(Transport::Tcp);
             let session = Session::new(Transport::Tcp, peer.ip(), api.limits.queue_bytes);
             let ended = converse(&api, &session, stream).await;
             api.finish(&session);
@@ -53,7 +54,7 @@ pub async fn serve(api: Api, mut listener: Listener) {
 
 /// Tells a client that there is no place for it. When too many are being told already, it is not.
 fn refuse(api: &Api, stream: Stream, refusals: &Arc<Semaphore>) {
-    api.metrics.closed(Transport::Tcp, CloseReason::Full);
+    api.metrics.clients.closed(Transport::Tcp, CloseReason::Full, 0);
     if let Ok(place) = Arc::clone(refusals).try_acquire_owned() {
         api.connections.spawn(async move {
             farewell(stream, CloseReason::Full).await;

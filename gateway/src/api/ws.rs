@@ -24,6 +24,7 @@ pub(super) async fn serve<S>(api: Api, session: Arc<Session>, stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let _connected = api.metrics.clients.connected(session.transport);
     let config = config(api.limits.hard_message_bytes(), 2 * api.limits.queue_bytes);
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let conversed = converse(&api, &session, &mut socket).await;

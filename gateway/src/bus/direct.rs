@@ -149,9 +149,9 @@ impl Direct {
     pub async fn hand_over(&self, mud: &str, packet: &Packet) -> Result<Handed, EncodeError> {
         let handed = self.request(mud, packet.encode()?).await;
         if handed != Handed::Nobody {
-            self.metrics.bus_packet(Direction::Out, packet);
+            self.metrics.bus.packet(Direction::Out, packet);
         }
-        self.metrics.handed_over(handed);
+        self.metrics.bus.handed_over(handed);
         Ok(handed)
     }
 
@@ -179,7 +179,7 @@ impl Direct {
         let sending = self.client.publish_with_headers(subject, headers, text);
         let given = matches!(timeout(TAKEN_WITHIN, sending).await, Ok(Ok(())));
         if given {
-            self.metrics.bus_packet(Direction::Out, packet);
+            self.metrics.bus.packet(Direction::Out, packet);
         }
         Ok(given)
     }
@@ -199,7 +199,7 @@ impl Direct {
                 continue;
             };
             match self.client.publish(direct_subject(&self.network, mud, &self.mud), text).await {
-                Ok(()) => self.metrics.bus_packet(Direction::Out, &answer),
+                Ok(()) => self.metrics.bus.packet(Direction::Out, &answer),
                 Err(error) => tracing::debug!(%error, "cannot publish an answer"),
             }
         }

@@ -139,13 +139,13 @@ impl<H: Fn(Packet)> Mailbox<H> {
         let Direct { client, network, mud, metrics, .. } = &self.direct;
         let word = match read(network, mud, &message, to).and_then(|packet| self.admit(packet)) {
             Ok(Some(packet)) => {
-                metrics.bus_packet(Direction::In, &packet);
+                metrics.bus.packet(Direction::In, &packet);
                 (self.handler)(packet);
                 TAKEN
             }
             Ok(None) => return,
             Err(refusal) => {
-                metrics.bus_refused(refusal);
+                metrics.bus.refused(refusal);
                 tracing::debug!(reason = refusal.as_str(), "refused a packet from the bus");
                 REFUSED
             }

@@ -11,6 +11,8 @@ mod mailbox;
 pub mod report;
 mod state;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream;
@@ -31,6 +33,7 @@ pub use mailbox::Refusal;
 pub use state::{Part, StateError, StateStore};
 
 use crate::allowance::Allowance;
+use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
 
 /// How many events may wait to be published.
@@ -81,6 +84,7 @@ pub struct Bus {
     context: jetstream::Context,
     network: String,
     connected: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
 }
 
 /// Why the bus cannot be used at all.
@@ -96,8 +100,15 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError`] when it can never work. A server that is away is not an error.
-    pub async fn connect(url: &str, network: &str, mud: &str, name: &str) -> Result<Self, BusError> {
+    pub async fn connect(
+        url: &str,
+        network: &str,
+        mud: &str,
+        name: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, BusError> {
         let (sender, connected) = watch::channel(false);
+        let (counted, been_there) = (Arc::clone(metrics), AtomicBool::new(false));
         let client = async_nats::ConnectOptions::new()
             .name(name)
             .custom_inbox_prefix(inbox_prefix(network, mud))
@@ -106,6 +117,9 @@ impl Bus {
             .event_callback(move |event| {
                 match event {
                     async_nats::Event::Connected => {
+                        if been_there.swap(true, Ordering::Relaxed) {
+                            counted.bus.reconnected();
+                        }
                         sender.send_replace(true);
                     }
                     async_nats::Event::Disconnected | async_nats::Event::Closed => {
@@ -120,7 +134,7 @@ impl Bus {
             .await?;
         let context =
             ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client);
-        Ok(Self { context, network: network.to_owned(), connected })
+        Ok(Self { context, network: network.to_owned(), connected, metrics: Arc::clone(metrics) })
     }
 
     /// JetStream, for state and reports.
@@ -176,8 +190,11 @@ impl Bus {
     async fn publish_all(&self, mut events: mpsc::Receiver<(Instant, ChannelEvent)>) {
         while let Some((accepted, event)) = events.recv().await {
             let mut delay = Duration::from_millis(50);
-            while let Err(error) = self.publish(&event).await {
+            self.metrics.bus.publish_queue.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
+            while let Err(error) = self.publish(accepted, &event).await {
+                self.metrics.bus.publish_failed();
                 if accepted.elapsed() > EVENT_TTL {
+                    self.metrics.bus.gave_up();
                     tracing::warn!(%error, channel = event.message.channel, "gave up publishing a channel message");
                     break;
                 }
@@ -189,13 +206,14 @@ impl Bus {
     }
 
     /// Publishes one event. The message id makes a repeated attempt harmless.
-    async fn publish(&self, event: &ChannelEvent) -> Result<(), async_nats::Error> {
+    async fn publish(&self, accepted: Instant, event: &ChannelEvent) -> Result<(), async_nats::Error> {
         let message = &event.message;
         let subject = channel_subject(&self.network, &message.channel, &message.mud);
         let payload = serde_json::to_vec(event)?;
         let publish = PublishMessage::build().payload(payload.into()).message_id(&event.id);
         let publish = publish.expected_stream(CHANNEL_STREAM);
         self.context.send_publish(subject, publish).await?.await?;
+        self.metrics.bus.published(accepted.elapsed());
         Ok(())
     }
 
@@ -225,11 +243,14 @@ impl Bus {
             if !position.advance(here) {
                 continue;
             }
+            self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
             let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
             if age > EVENT_TTL {
+                self.metrics.bus.too_old();
                 continue;
             }
             let Some(event) = event::read(&self.network, &message) else {
+                self.metrics.bus.unreadable();
                 tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
                 continue;
             };
@@ -237,7 +258,9 @@ impl Bus {
             let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
             if allowance.admit(said, &event.message.mud) {
                 handler(info.stream_sequence, event);
+                self.metrics.bus.handled(age);
             } else {
+                self.metrics.bus.too_many();
                 tracing::debug!(mud = event.message.mud, "ignored a channel event: its mud says too much");
             }
         }

@@ -151,6 +151,7 @@ impl Gateway {
 fn setup() -> Setup {
     let offer = Offer { port: 4003, mail: true, ..Offer::default() };
     Setup {
+        metrics: Arc::default(),
         mud: MUD.to_owned(),
         oob: Rules { offer, ..Rules::default() },
         epoch: 1,

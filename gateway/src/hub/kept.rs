@@ -18,6 +18,7 @@ pub(super) const KEPT_TELLS: usize = 200;
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     tells: VecDeque<KeptTell>,
+    dropped: u64,
 }
 
 impl Kept {
@@ -25,6 +26,7 @@ impl Kept {
     pub fn keep(&mut self, tell: KeptTell) {
         if self.tells.len() >= KEPT_TELLS {
             self.tells.pop_front();
+            self.dropped += 1;
         }
         self.tells.push_back(tell);
     }
@@ -50,6 +52,7 @@ impl Kept {
         let mut taken = Vec::new();
         for tell in std::mem::take(&mut self.tells) {
             if age(now, tell.at) >= KEEP {
+                self.dropped += 1;
                 continue;
             }
             if wanted(&tell) {
@@ -59,6 +62,11 @@ impl Kept {
             }
         }
         taken
+    }
+
+    /// How many were dropped, because they waited too long or for newer ones.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// All that wait.

@@ -35,6 +35,7 @@ use kept::Kept;
 use others::Others;
 
 use crate::keys::Key;
+use crate::metrics::Metrics;
 use crate::sync::lock;
 
 /// How long what a session wanted is kept after its connection ended.
@@ -47,6 +48,7 @@ const KEPT_SESSIONS: usize = 1000;
 #[derive(Debug)]
 pub struct Hub {
     mud: String,
+    metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
     /// What the other processes of the mud are to be told; none: there are no others.
     outgoing: Option<mpsc::Sender<Outgoing>>,
@@ -124,6 +126,11 @@ impl Hub {
         Self::with(mud, EventLog::new(0), false, Some(outgoing))
     }
 
+    /// Counts what it delivers there.
+    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
     fn with(mud: &str, log: EventLog, leading: bool, outgoing: Option<mpsc::Sender<Outgoing>>) -> Self {
         let inner = Inner {
             sessions: HashMap::new(),
@@ -134,7 +141,13 @@ impl Hub {
             kept: Kept::default(),
             ended: VecDeque::new(),
         };
-        Self { mud: mud.to_owned(), inner: Mutex::new(inner), outgoing, kept: watch::Sender::new(0) }
+        Self {
+            mud: mud.to_owned(),
+            metrics: Arc::default(),
+            inner: Mutex::new(inner),
+            outgoing,
+            kept: watch::Sender::new(0),
+        }
     }
 
     /// Authenticates a session and, if it wants to go on where another ended, gives it what that one wanted.
@@ -149,6 +162,7 @@ impl Hub {
         if let Some(subscription) = subscription {
             session.subscribe(subscription);
         }
+        self.metrics.clients.resumed(recovered);
         Admission { position: if recovered { resume.position } else { current }, recovered: Some(recovered) }
     }
 
@@ -342,6 +356,11 @@ impl Hub {
         inner.sessions.values().map(|client| remote(&client.session, client.after)).collect()
     }
 
+    /// How many tells were dropped that waited.
+    pub fn tells_dropped(&self) -> u64 {
+        lock(&self.inner).kept.dropped()
+    }
+
     /// The tells that wait.
     pub fn kept(&self) -> Vec<KeptTell> {
         lock(&self.inner).kept.all()
@@ -406,21 +425,22 @@ impl Hub {
 
     /// Tells what concerns this process alone, and has no place of its own.
     fn tell_here(&self, inner: &Inner, logged: &Logged) -> bool {
-        let mut encoded = Encoded::default();
-        let mut heard = false;
-        for client in inner.sessions.values() {
-            heard |= self.send(&client.session, logged, &mut encoded);
-        }
-        heard
+        self.send_to(inner.sessions.values(), logged)
     }
 
     fn deliver(&self, inner: &Inner, logged: &Logged) -> bool {
+        self.send_to(inner.sessions.values().filter(|client| client.after < logged.position), logged)
+    }
+
+    /// Sends an event to those who want it; true: somebody does.
+    fn send_to<'a>(&self, clients: impl Iterator<Item = &'a Client>, logged: &Logged) -> bool {
         let mut encoded = Encoded::default();
-        let mut heard = false;
-        for client in inner.sessions.values().filter(|client| client.after < logged.position) {
-            heard |= self.send(&client.session, logged, &mut encoded);
+        let mut deliveries = 0;
+        for client in clients {
+            deliveries += u64::from(self.send(&client.session, logged, &mut encoded));
         }
-        heard
+        self.metrics.clients.event(deliveries);
+        deliveries > 0
     }
 
     fn send(&self, session: &Session, logged: &Logged, encoded: &mut Encoded) -> bool {

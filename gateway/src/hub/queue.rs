@@ -138,6 +138,8 @@ impl CloseReason {
 struct Inner {
     lines: Vec<Line>,
     bytes: usize,
+    /// How many were not written because the client was too slow.
+    dropped: usize,
     closed: Option<CloseReason>,
 }
 
@@ -165,6 +167,7 @@ impl Queue {
         inner.lines.push(line);
         if inner.bytes > self.limit {
             inner.closed = Some(CloseReason::SlowConsumer);
+            inner.dropped = inner.lines.len();
             inner.lines.clear();
         }
         drop(inner);
@@ -182,6 +185,21 @@ impl Queue {
         let mut inner = lock(&self.inner);
         inner.bytes = 0;
         std::mem::take(&mut inner.lines)
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        lock(&self.inner).bytes
+    }
+
+    /// How many bytes may wait.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many messages were dropped because the client did not keep up.
+    pub fn dropped(&self) -> usize {
+        lock(&self.inner).dropped
     }
 
     /// Why it was closed, once it is.
@@ -224,6 +242,7 @@ mod tests {
         }
         assert_eq!(queue.closed(), Some(CloseReason::SlowConsumer));
         assert!(queue.take().is_empty());
+        assert_eq!((queue.dropped(), queue.bytes()), (11, 0));
         queue.push(Line::new(&json!(1)));
         assert!(queue.take().is_empty(), "a closed queue takes nothing");
         queue.close(CloseReason::ShuttingDown);

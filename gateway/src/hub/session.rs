@@ -25,6 +25,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::WebSocket, Self::Tcp];
+
     /// The transport as it stands in metric labels and logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -37,7 +37,7 @@ pub async fn run(driver: Driver, mut listener: Listener) {
                     drop(place);
                 });
             }
-            None => driver.metrics.oob_conversation(Called::Us, End::Busy),
+            None => driver.metrics.oob.conversation(Called::Us, End::Busy),
         }
     }
 }
@@ -52,7 +52,7 @@ async fn converse(driver: &Driver, stream: Stream, peer: SocketAddr) {
             && driver.oob().admits(begin, from == Some(peer.ip().to_canonical()))
     };
     let end = serve::their_turn(driver, &mut line, &mut admits).await;
-    driver.metrics.oob_conversation(Called::Us, end);
+    driver.metrics.oob.conversation(Called::Us, end);
     match line.conversation.peer() {
         Some(mud) => tracing::info!(%peer, mud, end = end.as_str(), "an out-of-band conversation ended"),
         // Anybody can connect, as often as they like.

@@ -188,7 +188,7 @@ impl Call {
             Ok(asked) => asked,
             Err(failure) => {
                 tracing::info!(mud, %failure, "an out-of-band conversation failed");
-                driver.metrics.oob_conversation(Called::Them, failure.end());
+                driver.metrics.oob.conversation(Called::Them, failure.end());
                 return Err(failure);
             }
         };
@@ -279,7 +279,7 @@ async fn finish(driver: Driver, mut line: Line) {
     };
     // We have what we asked for: that the other mud is gone then is no fault.
     let end = if end == End::Lost { End::Done } else { end };
-    driver.metrics.oob_conversation(Called::Them, end);
+    driver.metrics.oob.conversation(Called::Them, end);
     tracing::info!(mud = line.conversation.peer(), end = end.as_str(), "an out-of-band conversation ended");
 }
 

@@ -91,7 +91,7 @@ impl Link {
                 yielded = Some(Instant::now());
                 self.holding.yield_to_others();
             }
-            self.metrics.session_ended(ended.reason);
+            self.metrics.router.session_ended(ended.reason);
             self.set_status(ended.reason, ended.message, &router);
             match ended.reason {
                 // No fault of the router's: stay with it. A redirection has chosen the next one already.
@@ -259,6 +259,7 @@ impl Link {
                     return ControlFlow::Continue(true);
                 }
                 let message = format!("registered with {}", router.name);
+                self.metrics.router.established(session.started().elapsed());
                 self.set_status(SessionReason::SessionEstablished, message, router);
                 self.listener.on_link(LinkEvent::Established);
             }
@@ -266,7 +267,11 @@ impl Link {
                 let message = "another process of this mud registers with the router";
                 return ControlFlow::Break(ended(SessionReason::Standby, message));
             }
-            Received::Deliver(packet) => self.listener.on_link(LinkEvent::Packet(packet)),
+            Received::Deliver(packet) => {
+                let start = Instant::now();
+                self.listener.on_link(LinkEvent::Packet(packet));
+                self.metrics.router.processed(start.elapsed());
+            }
             Received::Ignore(why) => tracing::debug!(why, "ignored a packet"),
         }
         ControlFlow::Continue(false)
@@ -294,6 +299,7 @@ impl Link {
             };
             match wire.send_text(&entry.packet, entry.text.clone()).await {
                 Ok(()) => {
+                    self.metrics.router.waited(entry.class, entry.since.elapsed());
                     entry.taken();
                     self.handle.note_change();
                 }

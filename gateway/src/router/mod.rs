@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use intermud3::Packet;
 use jiff::Timestamp;
 use mudgateway_crds::report::SessionReason;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::metrics::Metrics;
 use crate::sync::lock;
 
 pub use link::Link;
@@ -112,6 +113,7 @@ pub struct RouterHandle {
 }
 
 struct Shared {
+    metrics: Arc<Metrics>,
     outbox: Mutex<Outbox>,
     wake: Notify,
     reconnect: Notify,
@@ -126,7 +128,15 @@ struct Shared {
 
 impl Default for RouterHandle {
     fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
+impl RouterHandle {
+    /// A link without a session yet, and nothing that waits.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         let shared = Shared {
+            metrics,
             outbox: Mutex::new(Outbox::new(OUTBOX_PACKETS)),
             wake: Notify::new(),
             reconnect: Notify::new(),
@@ -137,15 +147,13 @@ impl Default for RouterHandle {
         };
         Self { shared: Arc::new(shared) }
     }
-}
 
-impl RouterHandle {
     /// Sends a packet, or lets it wait for the router.
     ///
     /// # Errors
     /// [`NotAccepted`] when too much waits, or it has no form on the wire.
     pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, NotAccepted> {
-        let taken = self.outbox().push(Instant::now(), packet, class)?;
+        let taken = self.push(packet, class)?;
         let change = self.note_change();
         self.shared.wake.notify_one();
         if !self.status().is_connected() {
@@ -156,6 +164,14 @@ impl RouterHandle {
             Ok(Ok(())) => Ok(Accepted::Sent),
             _ => Ok(Accepted::Queued),
         }
+    }
+
+    fn push(&self, packet: Packet, class: Class) -> Result<oneshot::Receiver<()>, NotAccepted> {
+        let pushed = self.outbox().push(Instant::now(), packet, class);
+        if pushed.as_ref().is_err_and(|error| *error == NotAccepted::Full) {
+            self.shared.metrics.router.refused(class);
+        }
+        pushed
     }
 
     /// Counts a change of what waits.
@@ -212,7 +228,7 @@ impl RouterHandle {
 
     /// Sends a packet nobody waits for, such as an answer; false: dropped, because too much waits.
     pub fn post(&self, packet: Packet, class: Class) -> bool {
-        let accepted = self.outbox().push(Instant::now(), packet, class).is_ok();
+        let accepted = self.push(packet, class).is_ok();
         if accepted {
             self.shared.wake.notify_one();
         }
@@ -239,11 +255,19 @@ impl RouterHandle {
         self.outbox().len()
     }
 
+    /// How many packets of each class wait.
+    pub fn waiting_by_class(&self) -> [usize; Class::ALL.len()] {
+        self.outbox().waiting()
+    }
+
     /// Takes out the packets that waited too long; returns those that a client asked to send.
     pub fn expire(&self) -> Vec<Packet> {
         let expired = self.outbox().expired(Instant::now());
         if !expired.is_empty() {
             self.note_change();
+        }
+        for entry in &expired {
+            self.shared.metrics.router.expired(entry.class);
         }
         let expired = expired.into_iter();
         expired.filter(|entry| entry.class.is_asked_for()).map(|entry| entry.packet).collect()

@@ -32,7 +32,19 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 5] = [Self::Control, Self::Direct, Self::Answer, Self::Channel, Self::Background];
+    /// Every class, in this order.
+    pub const ALL: [Self; 5] = [Self::Control, Self::Direct, Self::Answer, Self::Channel, Self::Background];
+
+    /// The class as a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Direct => "direct",
+            Self::Answer => "answer",
+            Self::Channel => "channel",
+            Self::Background => "background",
+        }
+    }
 
     fn weight(self) -> usize {
         usize::from(self != Self::Control)
@@ -82,6 +94,8 @@ pub struct Entry {
     pub text: Bytes,
     /// Its class.
     pub class: Class,
+    /// Since when this process has it.
+    pub since: Instant,
     pub(super) expires: Instant,
     taken: Option<oneshot::Sender<()>>,
     /// Its number: they grow.
@@ -150,6 +164,11 @@ impl Outbox {
         self.queues.iter().map(VecDeque::len).sum()
     }
 
+    /// How many packets of each class wait.
+    pub fn waiting(&self) -> [usize; Class::ALL.len()] {
+        Class::ALL.map(|class| self.queues[class as usize].len())
+    }
+
     /// Adds a packet; the receiver fires when the router link took it and fails when it expired.
     ///
     /// # Errors
@@ -168,7 +187,8 @@ impl Outbox {
         let (sender, receiver) = oneshot::channel();
         self.last_id += 1;
         let (id, taken, expires) = (self.last_id, Some(sender), now + class.time_to_live());
-        self.queues[class as usize].push_back(Entry { packet, text, class, expires, taken, id, kept: false });
+        let entry = Entry { packet, text, class, since: now, expires, taken, id, kept: false };
+        self.queues[class as usize].push_back(entry);
         Ok(receiver)
     }
 
@@ -198,7 +218,8 @@ impl Outbox {
         for (class, packet, time) in left.into_iter().rev() {
             if let Ok(text) = packet.encode() {
                 let expires = now + time.min(class.time_to_live());
-                let entry = Entry { packet, text, class, expires, taken: None, id: 0, kept: true };
+                let entry =
+                    Entry { packet, text, class, since: now, expires, taken: None, id: 0, kept: true };
                 self.queues[class as usize].push_front(entry);
             }
         }

@@ -94,6 +94,11 @@ impl Session {
         }
     }
 
+    /// When the registration was sent.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Whether another process may have taken the name over, so that a deaf link must be found out soon.
     pub fn set_watchful(&mut self, watchful: bool) {
         self.watchful = watchful;

@@ -72,7 +72,7 @@ impl Wire {
             };
             match Packet::decode(&frame) {
                 Ok(packet) => {
-                    self.metrics.packet(Direction::In, &packet);
+                    self.metrics.router.packet(Direction::In, &packet, frame.len());
                     return Ok(packet);
                 }
                 Err(error) => self.unreadable(&frame, &error),
@@ -94,7 +94,7 @@ impl Wire {
 
     /// Sends a packet that is encoded already.
     pub(super) async fn send_text(&mut self, packet: &Packet, text: Bytes) -> Result<(), Ended> {
-        self.metrics.packet(Direction::Out, packet);
+        self.metrics.router.packet(Direction::Out, packet, text.len());
         match timeout(WRITE_TIMEOUT, self.framed.send(text)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -112,7 +112,7 @@ impl Wire {
     }
 
     fn unreadable(&mut self, frame: &[u8], error: &intermud3::PacketError) {
-        self.metrics.undecodable();
+        self.metrics.router.undecodable();
         if self.logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
             self.logged = Some(Instant::now());
             tracing::warn!(%error, sample = %hex_sample(frame), "dropped a packet that cannot be read");

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{SWITCHED_OFF, Said, Services, packets};
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path};
 use crate::hub::SaidCopy;
+use crate::metrics::{Copy, Direction};
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
@@ -21,6 +22,7 @@ impl Services {
     pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
         let said = cleaned(said);
         let accepted = self.router.send(packets::channel(&said), Class::Channel).await?;
+        self.metrics.channels.message(Direction::Out, self.configured.contains(&said.channel));
         if let Some(bus) = &self.bus {
             let event = ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message: said };
             if !bus.publisher.publish(event) {
@@ -79,7 +81,9 @@ impl Services {
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut echoes = lock(&self.echoes);
         let delivered = echoes.admit(Instant::now(), path, &message);
+        self.metrics.channels.copy(path, if delivered { Copy::Delivered } else { Copy::Swallowed });
         if delivered {
+            self.metrics.channels.message(Direction::In, self.configured.contains(&message.channel));
             lock(&self.history).record(Said { message: message.clone(), at });
         }
         self.hub.publish_copy(at, SaidCopy { path, stream, delivered, message });

@@ -61,6 +61,17 @@ pub struct Channel {
     pub kind: i64,
 }
 
+/// How much is known of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Muds.
+    pub muds: usize,
+    /// Those of them that are up.
+    pub muds_up: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
 /// Merged lists. Routers send them in pieces and then only what changed, so a list never replaces what is known.
 #[derive(Debug, Default)]
 pub struct Directory {
@@ -103,6 +114,15 @@ impl Directory {
             }
         }
         changes
+    }
+
+    /// How much is known.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            muds: self.muds.len(),
+            muds_up: self.muds.values().filter(|entry| entry.is_up()).count(),
+            channels: self.channels.len(),
+        }
     }
 
     /// Whether a mud is known and not there now.

@@ -16,8 +16,8 @@ mod questions;
 mod ucache;
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
@@ -26,7 +26,7 @@ use tokio::sync::{broadcast, watch};
 
 use complaints::Complaints;
 use directory::Change;
-pub use directory::{Channel, Directory, MudInfo};
+pub use directory::{Channel, Counts, Directory, MudInfo};
 use filter::FilterDesk;
 pub use filter::{Decision, FilterDefault};
 pub use history::{History, Said};
@@ -39,6 +39,7 @@ use ucache::{Announced, UserCache};
 use crate::allowance::Allowance;
 use crate::bus::{Direct, EchoFilter, Path, Publisher};
 use crate::hub::{Addressed, Event, Hub, Trouble};
+use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
 use crate::sync::lock;
@@ -62,6 +63,7 @@ pub struct Services {
     pub hub: Hub,
     /// Mail, files and news.
     pub oob: Oob,
+    metrics: Arc<Metrics>,
     mud: String,
     configured: HashSet<String>,
     policy: Policy,
@@ -101,6 +103,8 @@ const LISTS_SETTLE: Duration = Duration::from_secs(15);
 /// What the services are told at the start.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Our mud's name.
     pub mud: String,
     /// How mail, files and news are carried.
@@ -123,7 +127,8 @@ impl Services {
     /// The services of one mud.
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
-            hub: Hub::new(&setup.mud, setup.epoch),
+            hub: Hub::new(&setup.mud, setup.epoch).counting(Arc::clone(&setup.metrics)),
+            metrics: setup.metrics,
             oob: Oob::new(setup.oob),
             mud: setup.mud,
             configured: setup.channels.into_iter().collect(),
@@ -196,6 +201,11 @@ impl Services {
     /// The known muds, sorted by name.
     pub fn muds(&self) -> Vec<MudInfo> {
         lock(&self.directory).muds()
+    }
+
+    /// How much is known of the network.
+    pub fn known(&self) -> Counts {
+        lock(&self.directory).counts()
     }
 
     /// The rules for what comes in and goes out.

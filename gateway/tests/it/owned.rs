@@ -220,7 +220,8 @@ async fn who_asks_without_end_is_not_answered_without_end() {
     let dropped = async {
         loop {
             let metrics = dawn.get("metrics", "/metrics").await.1;
-            let line = metrics.lines().find_map(|line| line.strip_prefix("i3_requests_dropped ")).unwrap();
+            let line =
+                metrics.lines().find_map(|line| line.strip_prefix("i3_requests_dropped_total ")).unwrap();
             if line.parse::<u64>().unwrap() >= 30 {
                 return;
             }

@@ -83,11 +83,13 @@ impl Error {
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let start = Instant::now();
     let key = Key::of(object.as_ref());
+    context.metrics.reconciling.inc();
     let listed_and_done = async {
         context.listed().await;
         one(&object, &key, &context).await
     };
     let result = tokio::time::timeout(TIMEOUT, listed_and_done).await.unwrap_or(Err(Error::Timeout));
+    context.metrics.reconciling.dec();
     match result {
         Ok((outcome, action)) => {
             context.failures.forget(&key);

@@ -297,7 +297,7 @@ impl Operator {
         let http = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(mudgateway_operator::serve(
-            Client::try_from(config).unwrap(),
+            config,
             Settings::parse_from(args),
             listener,
             shutdown.clone(),

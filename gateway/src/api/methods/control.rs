@@ -55,7 +55,7 @@ impl Method for Stats {
         let muds = services.muds();
         let sessions = services.hub.count(Transport::WebSocket) + services.hub.count(Transport::Tcp);
         let (mudlist_id, chanlist_id) = services.list_ids();
-        let traffic = context.api.metrics.traffic();
+        let traffic = context.api.metrics.router.traffic();
         Ok(StatsOutput {
             mud_count: muds.len(),
             online_muds: muds.iter().filter(|mud| mud.entry.is_up()).count(),

@@ -62,6 +62,18 @@ pub enum Duty {
     Holder,
 }
 
+impl Duty {
+    /// The duty as a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standby => "standby",
+            Self::Unknown => "unknown",
+            Self::Holdover => "holdover",
+            Self::Holder => "holder",
+        }
+    }
+}
+
 /// A write to the lock's key. It must succeed only if the key is as expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Write {

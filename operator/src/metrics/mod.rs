@@ -1,0 +1,197 @@
+//! What the operator counts, for Prometheus. Every label has few values, fixed in this code.
+//!
+//! `docs/METRICS.md` is made from what is entered in the book here.
+
+mod requests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mudgateway_telemetry::metrics::{Book, By, Counter, EventLoop, Gauge, Histogram};
+
+pub use requests::{CountRequests, Counted};
+
+use crate::index::Index;
+
+/// Seconds: a reconciliation is a few round trips, and ends after a minute at the latest.
+const DURATION_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+
+/// How a reconciliation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The objects are as they should be.
+    Applied,
+    /// The spec cannot be carried out.
+    Rejected,
+    /// The object cannot be decoded.
+    Undecodable,
+    /// It failed and will be tried again.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Self; 4] = [Self::Applied, Self::Rejected, Self::Undecodable, Self::Failed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "Applied",
+            Self::Rejected => "Rejected",
+            Self::Undecodable => "Undecodable",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// The metrics. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    book: Arc<Book>,
+    reconciliations: By<Counter, 1>,
+    durations: Histogram,
+    reconcile_errors: By<Counter, 1>,
+    /// How many reconciliations are under way.
+    pub reconciling: Gauge,
+    bus_errors: By<Counter, 1>,
+    managed: Gauge,
+    invalid: Gauge,
+    conditions: By<Gauge, 2>,
+    /// Whether there is a session with NATS.
+    pub bus_connected: Gauge,
+    /// Whether this process is the one that reconciles.
+    pub leader: Gauge,
+    /// Requests to the API server.
+    pub requests: CountRequests,
+    /// How late tasks run.
+    pub event_loop: EventLoop,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut book = Book::of_process();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        book.info("i3op_build", "The version of the operator", &["version"], [version]);
+        Self {
+            event_loop: EventLoop::new(&mut book),
+            reconciliations: book
+                .counters("i3op_reconcile", "Reconciliations by how they ended", &["outcome"])
+                .known(Outcome::ALL.map(|outcome| [outcome.as_str()])),
+            durations: book.histogram(
+                "i3op_reconcile_duration_seconds",
+                "How long reconciliations took",
+                DURATION_BUCKETS,
+            ),
+            reconcile_errors: book.counters(
+                "i3op_reconcile_errors",
+                "Failed reconciliations by reason",
+                &["reason"],
+            ),
+            reconciling: book.gauge("i3op_reconcile_in_progress", "Reconciliations that are under way"),
+            bus_errors: book.counters("i3op_bus_errors", "Failures on NATS by reason", &["reason"]),
+            managed: book.gauge("i3op_managed_mudgateways", "MudGateways that exist"),
+            invalid: book.gauge("i3op_invalid_objects", "MudGateways that cannot be decoded"),
+            conditions: book.gauges(
+                "i3op_mudgateway_conditions",
+                "MudGateways by the type and the status of their conditions",
+                &["type", "status"],
+            ),
+            bus_connected: book.gauge("i3op_bus_connected", "1 while there is a session with NATS"),
+            leader: book.gauge("i3op_leader", "1 while this process is the one that reconciles"),
+            requests: CountRequests::new(&mut book),
+            book: Arc::new(book),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a reconciliation that began at `start` and has ended.
+    pub fn reconciled(&self, outcome: Outcome, start: Instant) {
+        self.reconciliations.of([outcome.as_str()]).inc();
+        self.durations.observe(start.elapsed().as_secs_f64());
+    }
+
+    /// Counts a failed reconciliation.
+    pub fn reconcile_error(&self, reason: &'static str) {
+        self.reconcile_errors.of([reason]).inc();
+    }
+
+    /// Counts a failure on NATS.
+    pub fn bus_error(&self, reason: &'static str) {
+        self.bus_errors.of([reason]).inc();
+    }
+
+    /// Brings the gauges in line with the index.
+    pub fn count_objects(&self, index: &Index) {
+        self.managed.set(gauge(index.len()));
+        self.invalid.set(gauge(index.undecodable()));
+        for (condition, count) in index.conditions() {
+            self.conditions.of(condition).set(gauge(count));
+        }
+    }
+
+    /// All metrics that there are, for documentation.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// All metrics in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// None in practice: it writes to a string.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.book.encode()
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use mudgateway_telemetry::metrics::faults;
+
+    use super::*;
+    use crate::testing::{gateway, guarded};
+
+    #[test]
+    fn what_is_counted_can_be_scraped() {
+        let metrics = Metrics::default();
+        metrics.reconciled(Outcome::Applied, Instant::now());
+        metrics.reconcile_error("ApiUnavailable");
+        metrics.bus_error("BusUnavailable");
+        let mut index = Index::default();
+        let mut connected = gateway("ns", "a", "Mud");
+        connected.status = serde_json::from_str(
+            r#"{"conditions": [{"type": "Connected", "status": "True", "reason": "x", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]}"#,
+        )
+        .unwrap();
+        index.apply(&guarded(connected));
+        index.apply(&guarded(gateway("ns", "b", "Other")));
+        metrics.count_objects(&index);
+        let text = metrics.encode().unwrap();
+        for line in [
+            "i3op_reconcile_total{outcome=\"Applied\"} 1",
+            "i3op_reconcile_total{outcome=\"Failed\"} 0",
+            "i3op_reconcile_duration_seconds_count 1",
+            "i3op_reconcile_errors_total{reason=\"ApiUnavailable\"} 1",
+            "i3op_bus_errors_total{reason=\"BusUnavailable\"} 1",
+            "i3op_managed_mudgateways 2",
+            "i3op_mudgateway_conditions{type=\"Connected\",status=\"True\"} 1",
+            "i3op_mudgateway_conditions{type=\"Connected\",status=\"Unknown\"} 1",
+            "i3op_mudgateway_conditions{type=\"Ready\",status=\"Unknown\"} 2",
+            "i3op_mudgateway_conditions{type=\"Ready\",status=\"True\"} 0",
+            "i3op_invalid_objects 0",
+            "i3op_bus_connected 0",
+            "i3op_leader 0",
+            "i3op_build_info{version=",
+        ] {
+            assert!(text.contains(line), "no {line:?} in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_descriptions_follow_the_conventions() {
+        assert_eq!(faults(Metrics::default().book().rows()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,3 @@
+//! How the programs are watched. It knows nothing of MUDs or of Kubernetes; each program says what it counts.
+
+pub mod metrics;
