@@ -1,11 +1,11 @@
 //! The `mudgateway` program.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use mudgateway::config::{Config, ConfigError, Ignored, Layers, SETTINGS, parse_env_file};
+use mudgateway::config::{Config, Ignored, SETTINGS, Source};
 use mudgateway::{run, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -105,35 +105,8 @@ fn configuration(matches: &ArgMatches) -> Result<Config, String> {
         .iter()
         .filter_map(|setting| Some((setting.path, matches.get_one::<String>(setting.path)?.clone())))
         .collect();
-    let file = match matches.get_one::<PathBuf>("config") {
-        None => Layers::parse_file("", ""),
-        Some(path) => {
-            let (name, text) = read("configuration file", path)?;
-            Layers::parse_file(&name, &text)
-        }
-    };
-    let variables = match matches.get_one::<PathBuf>("env-file") {
-        None => BTreeMap::new(),
-        Some(path) => {
-            let (name, text) = read("environment file", path)?;
-            parse_env_file(&name, &text).map_err(|error| error.to_string())?
-        }
-    };
-    let environment = |name: &str| {
-        let set = std::env::var(name).ok().filter(|value| !value.is_empty());
-        set.or_else(|| variables.get(name).cloned())
-    };
-    let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let hostname = if hostname.trim().is_empty() { "localhost" } else { hostname.trim() };
-    file.and_then(|file| Config::resolve(Layers::new(flags, &environment, file), hostname))
-        .map_err(|error: ConfigError| error.to_string())
-}
-
-/// A file's name and text.
-fn read(what: &str, path: &Path) -> Result<(String, String), String> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((name, text)),
-        Err(error) => Err(format!("the {what} {name} cannot be read: {error}")),
-    }
+    let path = |name| matches.get_one::<PathBuf>(name).cloned();
+    let mut source = Source::new(flags, path("config"), path("env-file").as_deref())?;
+    let config = source.load()?;
+    Ok(Config { source: Some(source), ..config })
 }

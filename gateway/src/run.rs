@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, drain, http, tcp};
 use crate::bus::lock::{Holding, Keeper};
-use crate::bus::{Bus, BusError, Direct, StateStore, report};
-use crate::config::Config;
+use crate::bus::{Bus, BusError, Direct, Permits, StateStore, report};
+use crate::config::{Config, Source};
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
 use crate::oob::{self, Driver};
-use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, spool};
+use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, Rules, spool};
 use crate::services::{BusLink, Services, Setup, lists};
 use crate::supervise::Supervisor;
 
@@ -170,7 +171,18 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         let driver = Driver { services: Arc::clone(&services), metrics: Arc::clone(&metrics) };
         supervisor.spawn("oob", oob::listener::run(driver, muds));
     }
-    supervisor.spawn("reload", reload(keyring, tls, Arc::clone(&services), bus_stop.clone()));
+    router.set_pace(config.rules.packets_per_second);
+    let rules = watch::Sender::new(config.rules.clone());
+    let link_rules = rules.subscribe();
+    let followed = Followed {
+        keyring,
+        tls,
+        source: config.source.take(),
+        rules,
+        router: router.clone(),
+        services: Arc::clone(&services),
+    };
+    supervisor.spawn("reload", reload(followed, bus_stop.clone()));
     supervisor.spawn("each second", each_second(router.clone(), Arc::clone(&services), bus_stop.clone()));
     supervisor
         .spawn("session lock watch", watch_duty(holding.clone(), Arc::clone(&metrics), bus_stop.clone()));
@@ -179,7 +191,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let spool_stop = CancellationToken::new();
     let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), spool_stop.clone());
     let spool = supervisor.spawn("spool", spool);
-    let link = link(&config, state, router, metrics, services, holding, &clients_stop);
+    let permits = bus.as_ref().map_or_else(Permits::none, |bus| Permits::over(bus, &config.mud.name));
+    let ways = Ways { rules: link_rules, permits };
+    let link = link(&config, state, router, metrics, services, holding, ways, &clients_stop);
     let link = supervisor.spawn("router link", link);
 
     let failed = tokio::select! {
@@ -288,7 +302,14 @@ async fn session_lock(
     (Some(supervisor.spawn("session lock", keeper.run(stop.clone()))), holding)
 }
 
+/// The ways to routers.
+struct Ways {
+    rules: watch::Receiver<Rules>,
+    permits: Permits,
+}
+
 /// The link to the router, which starts with what is known from before.
+#[expect(clippy::too_many_arguments, reason = "each is a part of its own, put together here only")]
 fn link(
     config: &Config,
     state: StateStore,
@@ -296,11 +317,13 @@ fn link(
     metrics: Arc<Metrics>,
     services: Arc<Services>,
     holding: Holding,
+    ways: Ways,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let link = Link {
         mud: config.mud.clone(),
-        routers: config.routers.clone(),
+        rules: ways.rules,
+        permits: ways.permits,
         initial_password: config.router_password,
         memory: Memory(state.clone()),
         handle: router,
@@ -320,13 +343,18 @@ fn epoch(now: Timestamp) -> u64 {
     now.as_millisecond().unsigned_abs()
 }
 
-/// Looks for changed files now and then. What a key's end takes with it are the sessions that use it.
-async fn reload(
+/// What follows changes of files while the gateway runs.
+struct Followed {
     keyring: Arc<Keyring>,
     tls: Option<Arc<Tls>>,
+    source: Option<Source>,
+    rules: watch::Sender<Rules>,
+    router: RouterHandle,
     services: Arc<Services>,
-    stop: CancellationToken,
-) {
+}
+
+/// Looks for changed files now and then.
+async fn reload(mut followed: Followed, stop: CancellationToken) {
     let mut look = interval(RELOAD_INTERVAL);
     let mut last_problem = None;
     loop {
@@ -334,27 +362,54 @@ async fn reload(
             () = stop.cancelled() => return,
             _ = look.tick() => {}
         }
-        let problem = reload_once(&keyring, tls.as_deref(), &services).err();
+        let problem = followed.reload_keys().err();
         if problem != last_problem
             && let Some(problem) = &problem
         {
             tracing::warn!(problem, "keeping what was read before");
         }
         last_problem = problem;
+        if let Err(problem) = followed.reload_config() {
+            tracing::warn!(problem, "keeping the configuration that was read before");
+        }
     }
 }
 
-fn reload_once(keyring: &Keyring, tls: Option<&Tls>, services: &Services) -> Result<(), String> {
-    if keyring.reload(Timestamp::now()).map_err(|error| error.to_string())? {
-        tracing::info!("the API keys have changed");
-        services.hub.close_revoked(|key| keyring.holds(key));
+impl Followed {
+    /// What a key's end takes with it are the sessions that use it.
+    fn reload_keys(&self) -> Result<(), String> {
+        if self.keyring.reload(Timestamp::now()).map_err(|error| error.to_string())? {
+            tracing::info!("the API keys have changed");
+            self.services.hub.close_revoked(|key| self.keyring.holds(key));
+        }
+        if let Some(tls) = &self.tls
+            && tls.reload().map_err(|error| error.to_string())?
+        {
+            tracing::info!("the TLS certificate has changed");
+        }
+        Ok(())
     }
-    if let Some(tls) = tls
-        && tls.reload().map_err(|error| error.to_string())?
-    {
-        tracing::info!("the TLS certificate has changed");
+
+    /// Routers, pace, egress and policies are followed; all else is read once.
+    fn reload_config(&mut self) -> Result<(), String> {
+        let Some(source) = &mut self.source else { return Ok(()) };
+        let Some(Config { rules, policy, .. }) = source.reload()? else { return Ok(()) };
+        tracing::info!(
+            ignored = policy.ignore.len(),
+            pace = rules.packets_per_second,
+            routers = rules.routers.len(),
+            egress = rules.egress.name(),
+            "the configuration has changed; what else it says takes effect at the next start"
+        );
+        self.router.set_pace(rules.packets_per_second);
+        self.services.set_policy(policy);
+        self.rules.send_if_modified(|current| {
+            let changed = *current != rules;
+            *current = rules;
+            changed
+        });
+        Ok(())
     }
-    Ok(())
 }
 
 /// Counts the changes of what this process may do with the router session.

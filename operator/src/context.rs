@@ -14,6 +14,8 @@ use crate::index::{Index, Scope};
 use crate::key::Key;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use crate::network::Networks;
+use crate::network::permits::Permits;
 use crate::settings::Settings;
 use crate::triggers::Triggers;
 
@@ -35,6 +37,9 @@ pub struct Context {
     pub failures: Arc<Failures>,
     /// Requests to reconcile.
     pub triggers: Triggers,
+    /// The networks that the provider maintains.
+    pub networks: Networks,
+    permits: Arc<Mutex<Permits>>,
     index: Arc<Mutex<Index>>,
     reports: Arc<Mutex<Reports>>,
     listed: Arc<SetOnce<()>>,
@@ -51,6 +56,8 @@ impl Context {
             metrics,
             failures: Arc::default(),
             triggers: Triggers::default(),
+            networks: Networks::default(),
+            permits: Arc::default(),
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
             reports: Arc::new(Mutex::new(Reports::new(Instant::now()))),
             listed: Arc::default(),
@@ -61,6 +68,31 @@ impl Context {
     /// All `MudGateway`s. Never held across an await.
     pub fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
+    }
+
+    /// Who may connect when. Never held across an await.
+    pub fn permits(&self) -> MutexGuard<'_, Permits> {
+        lock(&self.permits)
+    }
+
+    /// The same, for who answers the gateways.
+    pub fn shared_permits(&self) -> Arc<Mutex<Permits>> {
+        Arc::clone(&self.permits)
+    }
+
+    /// Has the muds on a network reconciled.
+    pub fn trigger_network(&self, network: &str) {
+        let concerned = self.index().on_network(network);
+        self.triggers.send(concerned);
+    }
+
+    /// The `MudGateway`s that use a Secret: by themselves, or as their network says.
+    pub fn users_of(&self, secret: &Key) -> Vec<Key> {
+        let networks = self.networks.with_secret(&secret.name);
+        let index = self.index();
+        let beside = networks.iter().flat_map(|network| index.on_network(network));
+        let beside = beside.filter(|key| key.namespace == secret.namespace);
+        index.users_of(secret).into_iter().chain(beside).collect()
     }
 
     /// Waits until every `MudGateway` is known. Before, nobody can know who came first.

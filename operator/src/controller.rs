@@ -80,7 +80,7 @@ fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<O
         let key = Key::of(&secret);
         let owners = secret.metadata.owner_references.iter().flatten();
         let owners = owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&key.namespace), owner, ()));
-        let users = context.index().users_of(&key);
+        let users = context.users_of(&key);
         owners.chain(users.iter().map(Key::to_ref)).collect()
     }
 }

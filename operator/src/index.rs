@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
-use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
+use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
 use crate::key::{Guarded, Key};
 
@@ -108,6 +108,23 @@ impl Index {
         (holder != key).then(|| holder.clone())
     }
 
+    /// The `MudGateway`s on a network.
+    pub fn on_network(&self, network: &str) -> Vec<Key> {
+        let on_it = |entry: &Entry| entry.claim.as_ref().is_some_and(|(claim, _)| claim.network == network);
+        self.entries.iter().filter(|(_, entry)| on_it(entry)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The network and the mud name that a `MudGateway` claims.
+    pub fn mud_of(&self, key: &Key) -> Option<(&str, &str)> {
+        let (claim, _) = self.entries.get(key)?.claim.as_ref()?;
+        Some((&claim.network, &claim.mud))
+    }
+
+    /// Whether a `MudGateway` claims a mud name on a network.
+    pub fn is_claimed(&self, network: &str, mud: &str) -> bool {
+        self.claims.contains_key(&Claim { network: network.to_owned(), mud: mud.to_owned() })
+    }
+
     /// The `MudGateway`s that use a Secret.
     pub fn users_of(&self, secret: &Key) -> Vec<Key> {
         self.secrets.get(secret).into_iter().flatten().cloned().collect()
@@ -124,7 +141,7 @@ impl Index {
                     Claim { network: gateway.spec.network().to_owned(), mud: gateway.spec.mud.name.clone() },
                     (created(object), key.clone()),
                 )),
-                secrets: gateway.spec.api.keys.iter().map(|key| key.secret_ref.name.clone()).collect(),
+                secrets: secrets(&gateway.spec),
             },
             // Its pods may run: it keeps the claim it had while it could be read.
             Err(_) => Entry { undecodable: true, ..self.entries.get(&key).cloned().unwrap_or_default() },
@@ -175,6 +192,13 @@ impl Index {
         let rivals = remove_from(&mut self.claims, claim, &claimant);
         rivals.into_iter().map(|(_, key)| key).collect()
     }
+}
+
+/// The Secrets that a spec names.
+fn secrets(spec: &MudGatewaySpec) -> BTreeSet<String> {
+    let proxy = spec.egress.as_ref().and_then(|egress| egress.proxy.as_ref());
+    let proxy = proxy.and_then(|proxy| proxy.secret_ref.as_ref()).map(|secret| secret.name.clone());
+    spec.api.keys.iter().map(|key| key.secret_ref.name.clone()).chain(proxy).collect()
 }
 
 /// Takes a member out of one of the sets, drops the set if it is empty then, and returns who is left in it.
@@ -287,6 +311,22 @@ mod tests {
         index.apply(&claiming("a", "Mud", 10));
         assert_eq!(index.users_of(&key("bot")), []);
         assert!(index.secrets.is_empty());
+    }
+
+    #[test]
+    fn a_network_leads_to_its_muds() {
+        let mut index = Index::default();
+        let mut on_it = gateway("ns", "a", "First");
+        on_it.spec.routers.clear();
+        on_it.spec.network_ref = serde_json::from_str(r#"{"name": "i4"}"#).unwrap();
+        on_it.spec.egress =
+            serde_json::from_str(r#"{"proxy": {"host": "h", "secretRef": {"name": "login"}}}"#).unwrap();
+        index.apply(&guarded(on_it));
+        index.apply(&claiming("b", "Second", 10));
+        assert_eq!(index.on_network("i4"), [key("a")]);
+        assert_eq!(index.mud_of(&key("a")), Some(("i4", "First")));
+        assert!(index.is_claimed("i4", "First") && !index.is_claimed("i4", "Second"));
+        assert_eq!(index.users_of(&key("login")), [key("a")]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod key;
 mod lock;
 pub mod metrics;
 pub mod mudgateway;
+pub mod network;
 pub mod settings;
 pub mod telemetry;
 #[cfg(test)]
@@ -96,6 +97,7 @@ pub async fn serve(
             .map(|scope| controller::run(context.clone(), scope, concurrency, shutdown.clone())),
     );
     let bus = Bus::new(context.clone());
+    let networks = future::join(network::watch(context.clone()), network::keep_statuses(context.clone()));
     let event_loop = context.metrics.event_loop.measure();
     context.metrics.leader.set(1);
     tokio::select! {
@@ -103,6 +105,7 @@ pub async fn serve(
         // Ends after the shutdown, with the last reconciliation.
         _ = controllers => {}
         () = bus.run() => {}
+        _ = networks => {}
         result = http::serve(listener, context, CancellationToken::new()) => result.map_err(Error::Serve)?,
     }
     info!("operator stopped");

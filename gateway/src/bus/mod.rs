@@ -8,6 +8,7 @@ pub(crate) mod kv;
 mod links;
 pub mod lock;
 mod mailbox;
+mod permits;
 pub mod report;
 mod state;
 
@@ -30,6 +31,7 @@ pub use echo::{EchoFilter, Path, Remembered};
 pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
 pub use files::FileError;
 pub use mailbox::Refusal;
+pub use permits::{Permits, Turn};
 pub use state::{Part, StateError, StateStore};
 
 use crate::allowance::Allowance;

@@ -55,8 +55,8 @@ fn report(holder: &str, status: &SessionStatus) -> GatewayReport {
         reason: status.reason,
         message: status.message.clone(),
         router: status.router.clone(),
-        router_address: None,
-        egress: None,
+        router_address: status.address.clone(),
+        egress: status.egress.clone(),
         connected_since: status.since.map(|since| since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
     }
 }

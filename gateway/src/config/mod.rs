@@ -1,8 +1,10 @@
 //! Configuration: flags, then environment, then a YAML file, and one error that lists all that is wrong.
 
+mod egress;
 mod keys;
 mod layers;
 mod settings;
+mod source;
 mod variables;
 
 use std::fmt;
@@ -13,10 +15,12 @@ use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
 use crate::oob::{Offer, Settings};
+use crate::router::{PACKETS_PER_SECOND, Rules};
 use crate::services::{FilterDefault, Pattern, Policy};
 
 pub use layers::{Ignored, Layers, Problem};
 pub use settings::{SETTINGS, Setting};
+pub use source::Source;
 pub use variables::parse_env_file;
 
 /// Where metrics are unless another port is given.
@@ -30,8 +34,8 @@ pub struct Config {
     pub mud: Mud,
     /// The network's name on the bus: muds of one network hear each other.
     pub network: String,
-    /// The routers, in order of preference; never empty.
-    pub routers: Vec<RouterAddress>,
+    /// The routers and the way there.
+    pub rules: Rules,
     /// A router password to start with, for a mud that is known to the router already.
     pub router_password: Option<i64>,
     /// Channels listened to from the start.
@@ -58,6 +62,8 @@ pub struct Config {
     pub holder: String,
     /// Where state is kept in standalone mode.
     pub state_directory: PathBuf,
+    /// Where this comes from, if it is to be read again while the gateway runs.
+    pub source: Option<Source>,
     /// How to log.
     pub log: Log,
     /// Settings of the file that change nothing, such as those of a Python gateway that have no meaning here.
@@ -96,6 +102,17 @@ pub struct RouterAddress {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+impl RouterAddress {
+    /// Host and port as one text.
+    pub fn host_and_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
 }
 
 impl fmt::Display for RouterAddress {
@@ -197,10 +214,15 @@ impl Config {
             kubernetes: resource_name(&mut layers),
             holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
+            source: None,
             log: log(&mut layers),
             ignored: Vec::new(),
             mud,
-            routers,
+            rules: Rules {
+                routers,
+                packets_per_second: packets_per_second(&mut layers),
+                egress: egress::egress(&mut layers),
+            },
         };
         layers.unknown_entries();
         layers.unresolved_references();
@@ -295,6 +317,19 @@ fn routers(layers: &mut Layers<'_>) -> Vec<RouterAddress> {
         check_router_name(layers, "router.fallback", &router.name);
     }
     routers
+}
+
+/// A registration counts as six packets, and probes of the link come on top of the pace.
+fn packets_per_second(layers: &mut Layers<'_>) -> usize {
+    let path = "router.packets_per_second";
+    match layers.count(path) {
+        None => PACKETS_PER_SECOND,
+        Some(pace @ 6..=9) => pace,
+        Some(other) => {
+            layers.problem(path, format!("{other} is not 6 to 9"));
+            PACKETS_PER_SECOND
+        }
+    }
 }
 
 fn check_router_name(layers: &mut Layers<'_>, path: &'static str, name: &str) {

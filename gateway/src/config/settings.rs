@@ -76,6 +76,42 @@ pub const SETTINGS: &[Setting] = &[
         "The password the router gave this MUD before, a number; a stored one wins",
     ),
     setting(
+        "router.packets_per_second",
+        "packets-per-second",
+        "ROUTER_PACKETS_PER_SECOND",
+        "The most packets sent to the router in a second, 6 to 9; it ignores a MUD that sends more than ten [default: 8]",
+    ),
+    setting(
+        "egress.proxy",
+        "egress-proxy",
+        "EGRESS_PROXY",
+        "A SOCKS5 proxy that leads to the routers, as socks5://host:port; it resolves their names",
+    ),
+    setting(
+        "egress.proxy_username",
+        "egress-proxy-username",
+        "EGRESS_PROXY_USERNAME",
+        "The user name for the proxy",
+    ),
+    setting(
+        "egress.proxy_password",
+        "egress-proxy-password",
+        "EGRESS_PROXY_PASSWORD",
+        "The password for the proxy",
+    ),
+    setting(
+        "egress.login_folder",
+        "egress-login-folder",
+        "EGRESS_LOGIN_FOLDER",
+        "In place of both: a folder with the files username and password",
+    ),
+    setting(
+        "egress.address",
+        "egress-address",
+        "EGRESS_ADDRESS",
+        "What names the address that routers see, by which the operator counts MUDs [default: direct]",
+    ),
+    setting(
         "network",
         "network",
         "I3_NETWORK",

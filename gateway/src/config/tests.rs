@@ -39,7 +39,7 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
     assert_eq!(config.mud.port, 4000);
     assert_eq!(config.network, "*test");
     assert_eq!(
-        config.routers,
+        config.rules.routers,
         [RouterAddress { name: "*test".into(), host: "127.0.0.1".into(), port: 8080 }]
     );
     assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
@@ -83,7 +83,7 @@ kubernetes: {namespace: tenant-a, name: dawn}
 logging: {level: info, format: json}
 "#;
     let config = resolve(&[], &[("POD_NAME", "dawn-1")], file).unwrap();
-    assert_eq!(config.routers.len(), 2);
+    assert_eq!(config.rules.routers.len(), 2);
     assert_eq!(config.channels, ["imud_gossip", "imud_code"]);
     let file = KeySource::File("/etc/mudgateway/keys/0/token".into());
     assert!(config.api.keys == [KeySpec { source: file, ..given("") }]);
@@ -100,7 +100,7 @@ gateway: {port: 4001, auth: {enabled: true, secret: s}}
 api: {websocket: {ping_interval: 30, compression: true}, auth: {api_keys: [{key: k, mud_name: Dawn, permissions: ['*']}]}}
 ";
     let config = resolve(&[], &[], file).unwrap();
-    assert_eq!(config.routers.len(), 1);
+    assert_eq!(config.rules.routers.len(), 1);
     assert!(config.api.keys == [given("s"), given("k")]);
     let ignored: Vec<_> = config.ignored.iter().map(|ignored| ignored.setting.as_str()).collect();
     assert_eq!(
@@ -286,7 +286,7 @@ fn the_python_gateways_file_needs_only_a_key_that_is_not_public() {
             == [KeySpec { rate: Some(Rate::per_minute(NonZeroU32::new(500).unwrap())), ..given("mine") }]
     );
     assert_eq!(config.api.limits.connections, 1500);
-    assert_eq!(config.routers.len(), 1, "a fallback without a host is none");
+    assert_eq!(config.rules.routers.len(), 1, "a fallback without a host is none");
     assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
     assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090", "the API has the port that metrics had");
     let reason = |setting: &str| config.ignored.iter().filter(|ignored| ignored.setting == setting).count();
@@ -298,7 +298,7 @@ fn a_fallback_router_may_come_from_variables() {
     let file = "router: {fallback: [{name: '*b', host: '${B_HOST}', port: '${B_PORT:9000}'}]}";
     let router = |env: &[(&str, &str)]| resolve(&[], &[MINIMAL, env].concat(), file);
     let expected = RouterAddress { name: "*b".into(), host: "b.example".into(), port: 9000 };
-    assert_eq!(router(&[("B_HOST", "b.example")]).unwrap().routers[1], expected);
+    assert_eq!(router(&[("B_HOST", "b.example")]).unwrap().rules.routers[1], expected);
     let text = router(&[]).err().unwrap().to_string();
     assert!(text.contains("router.fallback.1.host: the variable B_HOST is not set"), "{text}");
 }

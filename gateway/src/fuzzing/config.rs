@@ -33,7 +33,11 @@ pub fn config(data: &[u8]) {
     hide(&mut settings, "");
     match Config::resolve(Layers::new(Default::default(), &environment, settings), "host-1") {
         Ok(config) => {
-            assert!(!config.mud.name.is_empty() && !config.routers.is_empty() && !config.api.keys.is_empty());
+            assert!(
+                !config.mud.name.is_empty()
+                    && !config.rules.routers.is_empty()
+                    && !config.api.keys.is_empty()
+            );
             config.ignored.iter().for_each(|ignored| keeps(SECRET, &ignored.reason));
         }
         Err(error) => {

@@ -63,6 +63,8 @@ impl Gateway {
             reason: SessionReason::SessionEstablished,
             message: String::new(),
             router: Some("*test".to_owned()),
+            address: None,
+            egress: None,
             since: None,
         });
         let services = Services::new(setup(), router.clone(), None);

@@ -16,12 +16,13 @@ pub(super) fn tune_client(stream: &TcpStream) -> io::Result<()> {
     tune(&socket, Duration::from_secs(60))
 }
 
-/// Options for the router's connection: a peer that is gone is noticed within a minute.
+/// Options for the router's connection. Probes of our own are always on their way, so that a peer whose system no longer
+/// answers is noticed by what is not acknowledged.
 pub(crate) fn tune_router(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     tune(&socket, Duration::from_secs(20))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?;
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(8)))?;
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket};
 use jiff::Timestamp;
+use mudgateway_crds::permit::Purpose;
 use mudgateway_crds::report::SessionReason;
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -15,9 +17,12 @@ use super::backoff::Backoff;
 use super::ended::{Ended, ended, into_flow, refused, unavailable};
 use super::memory::Memory;
 use super::routers::Routers;
+use super::rules::{Egress, Rules};
 use super::session::{Due, Received, Session};
-use super::wire::{self, Wire};
+use super::turn::{Door, HAND_OVER};
+use super::wire::{self, Failed, Wire};
 use super::{Class, LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
+use crate::bus::Permits;
 use crate::bus::lock::{Duty, Holding};
 use crate::config::{Mud, RouterAddress};
 use crate::metrics::Metrics;
@@ -43,8 +48,10 @@ const STABLE_AFTER: Duration = Duration::from_secs(30);
 pub struct Link {
     /// Who we are.
     pub mud: Mud,
-    /// The configured routers, in order of preference.
-    pub routers: Vec<RouterAddress>,
+    /// The routers and the way there, as they are now.
+    pub rules: watch::Receiver<Rules>,
+    /// The way to the operator, who says when to connect.
+    pub permits: Permits,
     /// The password to start with when none is stored.
     pub initial_password: Option<i64>,
     /// What is kept of routers.
@@ -67,11 +74,12 @@ impl Link {
         let mut backoff =
             Backoff::new(Duration::from_millis(1100), Duration::from_secs(1), Duration::from_secs(60));
         let mut slow_backoff = Backoff::new(SLOW_FLOOR, SLOW_FLOOR, SLOW_CAP);
-        let mut routers = Routers::new(self.routers.clone());
+        let mut routers = Routers::new(self.rules.borrow().routers.clone());
         self.memory.restore(&mut routers).await;
         let mut insist = false;
         let mut yielded: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
+            routers.configure(self.rules.borrow().routers.clone());
             let router = routers.current().clone();
             if self.holding.now() != Duty::Holder {
                 self.stand_by(&router).await;
@@ -95,9 +103,11 @@ impl Link {
             self.set_status(ended.reason, ended.message, &router);
             match ended.reason {
                 // No fault of the router's: stay with it. A redirection has chosen the next one already.
-                SessionReason::StateUnavailable | SessionReason::ShuttingDown | SessionReason::Redirected => {
-                }
-                SessionReason::RouterRefused => routers.advance(),
+                SessionReason::StateUnavailable
+                | SessionReason::ProxyFailed
+                | SessionReason::ShuttingDown
+                | SessionReason::Redirected => {}
+                SessionReason::RouterRefused | SessionReason::AddressFull => routers.advance(),
                 // A fresh start begins with the preferred one.
                 _ if started.elapsed() >= STABLE_AFTER => {
                     backoff.reset();
@@ -159,7 +169,7 @@ impl Link {
         };
         let mut wire = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
-            connected = Wire::connect(router, &self.metrics) => connected?,
+            connected = self.connect(router, insist, password.known) => connected?,
         };
         if self.holding.now() != Duty::Holder {
             return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
@@ -178,6 +188,38 @@ impl Link {
         Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist)))
     }
 
+    /// Waits for the turn, and connects.
+    async fn connect(&self, router: &RouterAddress, takes_over: bool, known: bool) -> Result<Wire, Ended> {
+        let egress = self.rules.borrow().egress.clone();
+        let door = Door::new(&self.permits, router, egress.name());
+        let purpose = if takes_over { Purpose::TakeOver } else { Purpose::Connect };
+        let waits = |ahead| {
+            let message =
+                format!("waiting to connect to {router}, which takes one a second: {ahead} muds go before");
+            self.set_status(SessionReason::WaitingForPermit, message, router);
+        };
+        let mut holding = self.holding.clone();
+        loop {
+            let permit = tokio::select! {
+                permit = door.turn(purpose, known, waits) => permit?,
+                () = holding.wait_for(|duty| duty != Duty::Holder) => {
+                    door.give_back().await;
+                    return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
+                }
+            };
+            if permit.is_void(Instant::now()) {
+                door.give_back().await;
+                continue;
+            }
+            let connected = Wire::connect(router, &egress, &self.metrics).await;
+            match &connected {
+                Err(Failed { seen: false, .. }) => door.give_back().await,
+                _ => door.used().await,
+            }
+            return connected.map_err(|failed| failed.ended);
+        }
+    }
+
     async fn register(&self, router: &RouterAddress, password: i64, wire: &mut Wire) -> Result<(), Ended> {
         let ids = self.listener.list_ids(&router.name);
         wire.send(&packets::startup(&self.mud, &router.name, password, ids)).await
@@ -192,6 +234,8 @@ impl Link {
         session: &mut Session,
     ) -> ControlFlow<Ended> {
         let mut stall_check = interval(wire::STALL_CHECK);
+        let egress = self.rules.borrow().egress.clone();
+        let mut leave = std::pin::pin!(self.time_to_leave(router, &egress));
         let mut holding = self.holding.clone();
         loop {
             let duty = holding.now();
@@ -201,13 +245,12 @@ impl Link {
                     "another process of this mud took over",
                 ));
             }
-            session.set_watchful(duty == Duty::Holdover);
             let pace =
                 if self.handle.status().is_connected() { self.send_waiting(wire).await? } else { None };
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return ControlFlow::Break(self.farewell(router, wire).await),
+                () = &mut leave => return ControlFlow::Break(self.farewell(router, wire).await),
                 () = holding.wait_for(|now| now != duty) => {}
                 packet = wire.receive() => {
                     if self.receive(router, routers, session, into_flow(packet)?).await? {
@@ -311,6 +354,17 @@ impl Link {
         }
     }
 
+    /// Resolves when this process ends and its successor, if there may be one, can connect at once. Until then the
+    /// session goes on.
+    async fn time_to_leave(&self, router: &RouterAddress, egress: &Egress) {
+        self.shutdown.cancelled().await;
+        if self.holding.is_shared() {
+            let door = Door::new(&self.permits, router, egress.name());
+            // Without a permit the successor has to wait for its turn.
+            let _ = timeout(HAND_OVER, door.turn(Purpose::HandOver, true, |_| {})).await;
+        }
+    }
+
     /// At the end: what waits goes out, then the router is told, so that the name is free at once.
     async fn farewell(&self, router: &RouterAddress, wire: &mut Wire) -> Ended {
         self.handle.outbox().forget(Class::Background);
@@ -354,7 +408,14 @@ impl Link {
         }
         let before = self.handle.status();
         let since = established.then(|| before.since.unwrap_or_else(Timestamp::now));
-        self.handle.set_status(SessionStatus { reason, message, router: Some(router.name.clone()), since });
+        self.handle.set_status(SessionStatus {
+            reason,
+            message,
+            router: Some(router.name.clone()),
+            address: Some(router.host_and_port()),
+            egress: Some(self.rules.borrow().egress.name()),
+            since,
+        });
     }
 }
 

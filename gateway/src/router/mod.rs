@@ -5,9 +5,12 @@ mod ended;
 mod link;
 mod memory;
 mod outbox;
+mod proxy;
 mod routers;
+mod rules;
 mod session;
 pub mod spool;
+mod turn;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +28,9 @@ use crate::sync::lock;
 
 pub use link::Link;
 pub use memory::Memory;
-pub use outbox::{Class, NotAccepted};
+pub use outbox::{Class, NotAccepted, PACKETS_PER_SECOND};
 pub(crate) use outbox::{Next, Outbox};
+pub use rules::{Egress, Login, Proxy, Rules};
 
 /// How many packets may wait for the router.
 pub(crate) const OUTBOX_PACKETS: usize = 1000;
@@ -46,6 +50,10 @@ pub struct SessionStatus {
     pub message: String,
     /// The router that is meant.
     pub router: Option<String>,
+    /// Its host and port.
+    pub address: Option<String>,
+    /// What names the address that it sees.
+    pub egress: Option<String>,
     /// Since when the session is established.
     pub since: Option<Timestamp>,
 }
@@ -57,6 +65,8 @@ impl SessionStatus {
             reason: SessionReason::Connecting,
             message: "connecting".to_owned(),
             router: None,
+            address: None,
+            egress: None,
             since: None,
         }
     }
@@ -271,6 +281,12 @@ impl RouterHandle {
         }
         let expired = expired.into_iter();
         expired.filter(|entry| entry.class.is_asked_for()).map(|entry| entry.packet).collect()
+    }
+
+    /// Sets how many packets may go in any second.
+    pub fn set_pace(&self, packets_per_second: usize) {
+        self.outbox().set_pace(packets_per_second);
+        self.shared.wake.notify_one();
     }
 
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {

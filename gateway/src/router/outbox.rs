@@ -8,7 +8,8 @@ use intermud3::Packet;
 use intermud3::lpc::EncodeError;
 use tokio::sync::oneshot;
 
-/// The most packets in any second. Routers ignore a mud for some seconds after more than ten in one clock second.
+/// The most packets in any second, by default. Routers ignore a mud for some seconds after more than ten in one clock
+/// second.
 pub const PACKETS_PER_SECOND: usize = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,12 +60,12 @@ impl Class {
         }
     }
 
-    /// How many of this class may go in any second.
-    fn rate(self) -> usize {
+    /// How many of this class may go in any second, at a pace of so many packets.
+    fn rate(self, pace: usize) -> usize {
         match self {
             Self::Control => usize::MAX,
-            Self::Direct | Self::Channel => PACKETS_PER_SECOND,
-            Self::Answer => PACKETS_PER_SECOND / 2,
+            Self::Direct | Self::Channel => pace,
+            Self::Answer => pace / 2,
             Self::Background => 1,
         }
     }
@@ -147,6 +148,8 @@ pub enum NotAccepted {
 pub struct Outbox {
     queues: [VecDeque<Entry>; Class::ALL.len()],
     capacity: usize,
+    /// The most packets in any second.
+    pace: usize,
     /// What went in the last second: when, and of which class; a registration has none.
     sent: VecDeque<(Instant, Option<Class>)>,
     last_id: u64,
@@ -156,7 +159,12 @@ impl Outbox {
     /// An outbox for at most `capacity` packets.
     pub fn new(capacity: usize) -> Self {
         let sent = VecDeque::with_capacity(PACKETS_PER_SECOND);
-        Self { queues: Default::default(), capacity, sent, last_id: 0 }
+        Self { queues: Default::default(), capacity, pace: PACKETS_PER_SECOND, sent, last_id: 0 }
+    }
+
+    /// Sets the most packets in any second.
+    pub fn set_pace(&mut self, pace: usize) {
+        self.pace = pace;
     }
 
     /// How many packets wait.
@@ -254,12 +262,12 @@ impl Outbox {
             return None;
         }
         let after = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent + SECOND);
-        if self.sent.len() >= PACKETS_PER_SECOND {
+        if self.sent.len() >= self.pace {
             return Some(after(self.sent.front()));
         }
         let mut own = self.sent.iter().filter(|(_, sent)| *sent == Some(class));
         let used = own.clone().count();
-        (used >= class.rate()).then(|| after(own.next()))
+        (used >= class.rate(self.pace)).then(|| after(own.next()))
     }
 
     /// Puts back what could not be sent after all.

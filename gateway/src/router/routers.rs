@@ -36,6 +36,18 @@ impl Routers {
         Self { configured, learned: Vec::new(), current: 0, redirected: None }
     }
 
+    /// Takes other configured routers; the current one stays if it is still there.
+    pub fn configure(&mut self, configured: Vec<RouterAddress>) {
+        if configured == self.configured || configured.is_empty() {
+            return;
+        }
+        let current = self.current().clone();
+        self.learned.retain(|router| configured.iter().all(|one| one.name != router.name));
+        self.configured = configured;
+        let mut all = self.configured.iter().chain(&self.learned);
+        self.current = all.position(|router| *router == current).unwrap_or(0);
+    }
+
     /// The one to connect to.
     pub fn current(&self) -> &RouterAddress {
         let all = self.configured.len() + self.learned.len();
@@ -172,6 +184,19 @@ mod tests {
         assert_eq!(routers.current().name, "*d");
         routers.learn(&[]);
         assert_eq!(routers.current().name, "*a");
+    }
+
+    #[test]
+    fn other_routers_can_be_configured() {
+        let mut routers = routers();
+        routers.learn(&[entry("*c", "h 1"), entry("*d", "h 2")]);
+        routers.advance();
+        routers.configure(vec![router("*c"), router("*b")]);
+        assert_eq!(routers.current().name, "*b", "it is still there");
+        assert_eq!(order(&mut routers), ["*c", "*b", "*d"]);
+        routers.advance();
+        routers.configure(vec![router("*e")]);
+        assert_eq!(order(&mut routers), ["*e", "*d"]);
     }
 
     #[test]

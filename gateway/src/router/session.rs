@@ -11,18 +11,24 @@ use crate::services::packets;
 /// How long a router may take to answer a registration. Routers refuse by silence.
 pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// After this long without a packet the link is probed.
-pub const PROBE_AFTER: Duration = Duration::from_secs(60);
+/// So long after a registration the link is probed in any case: an echo proves that this router sends probes back.
+pub const PROVE_AFTER: Duration = Duration::from_secs(1);
 
-/// After this long without a packet the link is given up.
-pub const SILENT_AFTER: Duration = Duration::from_secs(90);
+/// After this long without a packet the link is probed. A router sends the probe back within a millisecond, and counts
+/// ten packets a second before it calls them a flood.
+pub const PROBE_AFTER: Duration = Duration::from_secs(4);
 
-/// While another process may have taken the name over, the link is probed this often: a login from the same address
-/// leaves the old link open but deaf (dead-souls-router rule 35).
-pub const WATCHFUL_PROBE_AFTER: Duration = Duration::from_secs(3);
+/// How long after a probe without an answer the next one is sent.
+pub const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// How long a link is deaf then before it is given up: two probes.
-pub const WATCHFUL_SILENT_AFTER: Duration = Duration::from_secs(9);
+/// After this long without a packet the link is given up: two probes were lost.
+pub const SILENT_AFTER: Duration = Duration::from_secs(8);
+
+/// As long as a router has not sent any probe back it may be one that never does: then only its long silence tells.
+pub const UNPROVEN_SILENT_AFTER: Duration = Duration::from_secs(90);
+
+/// How often such a router is probed.
+pub const UNPROVEN_PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// How often a registration is repeated while it may be that the old login has not ended yet: a login from another
 /// address waits in silence, and is heard on the same socket once the old one has closed (rule 36). No more than
@@ -69,12 +75,15 @@ pub struct Session {
     last_inbound: Instant,
     /// How many probes were sent since.
     probes: u32,
+    /// When the probe is due that is sent in any case.
+    proof_at: Option<Instant>,
+    /// Whether the router has sent a probe back.
+    echoes: bool,
     password: Password,
     /// Whether the registration may be repeated.
     insist: bool,
     /// How often it was repeated.
     repeated: u32,
-    watchful: bool,
 }
 
 impl Session {
@@ -87,21 +96,17 @@ impl Session {
             established: false,
             last_inbound: now,
             probes: 0,
+            proof_at: None,
+            echoes: false,
             password,
             insist,
             repeated: 0,
-            watchful: false,
         }
     }
 
     /// When the registration was sent.
     pub fn started(&self) -> Instant {
         self.started
-    }
-
-    /// Whether another process may have taken the name over, so that a deaf link must be found out soon.
-    pub fn set_watchful(&mut self, watchful: bool) {
-        self.watchful = watchful;
     }
 
     /// Takes a packet from the router.
@@ -112,13 +117,17 @@ impl Session {
         match &packet.body {
             Body::StartupReply(reply) if from_router => {
                 self.established = true;
+                self.proof_at = (!self.echoes).then_some(now + PROVE_AFTER);
                 Received::Registered { password: reply.password, routers: reply.routers.clone() }
             }
             // Any mud can broadcast these: only the router's own count (dead-souls-router rule 24).
             Body::StartupReply(_) | Body::Mudlist(_) | Body::ChanlistReply(_) if !from_router => {
                 Received::Ignore("forged")
             }
-            _ if self.is_probe(&packet) => Received::Ignore("probe"),
+            _ if self.is_probe(&packet) => {
+                self.echoes = true;
+                Received::Ignore("probe")
+            }
             _ => Received::Deliver(packet),
         }
     }
@@ -130,9 +139,9 @@ impl Session {
 
     /// When [`Session::due`] should be asked.
     pub fn deadline(&self) -> Instant {
-        let (probe_after, silent_after) = self.patience();
         if self.established {
-            return self.last_inbound + silent_after.min(probe_after * (self.probes + 1));
+            let quiet = self.last_inbound + self.probe_after().min(self.silent_after());
+            return self.proof_at.map_or(quiet, |proof_at| proof_at.min(quiet));
         }
         let repeat_after =
             if self.insist { REPEAT_AFTER * (self.repeated + 1) } else { REGISTRATION_TIMEOUT };
@@ -151,20 +160,24 @@ impl Session {
             self.repeated += 1;
             return Due::Register;
         }
-        if now.duration_since(self.last_inbound) >= self.patience().1 {
+        if now.duration_since(self.last_inbound) >= self.silent_after() {
             return Due::Silent;
         }
-        self.probes += 1;
+        if self.proof_at.take_if(|proof_at| *proof_at <= now).is_none() {
+            self.probes += 1;
+        }
         Due::Probe(packets::probe(&self.mud))
     }
 
-    /// How long without a packet until the link is probed, again and again, and until it is given up.
-    fn patience(&self) -> (Duration, Duration) {
-        if self.watchful {
-            (WATCHFUL_PROBE_AFTER, WATCHFUL_SILENT_AFTER)
-        } else {
-            (PROBE_AFTER, SILENT_AFTER)
-        }
+    /// How long without a packet until the next probe.
+    fn probe_after(&self) -> Duration {
+        let again = if self.echoes { PROBE_AGAIN_AFTER } else { UNPROVEN_PROBE_AFTER };
+        PROBE_AFTER + again * self.probes
+    }
+
+    /// How long without a packet until the link is given up.
+    fn silent_after(&self) -> Duration {
+        if self.echoes { SILENT_AFTER } else { UNPROVEN_SILENT_AFTER }
     }
 
     fn is_probe(&self, packet: &Packet) -> bool {
@@ -209,26 +222,57 @@ mod tests {
         assert_eq!(session.due(session.deadline()), Due::Refused);
     }
 
-    #[test]
-    fn a_quiet_link_is_probed_and_then_given_up() {
-        let start = Instant::now();
+    /// A session whose router has sent the first probe back, at once.
+    fn proven(start: Instant) -> Session {
         let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         session.receive(start, reply("*test", "*test"));
-        assert_eq!(session.due(start + seconds(59)), Due::Nothing);
-        let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
+        assert_eq!(session.deadline(), start + PROVE_AFTER);
+        let Due::Probe(probe) = session.due(start + PROVE_AFTER) else { panic!("a probe is due") };
         assert_eq!(probe.encode().unwrap().as_ref(), b"({\"auth-mud-req\",5,\"Dawn\",0,\"Dawn\",0,})");
-        assert_eq!(session.due(start + seconds(89)), Due::Nothing);
-        assert_eq!(session.due(start + seconds(90)), Due::Silent);
+        assert_eq!(session.receive(start + PROVE_AFTER, probe), Received::Ignore("probe"));
+        session
+    }
+
+    /// The seconds after `last` at which probes are due, and at which the link is given up.
+    fn until_silent(session: &mut Session, last: Instant) -> (Vec<u64>, u64) {
+        let mut probes = Vec::new();
+        loop {
+            let at = session.deadline();
+            assert_eq!(session.due(at - Duration::from_millis(1)), Due::Nothing);
+            let second = at.duration_since(last).as_secs();
+            match session.due(at) {
+                Due::Probe(_) => probes.push(second),
+                due => {
+                    assert_eq!(due, Due::Silent);
+                    return (probes, second);
+                }
+            }
+        }
     }
 
     #[test]
-    fn the_probes_echo_keeps_the_link_and_goes_no_further() {
+    fn a_link_that_loses_two_probes_is_given_up() {
+        let start = Instant::now();
+        let mut session = proven(start);
+        assert_eq!(until_silent(&mut session, start + PROVE_AFTER), (vec![4, 6], 8));
+    }
+
+    #[test]
+    fn any_packet_keeps_the_link() {
+        let start = Instant::now();
+        let mut session = proven(start);
+        let tell = Packet::decode(b"({\"tell\",5,\"Dusk\",\"a\",\"Dawn\",\"b\",\"A\",\"hi\",})").unwrap();
+        let at = start + seconds(11);
+        assert!(matches!(session.receive(at, tell), Received::Deliver(_)));
+        assert_eq!(session.deadline(), at + PROBE_AFTER);
+    }
+
+    #[test]
+    fn a_router_that_never_sends_probes_back_is_not_given_up_for_that() {
         let start = Instant::now();
         let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
         session.receive(start, reply("*test", "*test"));
-        let Due::Probe(probe) = session.due(start + seconds(60)) else { panic!("a probe is due") };
-        assert_eq!(session.receive(start + seconds(61), probe), Received::Ignore("probe"));
-        assert_eq!(session.deadline(), start + seconds(61) + PROBE_AFTER);
+        assert_eq!(until_silent(&mut session, start), (vec![1, 4, 34, 64], 90));
     }
 
     #[test]
@@ -255,18 +299,5 @@ mod tests {
             }
         }
         assert_eq!((repeated, session.deadline()), (9, start + REGISTRATION_TIMEOUT));
-    }
-
-    #[test]
-    fn a_link_that_may_be_deaf_is_found_out_soon() {
-        let start = Instant::now();
-        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
-        session.receive(start, reply("*test", "*test"));
-        session.set_watchful(true);
-        for probe in 1..=2 {
-            assert_eq!(session.deadline(), start + seconds(3 * probe));
-            assert!(matches!(session.due(session.deadline()), Due::Probe(_)));
-        }
-        assert_eq!(session.due(start + seconds(9)), Due::Silent);
     }
 }

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use tokio_util::codec::Framed;
 
 use super::ended::{Ended, ended};
+use super::proxy;
+use super::rules::Egress;
 use crate::config::RouterAddress;
 use crate::metrics::{Direction, Metrics};
 
@@ -41,14 +43,16 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Connects to a router.
-    pub(super) async fn connect(router: &RouterAddress, metrics: &Arc<Metrics>) -> Result<Self, Ended> {
-        let unreachable = |why: String| {
-            ended(SessionReason::RouterUnreachable, format!("cannot connect to {router}: {why}"))
+    pub(super) async fn connect(
+        router: &RouterAddress,
+        egress: &Egress,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Failed> {
+        let late = || Failed {
+            ended: unreachable(router, &format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
+            seen: true,
         };
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((router.host.as_str(), router.port)))
-            .await
-            .map_err(|_| unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))?
-            .map_err(|error| unreachable(error.to_string()))?;
+        let stream = timeout(CONNECT_TIMEOUT, open(router, egress)).await.unwrap_or_else(|_| Err(late()))?;
         if let Err(error) = crate::net::tune_router(&stream) {
             tracing::debug!(%error, "cannot set options of the router socket");
         }
@@ -118,6 +122,32 @@ impl Wire {
             tracing::warn!(%error, sample = %hex_sample(frame), "dropped a packet that cannot be read");
         }
     }
+}
+
+/// No connection.
+pub(super) struct Failed {
+    /// Why.
+    pub(super) ended: Ended,
+    /// Whether the router may have accepted a connection all the same.
+    pub(super) seen: bool,
+}
+
+async fn open(router: &RouterAddress, egress: &Egress) -> Result<TcpStream, Failed> {
+    let Some(proxy) = &egress.proxy else {
+        let connected = TcpStream::connect((router.host.as_str(), router.port)).await;
+        return connected.map_err(|error| Failed { ended: unreachable(router, &error), seen: false });
+    };
+    proxy::connect(proxy, &router.host, router.port).await.map_err(|error| match error {
+        proxy::Error::Router(_) => Failed { ended: unreachable(router, &error), seen: false },
+        proxy::Error::Login(_) | proxy::Error::Proxy(_) => {
+            let message = format!("the SOCKS5 proxy {proxy} gives no connection to {router}: {error}");
+            Failed { ended: ended(SessionReason::ProxyFailed, message), seen: false }
+        }
+    })
+}
+
+fn unreachable(router: &RouterAddress, why: &dyn std::fmt::Display) -> Ended {
+    ended(SessionReason::RouterUnreachable, format!("cannot connect to {router}: {why}"))
 }
 
 fn hex_sample(frame: &[u8]) -> String {

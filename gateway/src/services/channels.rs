@@ -68,7 +68,7 @@ impl Services {
 
     /// Handles a channel event of another hosted mud, or the copy of one of our own, from a place in the stream.
     pub fn on_bus(&self, place: u64, event: ChannelEvent) {
-        if self.policy.ignores_user(&event.message.user, &event.message.mud) {
+        if self.policy().ignores_user(&event.message.user, &event.message.mud) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }

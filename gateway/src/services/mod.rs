@@ -66,7 +66,7 @@ pub struct Services {
     metrics: Arc<Metrics>,
     mud: String,
     configured: HashSet<String>,
-    policy: Policy,
+    policy: Mutex<Arc<Policy>>,
     router: RouterHandle,
     bus: Option<BusLink>,
     directory: Mutex<Directory>,
@@ -132,7 +132,7 @@ impl Services {
             oob: Oob::new(setup.oob),
             mud: setup.mud,
             configured: setup.channels.into_iter().collect(),
-            policy: setup.policy,
+            policy: Mutex::new(Arc::new(setup.policy)),
             router,
             bus,
             directory: Mutex::default(),
@@ -209,8 +209,13 @@ impl Services {
     }
 
     /// The rules for what comes in and goes out.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&lock(&self.policy))
+    }
+
+    /// Sets other rules, from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        *lock(&self.policy) = Arc::new(policy);
     }
 
     /// How much was dropped because of whom it came from.
@@ -270,7 +275,7 @@ impl Services {
     fn on_packet(&self, path: Path, packet: Packet) {
         let from_router = path == Path::Router
             && self.router.status().router.as_deref() == Some(packet.header.origin_mud.as_str());
-        if !from_router && self.policy.ignores(&packet.header) {
+        if !from_router && self.policy().ignores(&packet.header) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }

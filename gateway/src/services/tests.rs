@@ -37,6 +37,8 @@ fn connected() -> (Services, RouterHandle, Arc<Session>) {
         reason: SessionReason::SessionEstablished,
         message: String::new(),
         router: Some("*test".to_owned()),
+        address: None,
+        egress: None,
         since: None,
     });
     let services = Services::new(setup(&[]), router.clone(), None);

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::backoff;
 use crate::context::Context;
 use crate::key::Key;
+use crate::network::desk;
 
 pub use layout::Layout;
 pub use reports::{Reports, Session, TTL};
@@ -40,6 +41,9 @@ pub enum Error {
     /// A stream or bucket could not be put in shape.
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    /// The gateways' requests for permits could not be listened to.
+    #[error("listening to requests for permits: {0}")]
+    Permits(#[from] async_nats::SubscribeError),
     /// The reports could not be watched.
     #[error("watching the reports: {0}")]
     Watch(#[from] kv::WatchError),
@@ -54,7 +58,7 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Lost => "BusUnavailable",
             Self::Layout(_) => "BusLayoutRefused",
-            Self::Watch(_) | Self::Watcher(_) => "BusWatchFailed",
+            Self::Permits(_) | Self::Watch(_) | Self::Watcher(_) => "BusWatchFailed",
         }
     }
 }
@@ -100,19 +104,22 @@ impl Bus {
         let layout = self.context.settings.layout();
         let lost = CancellationToken::new();
         let client = connect_options(lost.clone()).connect(self.context.settings.nats_url.as_str()).await?;
-        let jetstream = async_nats::jetstream::new(client);
+        let jetstream = async_nats::jetstream::new(client.clone());
         let bucket = layout.ensure(&jetstream).await?;
         // From the last report of each gateway on: a restarted operator need not wait for the next ones.
         let mut entries = bucket.watch_with_history(">").await?;
         self.set_connected(true);
         info!("session with NATS established");
 
+        let permits = self.context.shared_permits();
+        let mut permits = std::pin::pin!(desk::serve(&client, &permits, &self.context));
         let mut check = tokio::time::interval(CHECK_INTERVAL);
         check.reset();
         loop {
             tokio::select! {
                 entry = entries.next() => self.receive(entry.ok_or(Error::Lost)??),
                 _ = check.tick() => { layout.ensure(&jetstream).await?; }
+                ended = &mut permits => return Err(ended.err().map_or(Error::Lost, Error::from)),
                 () = lost.cancelled() => return Err(Error::Lost),
             }
         }

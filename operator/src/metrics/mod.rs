@@ -16,6 +16,9 @@ use crate::index::Index;
 /// Seconds: a reconciliation is a few round trips, and ends after a minute at the latest.
 const DURATION_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
+/// The answers to muds that ask whether they may connect.
+const ANSWERS: [&str; 4] = ["Granted", "Wait", "AddressFull", "Noted"];
+
 /// How a reconciliation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -52,6 +55,9 @@ pub struct Metrics {
     /// How many reconciliations are under way.
     pub reconciling: Gauge,
     bus_errors: By<Counter, 1>,
+    permits: By<Counter, 1>,
+    permits_waiting: Gauge,
+    muds_at_one_address: Gauge,
     managed: Gauge,
     invalid: Gauge,
     conditions: By<Gauge, 2>,
@@ -87,6 +93,15 @@ impl Default for Metrics {
             ),
             reconciling: book.gauge("i3op_reconcile_in_progress", "Reconciliations that are under way"),
             bus_errors: book.counters("i3op_bus_errors", "Failures on NATS by reason", &["reason"]),
+            permits: book
+                .counters("i3op_permits", "Answers to muds that asked to connect to a router", &["answer"])
+                .known(ANSWERS.map(|answer| [answer])),
+            permits_waiting: book
+                .gauge("i3op_permits_waiting", "Muds that wait for their turn to connect to a router"),
+            muds_at_one_address: book.gauge(
+                "i3op_muds_at_one_address",
+                "The most muds that are registered with one router from one address",
+            ),
             managed: book.gauge("i3op_managed_mudgateways", "MudGateways that exist"),
             invalid: book.gauge("i3op_invalid_objects", "MudGateways that cannot be decoded"),
             conditions: book.gauges(
@@ -117,6 +132,17 @@ impl Metrics {
     /// Counts a failure on NATS.
     pub fn bus_error(&self, reason: &'static str) {
         self.bus_errors.of([reason]).inc();
+    }
+
+    /// Counts an answer to a mud that asked whether it may connect.
+    pub fn permit(&self, answer: &'static str) {
+        self.permits.of([answer]).inc();
+    }
+
+    /// Sets how many muds wait for their turn, and how many share an address at most.
+    pub fn fleet(&self, waiting: usize, at_one_address: usize) {
+        self.permits_waiting.set(gauge(waiting));
+        self.muds_at_one_address.set(gauge(at_one_address));
     }
 
     /// Brings the gauges in line with the index.
@@ -159,6 +185,8 @@ mod tests {
         metrics.reconciled(Outcome::Applied, Instant::now());
         metrics.reconcile_error("ApiUnavailable");
         metrics.bus_error("BusUnavailable");
+        metrics.permit("Granted");
+        metrics.fleet(4, 3);
         let mut index = Index::default();
         let mut connected = gateway("ns", "a", "Mud");
         connected.status = serde_json::from_str(
@@ -176,6 +204,10 @@ mod tests {
             "i3op_reconcile_duration_seconds_count 1",
             "i3op_reconcile_errors_total{reason=\"ApiUnavailable\"} 1",
             "i3op_bus_errors_total{reason=\"BusUnavailable\"} 1",
+            "i3op_permits_total{answer=\"Granted\"} 1",
+            "i3op_permits_total{answer=\"AddressFull\"} 0",
+            "i3op_permits_waiting 4",
+            "i3op_muds_at_one_address 3",
             "i3op_managed_mudgateways 2",
             "i3op_mudgateway_conditions{type=\"Connected\",status=\"True\"} 1",
             "i3op_mudgateway_conditions{type=\"Connected\",status=\"Unknown\"} 1",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 use k8s_openapi::NamespaceResourceScope;
@@ -9,18 +10,23 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::api::{Api, ObjectMeta};
 use kube::{Client, Resource};
-use mudgateway_crds::MudGateway;
+use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
 use serde::de::DeserializeOwned;
 
 use super::api_error::Plain;
 use super::build::{api_key_name, workload_name};
 use crate::key::Key;
+use crate::network::{Effective, effective};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The older MudGateway that has the mud name this one claims.
     pub senior: Option<Key>,
+    /// The network that the spec refers to.
+    pub network: Option<Arc<IntermudNetwork>>,
+    /// The Secret with the login for the proxy.
+    pub proxy_login: Option<SecretFacts>,
     /// The ConfigMap of the name we need.
     pub config_map: Option<ObjectMeta>,
     /// The Service of the name we need.
@@ -61,6 +67,7 @@ pub async fn dereference(
     key: &Key,
     gateway: &MudGateway,
     senior: Option<Key>,
+    network: Option<Arc<IntermudNetwork>>,
 ) -> Result<Facts, Error> {
     let namespace = key.namespace.as_str();
     let workload = workload_name(&key.name);
@@ -68,14 +75,27 @@ pub async fn dereference(
     let ours = async {
         if given.is_empty() { secret(client, namespace, &api_key_name(&key.name)).await } else { Ok(None) }
     };
-    let (config_map, service, deployment, api_key, keys) = tokio::try_join!(
+    let login = async {
+        match network_of(&gateway.spec, network.as_deref()).and_then(|network| network.proxy?.secret_ref) {
+            Some(login) => secret(client, namespace, &login.name).await,
+            None => Ok(None),
+        }
+    };
+    let (config_map, service, deployment, api_key, proxy_login, keys) = tokio::try_join!(
         metadata::<ConfigMap>(client, namespace, &workload),
         metadata::<Service>(client, namespace, &key.name),
         metadata::<Deployment>(client, namespace, &workload),
         ours,
+        login,
         try_join_all(given.iter().map(|key| secret(client, namespace, &key.secret_ref.name))),
     )?;
-    Ok(Facts { senior, config_map, service, deployment, api_key, keys })
+    Ok(Facts { senior, network, proxy_login, config_map, service, deployment, api_key, keys })
+}
+
+/// What holds for a mud on the network that it refers to, or on its own; none if it refers to one that was not found.
+pub fn network_of(spec: &MudGatewaySpec, found: Option<&IntermudNetwork>) -> Option<Effective> {
+    let lost = spec.network_ref.is_some() && found.is_none();
+    (!lost).then(|| effective(spec, found.map(|network| &network.spec)))
 }
 
 async fn metadata<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<ObjectMeta>, Error>

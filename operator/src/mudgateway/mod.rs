@@ -21,6 +21,7 @@ use mudgateway_crds::MudGateway;
 use rand::TryRng;
 use tracing::{info, warn};
 
+pub use self::apply::params;
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::backoff;
@@ -147,7 +148,11 @@ async fn decodable(
     context: &Context,
 ) -> Result<(metrics::Outcome, Action), Error> {
     let senior = context.index().senior(key);
-    let facts = dereference::dereference(&context.client, key, gateway, senior).await?;
+    let network = match &gateway.spec.network_ref {
+        Some(network) => context.networks.get(&network.name).await,
+        None => None,
+    };
+    let facts = dereference::dereference(&context.client, key, gateway, senior, network).await?;
     let (outcome, done) = match validate::validate(key, gateway, &facts) {
         Ok(valid) => match program(valid, context).await {
             Ok(applied) => {
@@ -197,6 +202,8 @@ fn after_rejection(rejection: &Rejection) -> Action {
         Rejection::ObjectExists { .. } => Action::requeue(RECHECK),
         Rejection::InvalidSpec(_)
         | Rejection::NameConflict { .. }
+        | Rejection::NetworkNotFound(_)
+        | Rejection::ProxyLoginNotFound(_)
         | Rejection::SecretNotFound(_)
         | Rejection::ApiKeyLost(_) => Action::await_change(),
     }

@@ -7,8 +7,12 @@ use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
 use super::build::{API_KEY_ENTRY, api_key_name, workload_name};
-use super::dereference::{Facts, SecretFacts};
+use super::dereference::{Facts, SecretFacts, network_of};
 use crate::key::Key;
+use crate::network::Effective;
+
+/// The entries of a Secret with the login for a proxy.
+pub const PROXY_LOGIN: [&str; 2] = ["username", "password"];
 
 /// A MudGateway that can be carried out.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct Gateway {
     pub owner: OwnerReference,
     /// What is asked for.
     pub spec: MudGatewaySpec,
+    /// The network as the mud is on it.
+    pub network: Effective,
     /// The API keys.
     pub keys: Keys,
 }
@@ -65,6 +71,15 @@ pub enum Rejection {
         /// The older one.
         holder: Key,
     },
+    /// The network does not exist.
+    #[error("IntermudNetwork {0} does not exist: ask the provider to create it, or correct spec.networkRef")]
+    NetworkNotFound(String),
+    /// The login for the proxy is not where the network, or the spec, says.
+    #[error(
+        "Secret {0} has no entries \"username\" and \"password\", or does not exist: create it in this namespace, \
+         for the proxy asks for them"
+    )]
+    ProxyLoginNotFound(String),
     /// An API key is not where the spec says.
     #[error(
         "Secret {} has no entry {:?}, or does not exist: create it in this namespace, or change spec.api.keys",
@@ -92,7 +107,10 @@ impl Rejection {
         match self {
             Self::InvalidSpec(_) => Reason::InvalidSpec,
             Self::NameConflict { .. } => Reason::NameConflict,
-            Self::SecretNotFound(_) | Self::ApiKeyLost(_) => Reason::SecretNotFound,
+            Self::NetworkNotFound(_) => Reason::NetworkNotFound,
+            Self::SecretNotFound(_) | Self::ApiKeyLost(_) | Self::ProxyLoginNotFound(_) => {
+                Reason::SecretNotFound
+            }
             Self::ObjectExists { .. } => Reason::ObjectExists,
         }
     }
@@ -107,14 +125,32 @@ pub fn validate(key: &Key, gateway: &MudGateway, facts: &Facts) -> Result<Gatewa
     check_spec(&gateway.spec)?;
     check_name(&gateway.spec, facts)?;
     check_ownership(key, &owner.uid, facts)?;
+    let network = network(&gateway.spec, facts)?;
     let keys = keys(&key.name, &gateway.spec.api.keys, facts)?;
-    Ok(Gateway { key: key.clone(), owner, spec: gateway.spec.clone(), keys })
+    Ok(Gateway { key: key.clone(), owner, spec: gateway.spec.clone(), network, keys })
+}
+
+/// The network, if it is there, and what its proxy asks for.
+fn network(spec: &MudGatewaySpec, facts: &Facts) -> Result<Effective, Rejection> {
+    let network = network_of(spec, facts.network.as_deref());
+    let network = network.ok_or_else(|| Rejection::NetworkNotFound(spec.network().to_owned()))?;
+    let login = network.proxy.as_ref().and_then(|proxy| proxy.secret_ref.as_ref());
+    let complete = |secret: &SecretFacts| PROXY_LOGIN.iter().all(|entry| secret.entries.contains(*entry));
+    match login {
+        Some(login) if !facts.proxy_login.as_ref().is_some_and(complete) => {
+            Err(Rejection::ProxyLoginNotFound(login.name.clone()))
+        }
+        _ => Ok(network),
+    }
 }
 
 /// What would do harm if the schema in the cluster let it through.
 fn check_spec(spec: &MudGatewaySpec) -> Result<(), Rejection> {
     let checks = [
-        (!spec.routers.is_empty(), "spec.routers is empty"),
+        (
+            spec.network_ref.is_some() == spec.routers.is_empty(),
+            "give either spec.networkRef or spec.routers",
+        ),
         ((0..=3).contains(&spec.replicas), "spec.replicas is not 0 to 3"),
         (!spec.mud.name.is_empty(), "spec.mud.name is empty"),
         (!spec.mud.name.chars().any(char::is_control), "spec.mud.name has control characters"),
@@ -185,6 +221,7 @@ fn given_key(key: &ApiKey, found: Option<&SecretFacts>) -> Result<MountedKey, Re
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     use super::*;
     use crate::testing::gateway;
@@ -280,6 +317,33 @@ mod tests {
         );
         let facts = Facts { deployment: Some(owned_by(UID)), ..Facts::default() };
         assert!(validate(&key(), &object(), &facts).is_ok());
+    }
+
+    #[test]
+    fn a_network_must_exist_with_the_login_for_its_proxy() {
+        let mut object = object();
+        object.spec.routers.clear();
+        object.spec.network_ref = serde_json::from_str(r#"{"name": "i4"}"#).unwrap();
+        let lost = rejection(&object, &Facts::default());
+        assert_eq!(lost.reason(), Reason::NetworkNotFound);
+        insta::assert_snapshot!(lost, @"IntermudNetwork i4 does not exist: ask the provider to create it, or correct spec.networkRef");
+
+        let network = serde_json::json!({"metadata": {"name": "i4"}, "spec": {
+            "routers": [{"name": "*i4", "host": "h", "port": 1}],
+            "egress": {"proxy": {"host": "proxy.example", "secretRef": {"name": "login"}}},
+        }});
+        let network = Arc::new(serde_json::from_value(network).unwrap());
+        let with =
+            |proxy_login| Facts { network: Some(Arc::clone(&network)), proxy_login, ..Facts::default() };
+        for found in [None, Some(secret(ObjectMeta::default(), "username"))] {
+            let rejection = rejection(&object, &with(found));
+            assert_eq!(rejection, Rejection::ProxyLoginNotFound("login".to_owned()));
+            assert_eq!(rejection.reason(), Reason::SecretNotFound);
+        }
+        let mut login = secret(ObjectMeta::default(), "username");
+        login.entries.insert("password".to_owned());
+        let gateway = validate(&key(), &object, &with(Some(login))).unwrap();
+        assert_eq!((gateway.network.name.as_str(), gateway.network.routers.len()), ("i4", 1));
     }
 
     #[test]

@@ -19,6 +19,12 @@ const PLANNED: Duration = Duration::from_secs(1);
 /// Another process is logged in within this time after a crash.
 const CRASH: Duration = Duration::from_secs(5);
 
+/// The most that nobody may be logged in when the link to the router goes dead but stays open.
+const HALF_OPEN: Duration = Duration::from_secs(10);
+
+/// How long a recovery may take after the fault is mended.
+const LIMIT: Duration = Duration::from_secs(45);
+
 /// How long after a recovery it is still watched.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
@@ -157,7 +163,6 @@ impl Scenario {
     pub fn runs(self) -> u16 {
         match self {
             Self::Planned | Self::Kill | Self::Stop => 20,
-            Self::RouterHalfOpen => 2,
             Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 4,
             _ => 10,
         }
@@ -174,14 +179,14 @@ impl Scenario {
 
     /// About how long a run takes.
     pub fn takes(self) -> Duration {
-        // A session whose link is half-open is given up after 90 s; all others get well in some seconds.
-        Duration::from_secs(if self == Self::RouterHalfOpen { 100 } else { 8 }) + self.lasts()
+        // A session whose link is half-open is given up after 8 s; all others get well in some seconds.
+        Duration::from_secs(if self == Self::RouterHalfOpen { 12 } else { 8 }) + self.lasts()
     }
 
     /// Whether each run needs a world of its own: after a session of less than 30 s a gateway waits longer and longer
     /// until it tries the router again.
     pub fn needs_fresh_world(self) -> bool {
-        matches!(self, Self::RouterRestart | Self::RouterReset | Self::RouterCut)
+        matches!(self, Self::RouterRestart | Self::RouterReset | Self::RouterCut | Self::RouterHalfOpen)
     }
 
     /// How long it stays broken.
@@ -193,11 +198,6 @@ impl Scenario {
             Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 8,
             _ => 0,
         })
-    }
-
-    /// How long the recovery may take after that.
-    fn limit(self) -> Duration {
-        Duration::from_secs(if self == Self::RouterHalfOpen { 120 } else { 45 })
     }
 
     fn measure(self) -> Measure {
@@ -216,6 +216,7 @@ impl Scenario {
         match self {
             Self::Planned | Self::PlannedElsewhere => Some(PLANNED),
             Self::Kill | Self::KillElsewhere | Self::Stop | Self::NodeCutOff | Self::RouterCut => Some(CRASH),
+            Self::RouterHalfOpen => Some(HALF_OPEN),
             _ => None,
         }
     }
@@ -234,7 +235,7 @@ impl Scenario {
         self.break_it(world, holder).await?;
         sleep(self.lasts().saturating_sub(start.elapsed())).await;
         self.mend(world, holder).await?;
-        world.all_heard(self.limit()).await?;
+        world.all_heard(LIMIT).await?;
         sleep(AFTERMATH).await;
         let (to, end) = (world.tally.place(), Instant::now());
         sleep(ON_ITS_WAY).await;

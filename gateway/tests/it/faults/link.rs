@@ -1,6 +1,6 @@
 //! Faults 10 to 12: the link to the router.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use i3_router::{Config, Event, Mark, Router, RunningRouter};
 use intermud3::Packet;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{BUSY, configured, dawn, frame, raw, strict, tell};
 use crate::raw_mud::Raw;
-use crate::support::{Gateway, Nats, WITHIN, hear, is, registered, registered_since, say};
+use crate::support::{Gateway, WITHIN, hear, is, received, registered, registered_since, say};
 
 /// The router is played by hand here: it answers when the test says so.
 #[tokio::test]
@@ -83,22 +83,22 @@ async fn fault_11_a_router_that_is_away_for_some_attempts_is_found_again() {
     registered(&router, "Dawn").await;
 }
 
-/// A link that is open and dead. By default it is probed after 60 s and given up 90 s after the last packet, which
-/// `router::session::tests` shows with a clock of its own. Here the gateway has lost its lock, so that it looks each three
-/// seconds and gives up after nine.
+/// A link that is open and dead: two probes without an answer within eight seconds end it.
 #[tokio::test]
 async fn fault_11_a_half_open_link_is_found_out() {
-    let (router, mut nats) = (strict().await, Nats::start().await);
-    let url = nats.url();
-    let gateway = Gateway::start("Dawn", &router, &[("NATS_URL", &url)]).await;
+    let router = strict().await;
+    let mark = router.mark();
+    let gateway = Gateway::start("Dawn", &router, &[]).await;
     gateway.logged("SessionEstablished").await;
-    nats.stop().await;
+    // The probe by which the gateway learns that this router sends them back.
+    received(&router, mark, "auth-mud-req").await;
     assert!(router.half_open("Dawn").await);
+    let (mark, frozen) = (router.mark(), Instant::now());
     let line = gateway.logged("stopped answering").await;
     assert_eq!(line["reason"], "RouterSilent");
+    let found_out = frozen.elapsed();
+    assert!(found_out < Duration::from_secs(9), "{found_out:?}");
     assert_eq!(gateway.get("metrics", "/health/ready").await.0, 503);
-    let mark = router.mark();
-    nats.restart().await;
     registered_since(&router, mark, "Dawn").await;
 }
 

@@ -14,18 +14,30 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mudgateway_crds::api_key;
+use mudgateway_crds::mudgateway::LocalSecret;
 use sha2::{Digest, Sha256};
 
 use super::config_map::FILE;
 use super::{METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, labels, metadata, selector_labels, workload_name};
-use crate::mudgateway::validate::{Gateway, MountedKey};
+use crate::mudgateway::validate::{Gateway, MountedKey, PROXY_LOGIN};
 use crate::settings::Settings;
 
-/// Of the configuration and the API keys: a pod reads both when it starts, so a change must start a new one.
+/// Of the API keys and of that part of the configuration which a pod reads only when it starts: a change must start a
+/// new one.
 const HASH_ANNOTATION: &str = "intermud.dev/config-hash";
 
 const FOLDER: &str = "/etc/mudgateway";
 const CONFIG_VOLUME: &str = "config";
+const LOGIN_VOLUME: &str = "proxy-login";
+
+/// Where the pod finds its configuration. A folder of its own: a single mounted file would never change.
+const CONFIG_FOLDER: &str = "/etc/mudgateway/config";
+
+/// Where the pod finds the login for the proxy.
+pub(super) const LOGIN_FOLDER: &str = "/etc/mudgateway/proxy";
+
+/// The environment variable with the address of the pod's node.
+pub(super) const NODE_ADDRESS: &str = "NODE_ADDRESS";
 
 /// The file of an API key, in a folder of its own.
 const KEY_FILE: &str = "token";
@@ -105,8 +117,8 @@ fn container(gateway: &Gateway, keys: usize, settings: &Settings) -> Container {
         name: "gateway".to_owned(),
         image: Some(gateway.spec.image.clone().unwrap_or_else(|| settings.gateway_image.clone())),
         image_pull_policy: Some(settings.gateway_image_pull_policy.as_str().to_owned()),
-        args: Some(vec!["--config".to_owned(), format!("{FOLDER}/{FILE}")]),
-        env: Some(vec![pod_name()]),
+        args: Some(vec!["--config".to_owned(), format!("{CONFIG_FOLDER}/{FILE}")]),
+        env: Some(vec![field("POD_NAME", "metadata.name"), field(NODE_ADDRESS, "status.hostIP")]),
         ports: Some(vec![
             port("websocket", WEBSOCKET_PORT),
             port("tcp", TCP_PORT),
@@ -140,19 +152,17 @@ fn container(gateway: &Gateway, keys: usize, settings: &Settings) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() }),
             ..Default::default()
         }),
-        volume_mounts: Some(mounts(keys)),
+        volume_mounts: Some(mounts(gateway, keys)),
         ..Default::default()
     }
 }
 
-fn pod_name() -> EnvVar {
+/// A variable with a field of the pod.
+fn field(name: &str, path: &str) -> EnvVar {
     EnvVar {
-        name: "POD_NAME".to_owned(),
+        name: name.to_owned(),
         value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector {
-                field_path: "metadata.name".to_owned(),
-                ..Default::default()
-            }),
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..Default::default() }),
             ..Default::default()
         }),
         ..Default::default()
@@ -184,19 +194,22 @@ fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     pairs.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
 }
 
-fn mounts(keys: usize) -> Vec<VolumeMount> {
+fn mounts(gateway: &Gateway, keys: usize) -> Vec<VolumeMount> {
     let mount = |name: String, path: String| VolumeMount {
         name,
         mount_path: path,
         read_only: Some(true),
         ..Default::default()
     };
-    let config = VolumeMount {
-        sub_path: Some(FILE.to_owned()),
-        ..mount(CONFIG_VOLUME.to_owned(), format!("{FOLDER}/{FILE}"))
-    };
+    let config = mount(CONFIG_VOLUME.to_owned(), CONFIG_FOLDER.to_owned());
+    let login = login(gateway).map(|_| mount(LOGIN_VOLUME.to_owned(), LOGIN_FOLDER.to_owned()));
     let keys = (0..keys).map(|index| mount(key_volume(index), format!("{FOLDER}/keys/{index}")));
-    std::iter::once(config).chain(keys).collect()
+    std::iter::once(config).chain(login).chain(keys).collect()
+}
+
+/// The Secret with the login for the proxy.
+fn login(gateway: &Gateway) -> Option<&LocalSecret> {
+    gateway.network.proxy.as_ref()?.secret_ref.as_ref()
 }
 
 fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
@@ -208,15 +221,24 @@ fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
         }),
         ..Default::default()
     };
-    let item = |key: String, path: String| KeyToPath { key, path, ..Default::default() };
+    let login = login(gateway).map(|login| Volume {
+        name: LOGIN_VOLUME.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(login.name.clone()),
+            default_mode: Some(0o440),
+            items: Some(PROXY_LOGIN.map(|entry| entry_of(entry, entry)).into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
     let keys = keys.iter().enumerate().map(|(index, key)| Volume {
         name: key_volume(index),
         secret: Some(SecretVolumeSource {
             secret_name: Some(key.secret.name.clone()),
             default_mode: Some(0o440),
             items: Some(vec![
-                item(key.secret.key.clone(), KEY_FILE.to_owned()),
-                item(api_key::previous(&key.secret.key), api_key::previous(KEY_FILE)),
+                entry_of(&key.secret.key, KEY_FILE),
+                entry_of(&api_key::previous(&key.secret.key), &api_key::previous(KEY_FILE)),
             ]),
             // The key before this one need not exist. That this one does was looked at, and without it the gateway
             // says so.
@@ -225,7 +247,12 @@ fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
         }),
         ..Default::default()
     });
-    std::iter::once(config).chain(keys).collect()
+    std::iter::once(config).chain(login).chain(keys).collect()
+}
+
+/// An entry of a Secret as a file.
+fn entry_of(entry: &str, file: &str) -> KeyToPath {
+    KeyToPath { key: entry.to_owned(), path: file.to_owned(), ..Default::default() }
 }
 
 fn key_volume(index: usize) -> String {

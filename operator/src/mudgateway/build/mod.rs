@@ -59,8 +59,8 @@ pub fn resources(gateway: &Gateway, settings: &Settings) -> Result<Resources, Er
     let keys = mounted_keys(gateway);
     let config = config_map::config(gateway, keys.len(), settings)?;
     Ok(Resources {
-        deployment: deployment::deployment(gateway, &config, &keys, settings),
-        config_map: config_map::config_map(gateway, config),
+        deployment: deployment::deployment(gateway, &config.read_once, &keys, settings),
+        config_map: config_map::config_map(gateway, config.text),
         service: service::service(gateway),
         api_key: secret::api_key_metadata(gateway),
     })

@@ -94,6 +94,32 @@ fn config_of_a_full_gateway() {
 }
 
 #[test]
+fn a_gateway_on_a_network_is_told_what_the_network_says() {
+    let mut object = full();
+    object.spec.routers.clear();
+    object.spec.network_ref = serde_json::from_str(r#"{"name": "i4"}"#).unwrap();
+    let network = json!({"metadata": {"name": "i4"}, "spec": {
+        "routers": [{"name": "*i4", "host": "router.example", "port": 8080}],
+        "limits": {"packetsPerSecond": 7},
+        "egress": {"proxy": {"host": "2001:db8::1", "secretRef": {"name": "login"}}, "addressOf": "Cluster"},
+        "policies": {"ignore": ["troll@*"], "maxMessageLength": 512},
+        "bans": ["*@SpamMUD"],
+    }});
+    let login =
+        SecretFacts { entries: ["username".to_owned(), "password".to_owned()].into(), ..Default::default() };
+    let facts = Facts {
+        network: Some(std::sync::Arc::new(serde_json::from_value(network).unwrap())),
+        proxy_login: Some(login),
+        ..given("7")
+    };
+    let resources = resources(&valid(&object, &facts), &settings()).unwrap();
+    insta::assert_snapshot!(resources.config_map.data.unwrap()["config.yaml"]);
+    let pod = resources.deployment.spec.template.spec.unwrap();
+    let login = pod.volumes.unwrap().into_iter().find(|volume| volume.name == "proxy-login").unwrap();
+    insta::assert_yaml_snapshot!(login);
+}
+
+#[test]
 fn deployment_of_a_minimal_gateway() {
     insta::assert_yaml_snapshot!(resources(&minimal(), &settings()).unwrap().deployment);
 }
@@ -160,6 +186,13 @@ fn the_hash_follows_what_the_pod_reads_and_nothing_else() {
     relabelled.api_key.as_mut().unwrap().metadata.resource_version = Some("8".to_owned());
     let same = valid(&gateway("tenant-a", "luminari", "LuminariMUD"), &relabelled);
     assert_eq!(hash(&same, &settings), before);
+
+    let mut ignoring = gateway("tenant-a", "luminari", "LuminariMUD");
+    ignoring.spec.routers[0].host = "elsewhere.example".to_owned();
+    ignoring.spec.policies =
+        serde_json::from_str(r#"{"ignore": ["*@SpamMUD"], "maxMessageLength": 99}"#).unwrap();
+    ignoring.spec.egress = serde_json::from_str(r#"{"proxy": {"host": "proxy.example"}}"#).unwrap();
+    assert_eq!(hash(&valid(&ignoring, &made()), &settings), before, "a running gateway follows these");
 
     let with_key = |version| hash(&valid(&full(), &given(version)), &settings);
     assert_ne!(with_key("7"), with_key("8"));
