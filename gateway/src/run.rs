@@ -92,9 +92,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     }
     let metrics = Arc::new(Metrics::new(&config.mud.name, &config.network));
     let router = RouterHandle::new(Arc::clone(&metrics));
-    let bus = match &config.nats_url {
-        Some(url) => {
-            Some(Bus::connect(url, &config.network, &config.mud.name, &config.holder, &metrics).await?)
+    let bus = match &config.nats {
+        Some(nats) => {
+            Some(Bus::connect(nats, &config.network, &config.mud.name, &config.holder, &metrics).await?)
         }
         None => None,
     };
@@ -135,6 +135,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &supervisor, &lock_stop).await;
     if let Some(bus) = &bus {
         let listener = Arc::clone(&services);
+        bus.start_login(&supervisor, bus_stop.clone());
         bus.start_subscriber(&supervisor, bus_stop.clone(), move |place, event| {
             listener.on_bus(place, event)
         });

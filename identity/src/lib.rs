@@ -13,6 +13,7 @@ mod credentials;
 mod issue;
 mod login;
 mod permissions;
+mod servers;
 mod tls;
 
 pub use authority::{Authority, Seeds};
@@ -21,6 +22,7 @@ pub use credentials::{Credentials, CredentialsError};
 pub use issue::{Issuer, Subject, Validity, issue, renewal};
 pub use login::{Login, LoginFiles, Trouble, Troubles};
 pub use permissions::gateway_permissions;
+pub use servers::{AddressError, parse_servers};
 
 #[cfg(test)]
 mod tests;

@@ -42,6 +42,17 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::CredentialsUnreadable,
+        Self::AuthorizationViolation,
+        Self::CredentialsExpired,
+        Self::PermissionViolation,
+        Self::CertificateUntrusted,
+        Self::TlsFilesUnusable,
+    ];
+
     /// The reason as it stands in metric labels and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -127,7 +138,8 @@ impl Login {
             ConnectOptions::new()
         };
         if let Some(config) = tls::config(&self.files, &self.troubles) {
-            options = options.require_tls(true).tls_client_config(config);
+            // Servers tell of each other by address, and certificates are for names.
+            options = options.require_tls(true).tls_client_config(config).ignore_discovered_servers();
         }
         options
     }

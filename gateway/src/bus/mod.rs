@@ -1,5 +1,6 @@
 //! The bus: channel events and directed packets between gateways over NATS, and what is kept there.
 
+mod connect;
 mod direct;
 mod echo;
 mod event;
@@ -13,16 +14,15 @@ pub mod report;
 mod state;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::OrderedConfig;
-use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::message::PublishMessage;
 use futures::StreamExt;
-use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject, inbox_prefix};
+use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
+use mudgateway_identity::Login;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -87,58 +87,18 @@ pub struct Bus {
     network: String,
     connected: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
+    login: Login,
 }
 
 /// Why the bus cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The address is no address, or credentials are broken.
-    #[error("the NATS address in nats.url cannot be used: {0}")]
-    Address(#[from] async_nats::ConnectError),
+    /// The client cannot even try.
+    #[error("NATS cannot be used: {0}")]
+    Connect(#[from] async_nats::ConnectError),
 }
 
 impl Bus {
-    /// Connects in the background.
-    ///
-    /// # Errors
-    /// [`BusError`] when it can never work. A server that is away is not an error.
-    pub async fn connect(
-        url: &str,
-        network: &str,
-        mud: &str,
-        name: &str,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Self, BusError> {
-        let (sender, connected) = watch::channel(false);
-        let (counted, been_there) = (Arc::clone(metrics), AtomicBool::new(false));
-        let client = async_nats::ConnectOptions::new()
-            .name(name)
-            .custom_inbox_prefix(inbox_prefix(network, mud))
-            .retry_on_initial_connect()
-            .ping_interval(Duration::from_secs(5))
-            .event_callback(move |event| {
-                match event {
-                    async_nats::Event::Connected => {
-                        if been_there.swap(true, Ordering::Relaxed) {
-                            counted.bus.reconnected();
-                        }
-                        sender.send_replace(true);
-                    }
-                    async_nats::Event::Disconnected | async_nats::Event::Closed => {
-                        sender.send_replace(false);
-                    }
-                    _ => {}
-                }
-                tracing::info!(%event, "bus");
-                async {}
-            })
-            .connect(url)
-            .await?;
-        let context =
-            ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client);
-        Ok(Self { context, network: network.to_owned(), connected, metrics: Arc::clone(metrics) })
-    }
-
     /// JetStream, for state and reports.
     pub fn context(&self) -> &jetstream::Context {
         &self.context

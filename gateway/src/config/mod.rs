@@ -11,6 +11,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use async_nats::ServerAddr;
+use mudgateway_identity::{LoginFiles, parse_servers};
+
 use crate::api::Limits;
 use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
@@ -55,7 +58,7 @@ pub struct Config {
     /// Where `/metrics` and health are served, if at all.
     pub metrics: Option<SocketAddr>,
     /// The bus; none in standalone mode.
-    pub nats_url: Option<String>,
+    pub nats: Option<Nats>,
     /// The `MudGateway` this process works for, if any.
     pub kubernetes: Option<ResourceName>,
     /// This process' name in reports.
@@ -139,6 +142,15 @@ pub struct Api {
     pub echo: bool,
 }
 
+/// Where NATS is and how to log in there.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    /// The servers; never empty.
+    pub servers: Vec<ServerAddr>,
+    /// The files that a connection needs.
+    pub files: LoginFiles,
+}
+
 /// Namespace and name of a Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceName {
@@ -210,7 +222,7 @@ impl Config {
                 echo: layers.boolean("development.websocket_echo").unwrap_or(false),
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
-            nats_url: layers.text("nats.url"),
+            nats: nats(&mut layers),
             kubernetes: resource_name(&mut layers),
             holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
@@ -406,6 +418,32 @@ fn limits(layers: &mut Layers<'_>) -> Limits {
         write: layers.seconds("api.limits.write_seconds").unwrap_or(default.write),
         drain: layers.seconds("api.limits.drain_seconds").unwrap_or(default.drain),
         ping_interval: layers.seconds("api.websocket.ping_interval").unwrap_or(default.ping_interval),
+    }
+}
+
+fn nats(layers: &mut Layers<'_>) -> Option<Nats> {
+    let mut file = |path| layers.text(path).map(PathBuf::from);
+    let files = LoginFiles {
+        credentials: file("nats.credentials_file"),
+        ca: file("nats.ca_file"),
+        certificate: file("nats.certificate_file"),
+        key: file("nats.key_file"),
+    };
+    if files.certificate.is_some() != files.key.is_some() {
+        layers.problem("nats.certificate_file", "must be given together with nats.key_file");
+    } else if files.certificate.is_some() && files.ca.is_none() {
+        layers.problem("nats.certificate_file", "needs nats.ca_file besides, by which the server is known");
+    }
+    let url = layers.text("nats.url");
+    if url.is_none() && files != LoginFiles::default() {
+        layers.problem("nats.url", "is missing: files for NATS are given, but no server");
+    }
+    match parse_servers(&url?) {
+        Ok(servers) => Some(Nats { servers, files }),
+        Err(error) => {
+            layers.problem("nats.url", error.to_string());
+            None
+        }
     }
 }
 

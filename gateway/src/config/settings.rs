@@ -225,7 +225,31 @@ pub const SETTINGS: &[Setting] = &[
         "ANNOUNCE_USERS",
         "Tell all muds the names of our users as they come or change (ucache-update) [default: false]",
     ),
-    setting("nats.url", "nats-url", "NATS_URL", "The NATS server; none: standalone, state in local files"),
+    setting(
+        "nats.url",
+        "nats-url",
+        "NATS_URL",
+        "The NATS servers, with commas between; none: standalone, state in local files",
+    ),
+    setting(
+        "nats.credentials_file",
+        "nats-credentials",
+        "NATS_CREDENTIALS_FILE",
+        "Credentials for NATS: its own form with JWT and key, or one line with user:password or a token",
+    ),
+    setting(
+        "nats.ca_file",
+        "nats-ca",
+        "NATS_CA_FILE",
+        "TLS to NATS, whose certificate must be signed by one of these (PEM)",
+    ),
+    setting(
+        "nats.certificate_file",
+        "nats-certificate",
+        "NATS_CERTIFICATE_FILE",
+        "A certificate to show to NATS (PEM)",
+    ),
+    setting("nats.key_file", "nats-key", "NATS_KEY_FILE", "Its private key (PEM)"),
     setting(
         "kubernetes.namespace",
         "kubernetes-namespace",

@@ -48,7 +48,7 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
     assert!(config.api.keys == [given("key")]);
     assert_eq!(config.holder, "host-1");
     assert_eq!(config.log, Log { level: tracing::Level::INFO, json: true });
-    assert!(config.nats_url.is_none() && config.kubernetes.is_none());
+    assert!(config.nats.is_none() && config.kubernetes.is_none());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_empty_variable_counts_as_not_set() {
     let env = [MINIMAL, &[("MUD_PORT", ""), ("NATS_URL", "")]].concat();
     let config = resolve(&[], &env, "mud: {port: 4100}").unwrap();
     assert_eq!(config.mud.port, 4100);
-    assert!(config.nats_url.is_none());
+    assert!(config.nats.is_none());
 }
 
 #[test]

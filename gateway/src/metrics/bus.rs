@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use intermud3::Packet;
+use mudgateway_identity::Trouble;
 use mudgateway_telemetry::metrics::{Book, By, Counter, FloatGauge, Gauge, Histogram, MOMENTS, WAITS};
 
 use super::Direction;
@@ -27,6 +28,8 @@ pub struct BusMetrics {
     packets: By<Counter, 2>,
     handed_over: By<Counter, 1>,
     refused: By<Counter, 1>,
+    troubles: By<Counter, 1>,
+    credentials_expiry: Gauge,
     lock_held: Gauge,
     lock_duties: By<Counter, 1>,
     epoch: FloatGauge,
@@ -73,6 +76,17 @@ impl BusMetrics {
                 "bus_packets_refused",
                 "Packets from the bus that were not taken, by reason",
                 &["reason"],
+            ),
+            troubles: book
+                .counters(
+                    "bus_troubles",
+                    "Failed attempts to connect to NATS, and what NATS refused, by reason",
+                    &["reason"],
+                )
+                .known(Trouble::ALL.map(|trouble| [trouble.as_str()])),
+            credentials_expiry: book.gauge(
+                "bus_credentials_expiry_timestamp_seconds",
+                "When the credentials for NATS end, in seconds since 1970; 0 when they do not",
             ),
             lock_held: book
                 .gauge("session_lock_held", "1 while this process is the one of the mud that may talk to the router"),
@@ -142,6 +156,16 @@ impl BusMetrics {
     /// Counts a packet of the bus that was not taken.
     pub fn refused(&self, refusal: Refusal) {
         self.refused.of([refusal.as_str()]).inc();
+    }
+
+    /// Counts trouble with NATS.
+    pub fn trouble(&self, trouble: Trouble) {
+        self.troubles.of([trouble.as_str()]).inc();
+    }
+
+    /// Takes note of when the credentials for NATS end.
+    pub fn credentials_expire(&self, at: Option<i64>) {
+        self.credentials_expiry.set(at.unwrap_or(0));
     }
 
     /// Takes note of what this process may do with the router session now.

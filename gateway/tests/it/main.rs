@@ -8,6 +8,7 @@ mod direct;
 mod examples;
 mod faults;
 mod golden;
+mod identity;
 mod lifecycle;
 mod link;
 mod lock;

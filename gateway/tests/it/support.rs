@@ -12,6 +12,7 @@ use mudclient::Client;
 use mudgateway_crds::bus::{
     CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
 };
+use mudgateway_identity::Login;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -249,14 +250,21 @@ pub struct Nats {
     child: Child,
     data: TempDir,
     port: u16,
+    config: String,
+    admin: Login,
 }
 
 impl Nats {
     /// Starts a server on a free port.
     pub async fn start() -> Self {
+        Self::start_with("", Login::default()).await
+    }
+
+    /// The same, with more in its configuration, and how to log in as one who may do everything.
+    pub async fn start_with(config: &str, admin: Login) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (child, port) = Self::spawn(&data, None).await;
-        let nats = Self { child, data, port };
+        let (child, port) = Self::spawn(&data, None, config).await;
+        let nats = Self { child, data, port, config: config.to_owned(), admin };
         nats.prepare().await;
         nats
     }
@@ -272,21 +280,25 @@ impl Nats {
 
     /// Starts it again, with its data and on its port. The operator would make the locks anew.
     pub async fn restart(&mut self) {
-        (self.child, _) = Self::spawn(&self.data, Some(self.port)).await;
+        (self.child, _) = Self::spawn(&self.data, Some(self.port), &self.config).await;
         self.prepare_locks().await;
     }
 
     pub async fn context(&self) -> jetstream::Context {
-        jetstream::new(async_nats::connect(self.url()).await.unwrap())
+        jetstream::new(self.admin.options().connect(self.url()).await.unwrap())
     }
 
-    async fn spawn(data: &TempDir, port: Option<u16>) -> (Child, u16) {
+    async fn spawn(data: &TempDir, port: Option<u16>, config: &str) -> (Child, u16) {
+        let file = data.path().join("nats.conf");
+        std::fs::write(&file, config).unwrap();
         let program = std::env::var_os("NATS_SERVER").map_or_else(|| "nats-server".into(), PathBuf::from);
         let mut child = Command::new(program)
             .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
             .arg(port.map_or_else(|| "-1".to_owned(), |port| port.to_string()))
             .arg("--store_dir")
             .arg(data.path())
+            .arg("--config")
+            .arg(file)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
