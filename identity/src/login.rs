@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::{Auth, AuthError, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use nkeys::KeyPair;
@@ -163,7 +164,7 @@ impl Login {
     /// What an event tells of trouble.
     pub fn trouble(&self, event: &Event) -> Option<Trouble> {
         match event {
-            Event::ServerError(ServerError::AuthorizationViolation) => Some(Trouble::AuthorizationViolation),
+            Event::ServerError(ServerError::AuthorizationViolation) => Some(self.denied()),
             Event::ServerError(ServerError::Other(error)) => refused(error),
             Event::ClientError(ClientError::Other(error)) => Some(self.of_attempt(attempt(error))),
             _ => None,
@@ -174,11 +175,19 @@ impl Login {
     pub fn of_attempt(&self, kind: ConnectErrorKind) -> Trouble {
         let by_tls = self.troubles.take();
         match kind {
-            ConnectErrorKind::AuthorizationViolation => Trouble::AuthorizationViolation,
+            ConnectErrorKind::AuthorizationViolation => self.denied(),
             ConnectErrorKind::Authentication => Trouble::CredentialsUnreadable,
             ConnectErrorKind::Tls => by_tls.unwrap_or(Trouble::TlsFilesUnusable),
             _ => by_tls.unwrap_or(Trouble::Unreachable),
         }
+    }
+
+    /// Why the server does not let us in: it does not say.
+    fn denied(&self) -> Trouble {
+        let expiry = self.credentials().ok().flatten().and_then(|credentials| credentials.expires_at());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let is_over = expiry.is_some_and(|expiry| u64::try_from(expiry).is_ok_and(|expiry| expiry <= now));
+        if is_over { Trouble::CredentialsExpired } else { Trouble::AuthorizationViolation }
     }
 
     fn auth(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
