@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
+.PHONY: test-rules test-observe help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -28,8 +28,17 @@ run: ## Run one gateway against the bundled router on loopback: no Kubernetes, n
 dev: ## The same with debug logs as text
 	@LOG_LEVEL=debug LOG_FORMAT=text scripts/run
 
+test-rules: ## The alerts (promtool) and the dashboards, without running anything
+	@tests/observe/rules
+
+test-observe: ## The dashboards against a real Prometheus that scrapes a real fleet; draws docs/dashboards/
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/observe/grafana-types
+	@tests/observe/run
+
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
-	@$(MAKE) --no-print-directory test-unit test-integration chaos-quick
+	@$(MAKE) --no-print-directory test-unit test-rules test-integration chaos-quick
 	@if scripts/setup has-python2; then $(MAKE) --no-print-directory test-autobahn; \
 	else echo "NOT RUN: test-autobahn; its suite needs Python 2.7 (pyenv install 2.7.18)"; fi
 	@$(MAKE) --no-print-directory test-e2e

@@ -14,6 +14,7 @@ use crate::services::Services;
 /// The bus and the session lock.
 #[derive(Clone, Debug)]
 pub struct BusMetrics {
+    configured: Gauge,
     connected: Gauge,
     reconnects: Counter,
     publishing: Histogram,
@@ -38,6 +39,7 @@ pub struct BusMetrics {
 impl BusMetrics {
     pub(super) fn new(book: &mut Book) -> Self {
         Self {
+            configured: book.gauge("bus_configured", "1 when there is to be a bus, 0 in standalone mode"),
             connected: book.gauge("bus_connected", "1 while the bus is there"),
             reconnects: book.counter("bus_reconnects", "Connections to the bus after the first"),
             publishing: book.histogram(
@@ -176,6 +178,7 @@ impl BusMetrics {
 
     /// Brings the gauges up to date.
     pub(super) fn read(&self, services: &Services) {
+        self.configured.set(i64::from(services.bus_connected().is_some()));
         self.connected.set(i64::from(services.bus_connected() == Some(true)));
         self.epoch.set(services.hub.position().epoch as f64);
     }
