@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-rules test-observe help setup demo demo-down run dev test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
+.PHONY: test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -78,6 +78,9 @@ bench: ## Benchmarks: the protocol library, and a gateway under load
 
 fuzz: ## Fuzz the protocol library and the gateway, SECONDS (60) for each target
 	@scripts/fuzz $(or $(SECONDS),60)
+
+plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
+	$(CARGO) build --release --locked --package kubectl-mudgw
 
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings

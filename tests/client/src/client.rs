@@ -94,6 +94,19 @@ impl Client {
         }
     }
 
+    /// The same with WebSocket, which has no `welcome`.
+    pub async fn over_web_socket(
+        name: &str,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        options: Options,
+    ) -> Result<Self, ConnectError> {
+        let after = options.connect_timeout;
+        match timeout(after, transport::web_socket_over(name, stream)).await {
+            Ok(opened) => opened.map(|(outgoing, incoming)| Self::start(name, &options, outgoing, incoming)),
+            Err(_) => Err(ConnectError::TimedOut { url: name.to_owned(), after }),
+        }
+    }
+
     async fn welcomed(
         url: &str,
         options: &Options,

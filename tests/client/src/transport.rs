@@ -6,11 +6,11 @@ use std::pin::Pin;
 use futures::{Sink, SinkExt, Stream, StreamExt, future, stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config, connect_async_with_config};
 use tokio_util::codec::{Framed, LinesCodec};
 
 use crate::{Closed, ConnectError};
@@ -55,15 +55,33 @@ pub(crate) async fn web_socket(
         let key = HeaderValue::from_str(key).map_err(|_| ConnectError::Header { url: url.to_owned() })?;
         request.headers_mut().insert("X-API-Key", key);
     }
-    let config =
-        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) = connect_async_with_config(request, Some(config), true).await.map_err(failed)?;
+    let (socket, _) = connect_async_with_config(request, Some(limits()), true).await.map_err(failed)?;
+    Ok(messages(socket))
+}
+
+/// WebSocket over a stream that is there already.
+pub(crate) async fn web_socket_over(
+    name: &str,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(Outgoing, Incoming), ConnectError> {
+    let failed = |source| ConnectError::WebSocket { url: name.to_owned(), source: Box::new(source) };
+    let opened = client_async_with_config("ws://gateway/ws", stream, Some(limits())).await;
+    Ok(messages(opened.map_err(failed)?.0))
+}
+
+fn limits() -> WebSocketConfig {
+    WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE))
+}
+
+fn messages<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: WebSocketStream<S>,
+) -> (Outgoing, Incoming) {
     let (sink, stream) = socket.split();
     let sink = sink.with(|text: String| future::ready(Ok(Message::text(text))));
-    Ok((
+    (
         Box::pin(sink.sink_map_err(|error: tungstenite::Error| io::Error::other(error))),
         Box::pin(texts(stream)),
-    ))
+    )
 }
 
 /// The texts of a WebSocket; pings are answered by the library, other frames are of no interest.

@@ -43,6 +43,11 @@ async fn a_stream_that_is_there_already_will_do() {
     assert_eq!(client.call("echo", json!({ "a": 1 })).await, Ok(json!({ "a": 1 })));
     let error = client.call("nonsense", json!({})).await.unwrap_err();
     assert!(error.to_string().starts_with("forwarded: "), "{error}");
+    let url = server::web_socket().await;
+    let address = url.trim_start_matches("ws://").trim_end_matches("/ws");
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let client = Client::over_web_socket("forwarded", stream, Options::default()).await.unwrap();
+    assert_eq!(client.call("echo", json!({ "a": 2 })).await, Ok(json!({ "a": 2 })));
     let (silent, _kept) = tokio::io::duplex(64);
     let options = Options { connect_timeout: AT_ONCE, ..Options::default() };
     assert!(matches!(Client::over("silent", silent, options).await, Err(ConnectError::TimedOut { .. })));

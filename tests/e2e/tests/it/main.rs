@@ -1,5 +1,7 @@
 //! End-to-end tests on a running cluster. `make test-e2e` brings one up and runs them, one after the other.
 
+mod plugin;
+
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,118 @@
+//! The kubectl plug-in, each command once, as kubectl runs it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use mudgateway_e2e::client::Client;
+use mudgateway_e2e::kubectl::kubectl;
+use serde_json::{Value, json};
+
+use super::{applied, cluster, fail, removed, waited};
+
+const NAME: &str = "plugin";
+const CHANNEL: &str = "imud_gossip";
+const HEARD: Duration = Duration::from_secs(20);
+
+fn mudgw(arguments: &[&str]) -> String {
+    kubectl(&[&["mudgw", "-n", NAME], arguments].concat()).unwrap_or_else(|error| fail(&error))
+}
+
+/// `tail`, as it runs on.
+struct Tail {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Tail {
+    fn start() -> Self {
+        let mut child = Command::new("kubectl")
+            .args(["mudgw", "-n", NAME, "tail", CHANNEL])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn hear(&self, text: &str) {
+        let deadline = Instant::now() + HEARD;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.ends_with(text) => return,
+                Ok(_) => {}
+                Err(_) => panic!("tail did not show {text:?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn key(gateway: &Value) -> String {
+    let secret = gateway["status"]["apiKeySecret"].as_str().unwrap();
+    kubectl(&["get", "secret", secret, "-n", NAME, "-o", "go-template={{.data.token | base64decode}}"])
+        .unwrap()
+}
+
+fn event(client: &mut Client, kind: &str) -> Value {
+    client.event(kind, HEARD).unwrap_or_else(|error| fail(&error))
+}
+
+#[test]
+fn the_plugin_does_each_of_its_commands() {
+    cluster();
+    applied(NAME, |_| {});
+    let gateway = waited(NAME, "Ready", "True");
+    let status = mudgw(&["status"]);
+    assert!(status.contains("Mud-plugin") && status.contains("SessionEstablished"), "{status}");
+
+    let old = key(&gateway);
+    let url = gateway["status"]["endpoints"]["websocket"].as_str().unwrap();
+    let mut mud = Client::connect(url, &old).unwrap_or_else(|error| fail(&error));
+    mud.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
+    assert_eq!(mudgw(&["say", CHANNEL, "before", "the", "tail"]).trim(), "sent by Mud-plugin");
+    assert_eq!(event(&mut mud, "channel_message")["message"], "before the tail");
+    let tail = Tail::start();
+    tail.hear("Operator@Mud-plugin: before the tail");
+    mudgw(&["say", CHANNEL, "--from", "Ann", "and", "after", "it"]);
+    tail.hear("Ann@Mud-plugin: and after it");
+    mudgw(&["tell", "Gicker@Mud-plugin", "pst"]);
+    assert_eq!(event(&mut mud, "tell_received")["message"], "pst");
+
+    let doctor = mudgw(&["doctor"]);
+    assert!(doctor.contains("the mud is connected to *demo"), "{doctor}");
+
+    let printed = mudgw(&["key", "rotate"]);
+    assert_eq!(printed, "", "the key is not printed unasked");
+    let new = key(&gateway);
+    assert_ne!(old, new);
+    for key in [&old, &new] {
+        drop(Client::connect(url, key).unwrap_or_else(|error| fail(&error)));
+    }
+
+    let holder = waited(NAME, "Connected", "True")["status"]["holder"].clone();
+    let handed_over = mudgw(&["failover"]);
+    assert!(
+        handed_over.contains("holds the router session") && !handed_over.contains(holder.as_str().unwrap()),
+        "{handed_over}"
+    );
+    mudgw(&["say", CHANNEL, "from the new pod"]);
+    tail.hear("from the new pod");
+    removed(NAME);
+}
