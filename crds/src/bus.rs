@@ -141,6 +141,11 @@ pub fn own_request_subject(network: &str, mud: &str) -> String {
     own_subject(network, mud, "request")
 }
 
+/// A subject for the answer that one process of a mud gives another.
+pub fn own_answer_subject(network: &str, mud: &str, unique: &str) -> String {
+    own_subject(network, mud, &format!("answer.{}", token(unique)))
+}
+
 /// What begins so is private to the processes of one mud.
 fn own_subject(network: &str, mud: &str, part: &str) -> String {
     format!("i3.v1.{}.own.{}.{part}", token(network), token(mud))

@@ -1,8 +1,8 @@
 //! The mudgateway gateway: one MUD's link to an Intermud-3 router, served as JSON-RPC.
 //!
 //! From the rim inwards: [`api`] speaks with clients and [`router`] with the router; [`services`] decide what
-//! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider;
-//! [`oob`] carries mail, files and news from mud to mud.
+//! happens to messages; [`hub`] holds the clients' sessions and [`keys`] what they may do; [`bus`] connects the gateways of one provider,
+//! [`replicas`] the processes of one MUD; [`oob`] carries mail, files and news from mud to mud.
 
 mod allowance;
 pub mod api;
@@ -16,6 +16,7 @@ pub mod keys;
 pub mod metrics;
 pub mod net;
 pub mod oob;
+pub mod replicas;
 pub mod router;
 pub mod run;
 pub mod services;

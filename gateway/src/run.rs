@@ -6,21 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::forward::Forward;
 use crate::api::{Api, drain, http, tcp};
-use crate::bus::lock::{Holding, Keeper};
+use crate::bus::lock::{Holding, Keeper, LockListener};
 use crate::bus::{Bus, BusError, Direct, Permits, StateStore, report};
 use crate::config::{Config, Source};
+use crate::hub::CloseReason;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Listener, Tls, TlsError};
 use crate::oob::{self, Driver};
+use crate::replicas::{self, Replicas};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, Rules, spool};
-use crate::services::{BusLink, Services, Setup, lists};
+use crate::services::useless::Useless;
+use crate::services::{BusLink, Services, Setup, kept, lists};
 use crate::supervise::Supervisor;
 
 /// How long conversations with other muds may take to end.
@@ -107,6 +111,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let direct = bus
         .as_ref()
         .map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), &supervisor, bus_stop.clone()));
+    let (outgoing, to_others) = mpsc::channel(replicas::QUEUE);
     let services = Arc::new(Services::new(
         Setup {
             metrics: Arc::clone(&metrics),
@@ -129,16 +134,24 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
             direct,
             publisher: bus.start_publisher(&supervisor, bus_stop.clone()),
             connected: bus.connected(),
+            outgoing,
         }),
     ));
     let state = state_store(&config, bus.as_ref());
-    let (lock, holding) = session_lock(&config, bus.as_ref(), &state, &supervisor, &lock_stop).await;
+    let me = format!("{}.{}", config.holder, uuid::Uuid::new_v4());
+    let (lock, holding) =
+        session_lock(&config, bus.as_ref(), &me, &services, &state, &supervisor, &lock_stop).await;
     if let Some(bus) = &bus {
-        let listener = Arc::clone(&services);
         bus.start_login(&supervisor, bus_stop.clone());
-        bus.start_subscriber(&supervisor, bus_stop.clone(), move |place, event| {
-            listener.on_bus(place, event)
-        });
+        Replicas::start(bus, &me, &services, to_others, &supervisor, &bus_stop);
+        let (reader, listener) = (Arc::clone(&services), Arc::clone(&services));
+        bus.start_subscriber(
+            holding.clone(),
+            &supervisor,
+            bus_stop.clone(),
+            move || reader.stream_place(),
+            move |place, event| listener.on_bus(place, event),
+        );
         start_report(bus, &config, &router, &holding, &supervisor, &bus_stop);
     }
     if let Some(direct) = direct {
@@ -159,8 +172,16 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         Arc::clone(&keyring),
         Arc::clone(&metrics),
         config.api.limits,
+        bus.as_ref().map(|bus| Forward::new(bus, &services)),
         clients_stop.clone(),
     );
+    if let Some(forward) = api.forward.clone() {
+        let asked = forward.clone().serve(api.clone(), holding.clone(), bus_stop.clone());
+        supervisor.spawn("requests of other processes", asked);
+        supervisor.spawn("hand-over", forward.hand_over(bus_stop.clone()));
+        let kept = kept::keep(Arc::clone(&services), state.clone(), bus_stop.clone());
+        supervisor.spawn("kept tells", kept);
+    }
     supervisor.spawn("http", http::serve_clients(api.clone(), websocket, config.api.echo));
     if let Some(listener) = lines {
         supervisor.spawn("tcp", tcp::serve(api.clone(), listener));
@@ -288,6 +309,8 @@ fn state_store(config: &Config, bus: Option<&Bus>) -> StateStore {
 async fn session_lock(
     config: &Config,
     bus: Option<&Bus>,
+    me: &str,
+    services: &Arc<Services>,
     state: &StateStore,
     supervisor: &Supervisor,
     stop: &CancellationToken,
@@ -298,8 +321,8 @@ async fn session_lock(
         Ok(Ok(password)) => password.is_some(),
         _ => true,
     };
-    let name = format!("{}.{}", config.holder, uuid::Uuid::new_v4());
-    let (keeper, holding) = Keeper::new(bus, &config.network, &config.mud.name, &name, known);
+    let listener = Arc::clone(services) as Arc<dyn LockListener>;
+    let (keeper, holding) = Keeper::new(bus, &config.network, &config.mud.name, me, known, listener);
     (Some(supervisor.spawn("session lock", keeper.run(stop.clone()))), holding)
 }
 
@@ -436,12 +459,19 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 /// Looks each second for what is due: packets that waited too long, and messages nobody decided about.
 async fn each_second(router: RouterHandle, services: Arc<Services>, stop: CancellationToken) {
     let mut second = interval(Duration::from_secs(1));
+    let mut useless = Useless::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = second.tick() => {}
         }
-        services.on_second(std::time::Instant::now());
+        let now = std::time::Instant::now();
+        services.on_second(now);
+        // Without a bus there is no other process to go to.
+        let useful = services.bus_connected().is_none() || services.is_ready();
+        if useless.look(now, useful) {
+            services.hub.close_all(CloseReason::Useless);
+        }
         for packet in router.expire() {
             services.on_link(LinkEvent::Expired(packet));
         }

@@ -59,16 +59,19 @@ async fn overview(State(api): State<Api>) -> Json<Value> {
         "active_sessions": websocket + api.services.hub.count(Transport::Tcp),
         "router": {"name": link.router, "state": link.reason.as_str(), "message": link.message},
         "bus": api.services.bus_state(),
+        "role": api.services.role(),
     }))
 }
 
 /// Ready: clients are served usefully, because the router or the bus is there.
 async fn ready(State(api): State<Api>) -> Response {
     if api.services.is_ready() && !api.draining.is_cancelled() {
-        return Json(json!({"status": "ready"})).into_response();
+        return Json(json!({"status": "ready", "role": api.services.role()})).into_response();
     }
     let link = api.services.router_status();
-    let body = json!({"status": "not_ready", "reason": link.reason.as_str(), "message": link.message});
+    let body = json!({
+        "status": "not_ready", "reason": link.reason.as_str(), "message": link.message, "role": api.services.role(),
+    });
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
@@ -114,7 +117,7 @@ async fn websocket(
             Ok(stream) => {
                 if let Some(key) = key {
                     let admission = api.services.hub.authenticate(&session, key, None);
-                    api.services.hub.admit(&session, &admission);
+                    api.services.admit(&session, &admission);
                 }
                 ws::serve(api, session, TokioIo::new(stream)).await;
             }

@@ -2,6 +2,7 @@
 
 mod authenticate;
 pub mod drain;
+pub mod forward;
 pub mod http;
 mod methods;
 pub mod openrpc;
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use forward::Forward;
 
 use crate::hub::{Admission, Line, Session, Transport};
 use crate::keys::{FailedAttempts, Keyring, RateLimited};
@@ -81,6 +84,8 @@ pub struct Api {
     pub connections: TaskTracker,
     /// What a client may do to us.
     pub limits: Limits,
+    /// The way to the process that holds the session; none: there is one process only.
+    pub forward: Option<Forward>,
     attempts: Arc<Mutex<FailedAttempts>>,
     slots: Arc<Semaphore>,
 }
@@ -92,6 +97,7 @@ impl Api {
         keyring: Arc<Keyring>,
         metrics: Arc<Metrics>,
         limits: Limits,
+        forward: Option<Forward>,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
@@ -102,6 +108,7 @@ impl Api {
             shutdown,
             connections: TaskTracker::new(),
             limits,
+            forward,
             attempts: Arc::default(),
             slots: Arc::new(Semaphore::new(limits.connections)),
         }
@@ -127,7 +134,7 @@ impl Api {
                 let (answer, admission) = self.one(session, request).await;
                 send(session, answer);
                 if let Some(admission) = admission {
-                    self.services.hub.admit(session, &admission);
+                    self.services.admit(session, &admission);
                 }
             }
             Incoming::Batch(requests) => {
@@ -140,7 +147,7 @@ impl Api {
                 }
                 send(session, (!answers.is_empty()).then_some(Value::Array(answers)));
                 if let Some(admission) = admitted {
-                    self.services.hub.admit(session, &admission);
+                    self.services.admit(session, &admission);
                 }
             }
         }

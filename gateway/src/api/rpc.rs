@@ -1,5 +1,6 @@
 //! The JSON-RPC 2.0 envelope.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// A request or notification.
@@ -14,7 +15,7 @@ pub struct Request {
 }
 
 /// An error answer.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct RpcError {
     /// The JSON-RPC error code.

@@ -23,6 +23,7 @@ use async_nats::jetstream::message::PublishMessage;
 use futures::StreamExt;
 use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
 use mudgateway_identity::Login;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +38,16 @@ pub use state::{Part, StateError, StateStore};
 use crate::allowance::Allowance;
 use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
+use lock::{Duty, Holding};
 
 /// How many events may wait to be published.
 const QUEUE: usize = 1024;
 
 /// Channel talk older than this is not worth telling any more: neither published nor delivered.
 const EVENT_TTL: Duration = Duration::from_secs(60);
+
+/// Between two attempts to follow the stream.
+const FOLLOW_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long one request to NATS may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,13 +62,15 @@ const PACE: Duration = Duration::from_millis(10);
 const OVERLAP: Duration = Duration::from_secs(5);
 
 /// How far the stream was read. By time, for a stream that was made anew counts from one again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Position {
-    sequence: u64,
-    published: SystemTime,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamPlace {
+    /// Its number there, which counts from one again in a stream that was made anew.
+    pub sequence: u64,
+    /// When it was published.
+    pub published: SystemTime,
 }
 
-impl Position {
+impl StreamPlace {
     /// From where to read on.
     fn start(self) -> DeliverPolicy {
         let since = self.published.checked_sub(OVERLAP).unwrap_or(self.published);
@@ -104,6 +111,11 @@ impl Bus {
         &self.context
     }
 
+    /// The network's name.
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
     /// Whether the connection is there, to be watched.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
@@ -123,28 +135,40 @@ impl Bus {
     }
 
     /// Starts listening: every channel event of the network goes to `handler` with its place in the stream, in
-    /// order.
+    /// order. Of several processes of a mud only the one that certainly holds the session listens, from the place on
+    /// that any of them has come to.
     pub(crate) fn start_subscriber(
         &self,
+        holding: Holding,
         supervisor: &Supervisor,
         shutdown: CancellationToken,
-        handler: impl Fn(u64, ChannelEvent) + Send + Sync + 'static,
+        place: impl Fn() -> Option<StreamPlace> + Send + Sync + 'static,
+        handler: impl Fn(StreamPlace, ChannelEvent) + Send + Sync + 'static,
     ) {
         let bus = self.clone();
         supervisor.spawn("bus subscriber", async move {
             let mut position = None;
             let mut connected = bus.connected();
             loop {
+                let mut now = holding.clone();
+                if !now.now().may_keep() {
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = now.wait_for(Duty::may_keep) => position = None,
+                    }
+                }
+                position = place().or(position);
                 let result = tokio::select! {
                     () = shutdown.cancelled() => return,
+                    () = now.wait_for(|duty| !duty.may_keep()) => continue,
                     // The library would notice a lost consumer too, but only after half a minute.
                     () = reconnected(&mut connected) => continue,
-                    result = bus.follow(&mut position, &handler) => result,
+                    result = bus.follow(&mut position, &holding, &handler) => result,
                 };
                 if let Err(error) = result {
                     tracing::warn!(%error, "cannot follow the bus; trying again");
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(FOLLOW_AGAIN).await;
             }
         });
     }
@@ -182,28 +206,33 @@ impl Bus {
     /// Follows the stream from `position` on, or from now on, until an error.
     async fn follow(
         &self,
-        position: &mut Option<Position>,
-        handler: &(impl Fn(u64, ChannelEvent) + Send),
+        position: &mut Option<StreamPlace>,
+        holding: &Holding,
+        handler: &(impl Fn(StreamPlace, ChannelEvent) + Send),
     ) -> Result<(), async_nats::Error> {
         let config = OrderedConfig {
             // With a name the filter stands in the subject of the request.
             name: Some(uuid::Uuid::new_v4().simple().to_string()),
             filter_subject: channel_filter(&self.network),
-            deliver_policy: position.map_or(DeliverPolicy::New, Position::start),
+            deliver_policy: position.map_or(DeliverPolicy::New, StreamPlace::start),
             ..OrderedConfig::default()
         };
         let stream = self.context.get_stream_no_info(CHANNEL_STREAM).await?;
         let consumer = stream.create_consumer(config).await?;
-        let begin = Position { sequence: 0, published: consumer.cached_info().created.into() };
+        let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into() };
         let position = position.get_or_insert(begin);
         let mut messages = consumer.messages().await?;
         let mut allowance = Allowance::new(EACH_SECOND);
         while let Some(message) = messages.next().await {
             let message = message?;
             let info = message.info()?;
-            let here = Position { sequence: info.stream_sequence, published: info.published.into() };
+            let here = StreamPlace { sequence: info.stream_sequence, published: info.published.into() };
             if !position.advance(here) {
                 continue;
+            }
+            // A process that was paused must not tell what its successor has told.
+            if !holding.is_certain() && !holding.clone().certain().await {
+                return Ok(());
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
             let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
@@ -219,7 +248,7 @@ impl Bus {
             // By when it was said: after an outage much comes at once.
             let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
             if allowance.admit(said, &event.message.mud) {
-                handler(info.stream_sequence, event);
+                handler(here, event);
                 self.metrics.bus.handled(age);
             } else {
                 self.metrics.bus.too_many();
@@ -257,7 +286,7 @@ mod tests {
     #[test]
     fn what_was_read_is_not_read_again_though_the_stream_is_read_from_further_back() {
         let second = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        let at = |sequence, time| Position { sequence, published: second(time) };
+        let at = |sequence, time| StreamPlace { sequence, published: second(time) };
         let mut position = at(7, 100);
         assert_eq!(position.start(), DeliverPolicy::ByStartTime { start_time: second(95).into() });
         for (to, is_new) in [

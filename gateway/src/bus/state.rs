@@ -19,6 +19,8 @@ pub enum Part {
     Chanlist,
     /// What waits for the router, in JSON.
     Outbox,
+    /// The tells that wait for a client, in JSON.
+    Kept,
 }
 
 impl Part {
@@ -30,6 +32,7 @@ impl Part {
             Self::Mudlist => "mudlist",
             Self::Chanlist => "chanlist",
             Self::Outbox => "outbox",
+            Self::Kept => "kept",
         }
     }
 
@@ -41,6 +44,7 @@ impl Part {
             Self::Mudlist => "mudlist.lpc",
             Self::Chanlist => "chanlist.lpc",
             Self::Outbox => "outbox.json",
+            Self::Kept => "kept.json",
         }
     }
 }

@@ -118,6 +118,7 @@ impl Client {
             Arc::new(keyring()),
             Arc::new(Metrics::default()),
             limits,
+            None,
             CancellationToken::new(),
         );
         let session = Session::new(transport, [127, 0, 0, 1].into(), limits.queue_bytes);

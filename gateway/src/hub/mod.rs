@@ -268,14 +268,25 @@ impl Hub {
         }
     }
 
-    /// From now on this process writes the log, in an epoch that no other has written in; returns which.
-    pub fn lead(&self, epoch: u64) -> u64 {
+    /// From now on this process writes the log, in an epoch that no other has written in; returns which, and whether
+    /// nothing is missing of what others wrote.
+    pub fn lead(&self, epoch: u64) -> (u64, bool) {
         let mut inner = lock(&self.inner);
-        let complete = inner.following;
+        let complete = std::mem::replace(&mut inner.following, true);
         inner.log.begin(epoch, complete);
         inner.leading = true;
         self.offer_all_kept(&mut inner);
-        inner.log.position().epoch
+        (inner.log.position().epoch, complete)
+    }
+
+    /// Something of what another process has written is missing.
+    pub fn miss(&self) {
+        lock(&self.inner).following = false;
+    }
+
+    /// Whether nothing is missing of what the others have written up to a place.
+    pub fn follows(&self) -> bool {
+        lock(&self.inner).following
     }
 
     /// From now on another process writes it.
@@ -296,7 +307,7 @@ impl Hub {
         self.deliver(&inner, &logged);
         match fate {
             Fate::Told => {}
-            Fate::Kept => inner.kept.keep(KeptTell { position, at, event: logged.event }),
+            Fate::Kept => keep(&mut inner, KeptTell { position, at, event: logged.event }),
             Fate::Waited(since) => inner.kept.forget(since),
         }
     }
@@ -307,14 +318,14 @@ impl Hub {
         HubState { log: inner.log.clone(), kept: inner.kept.all() }
     }
 
-    /// Takes the state of the process that writes the log, and tells the sessions what they do not have of it, if
-    /// `news` says that it is news to them.
-    pub fn restore(&self, state: HubState, mut news: impl FnMut(&Event) -> bool) {
+    /// Takes the state of the process that writes the log, and tells the sessions what they do not have of it.
+    pub fn restore(&self, state: HubState) {
         let mut inner = lock(&self.inner);
         let before = inner.log.position();
         if inner.leading || state.log.position().epoch < before.epoch {
             return;
         }
+        let mut heard_here = heard_here(&inner.log, &state.log);
         inner.log = state.log;
         inner.kept = Kept::default();
         inner.kept.restore(state.kept);
@@ -322,8 +333,11 @@ impl Hub {
         let unheard: Vec<_> = inner.log.recent().filter(|logged| logged.position > before).cloned().collect();
         // Who has just started has no sessions that waited for what was long ago.
         if before != Position::default() {
-            for logged in unheard.iter().filter(|logged| news(&logged.event)) {
-                self.deliver(&inner, logged);
+            for logged in &unheard {
+                match heard_here.iter().position(|event| *event == logged.event) {
+                    Some(index) => drop(heard_here.swap_remove(index)),
+                    None => drop(self.deliver(&inner, logged)),
+                }
             }
         }
     }
@@ -374,7 +388,7 @@ impl Hub {
     /// Takes the tells that were stored by a process that is gone, unless the log tells of them.
     pub fn restore_kept(&self, stored: Vec<KeptTell>) {
         let mut inner = lock(&self.inner);
-        if inner.leading && !inner.following {
+        if inner.leading {
             inner.kept.restore(stored);
             self.offer_all_kept(&mut inner);
         }
@@ -401,6 +415,13 @@ impl Hub {
         }
     }
 
+    /// Closes all sessions of this process.
+    pub fn close_all(&self, reason: CloseReason) {
+        for client in lock(&self.inner).sessions.values() {
+            client.session.queue.close(reason);
+        }
+    }
+
     /// Gives an event its place and tells it; true: somebody hears it.
     fn tell(&self, inner: &mut Inner, at: Timestamp, event: Arc<Event>, waited: Option<Position>) -> bool {
         if !inner.leading {
@@ -415,7 +436,7 @@ impl Hub {
         };
         if fate == Fate::Kept {
             let event = Arc::clone(&logged.event);
-            inner.kept.keep(KeptTell { position: logged.position, at, event });
+            keep(inner, KeptTell { position: logged.position, at, event });
             self.kept.send_modify(|count| *count += 1);
         }
         let change = self.outgoing.as_ref().map(|_| Change::Event { event: logged.event, fate });
@@ -506,6 +527,21 @@ impl Hub {
             tracing::debug!("too much waits to be told to the other processes");
         }
     }
+}
+
+fn keep(inner: &mut Inner, tell: KeptTell) {
+    tracing::debug!(position = ?tell.position, "a tell waits for a client");
+    inner.kept.keep(tell);
+}
+
+/// What was said on channels that our sessions heard when another process wrote the log already: one that was paused
+/// hands on what it had before it learns that it was replaced.
+fn heard_here(ours: &EventLog, theirs: &EventLog) -> Vec<Arc<Event>> {
+    let known: HashSet<_> = theirs.recent().map(|logged| logged.position).collect();
+    let after = theirs.complete_after();
+    let here = |logged: &&Logged| logged.position > after && !known.contains(&logged.position);
+    let said = ours.recent().filter(here).filter(|logged| logged.event.channel().is_some());
+    said.map(|logged| Arc::clone(&logged.event)).collect()
 }
 
 fn remote(session: &Session, after: Position) -> Remote {

@@ -64,12 +64,15 @@ pub enum CloseReason {
     KeyRevoked,
     /// Nothing was heard of the client, not even an answer to a ping.
     Unresponsive,
+    /// The gateway has neither the router nor the bus; another process of the mud may have.
+    Useless,
 }
 
 impl CloseReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ShuttingDown,
+        Self::Useless,
         Self::Unresponsive,
         Self::Protocol,
         Self::NotUtf8,
@@ -85,6 +88,7 @@ impl CloseReason {
     pub fn code(self) -> u16 {
         match self {
             Self::ShuttingDown | Self::Unresponsive => 1001,
+            Self::Useless => 1012,
             Self::SlowConsumer => 4008,
             Self::Resumed => 4100,
             Self::KeyRevoked => 4101,
@@ -98,13 +102,17 @@ impl CloseReason {
 
     /// Whether the same client should try again: what is wrong is neither its key nor what it does.
     pub fn should_reconnect(self) -> bool {
-        matches!(self, Self::ShuttingDown | Self::Unresponsive | Self::SlowConsumer | Self::Full)
+        matches!(
+            self,
+            Self::ShuttingDown | Self::Useless | Self::Unresponsive | Self::SlowConsumer | Self::Full
+        )
     }
 
     /// The reason in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ShuttingDown => "Server shutting down",
+            Self::Useless => "no router and no bus",
             Self::SlowConsumer => "slow consumer",
             Self::NotAuthenticated => "authentication timeout",
             Self::Full => "too many connections",
@@ -121,6 +129,7 @@ impl CloseReason {
     pub fn advice(self) -> &'static str {
         match self {
             Self::ShuttingDown => "The gateway ends: reconnect and resume.",
+            Self::Useless => "This process of the gateway is cut off: reconnect, to another one, and resume.",
             Self::SlowConsumer => "More waited for the client than may: read faster, reconnect and resume.",
             Self::NotAuthenticated => "No key came within the time for it.",
             Self::Full => "There are as many connections as there may be: try again later.",

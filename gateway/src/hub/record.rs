@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::event::Event;
 use super::log::Position;
-use crate::bus::{ChannelMessage, Path};
+use crate::bus::{ChannelMessage, Path, StreamPlace};
 use crate::services::User;
 
 /// One entry of the log.
@@ -40,6 +40,8 @@ pub enum Change {
     List(String),
     /// Who is on our mud.
     Presence(Vec<User>),
+    /// Something too large to be told.
+    Lost,
 }
 
 /// What becomes of an event that nobody was there to hear.
@@ -62,7 +64,7 @@ pub struct SaidCopy {
     pub path: Path,
     /// Its place in the stream of the bus, when it came by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream: Option<u64>,
+    pub stream: Option<StreamPlace>,
     /// Whether clients were told; else its twin came before.
     pub delivered: bool,
     /// The message.

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use intermud3::Packet;
 use jiff::Timestamp;
 use mudgateway_crds::report::SessionReason;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
@@ -42,7 +43,7 @@ const KEPT_WITHIN: Duration = Duration::from_millis(500);
 const SENT_WITHIN: Duration = Duration::from_millis(100);
 
 /// How the router session is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionStatus {
     /// The state, from one vocabulary.
     pub reason: SessionReason,
@@ -234,6 +235,22 @@ impl RouterHandle {
         if self.shared.taken_over.swap(false, Ordering::AcqRel) {
             self.outbox().forget_kept();
         }
+    }
+
+    /// Takes out what clients asked to send and no other process would find.
+    pub(crate) fn take_not_kept(&self) -> Vec<(Class, Packet, Duration)> {
+        let taken = self.outbox().take_not_kept(Instant::now());
+        if !taken.is_empty() {
+            self.note_change();
+        }
+        taken
+    }
+
+    /// Takes what another process accepted, or puts back what was taken out.
+    pub(crate) fn put_back(&self, packets: Vec<(Class, Packet, Duration)>) {
+        self.outbox().put_back(Instant::now(), packets, false);
+        self.note_change();
+        self.shared.wake.notify_one();
     }
 
     /// Sends a packet nobody waits for, such as an answer; false: dropped, because too much waits.

@@ -220,14 +220,35 @@ impl Outbox {
         }
     }
 
+    /// Takes out what a client asked to send and no other process would find, with the time it still may wait.
+    pub fn take_not_kept(&mut self, now: Instant) -> Vec<(Class, Packet, Duration)> {
+        let mut taken = Vec::new();
+        for class in Class::ALL.into_iter().filter(|class| class.is_asked_for()) {
+            let queue = &mut self.queues[class as usize];
+            for entry in std::mem::take(queue) {
+                if entry.kept {
+                    queue.push_back(entry);
+                } else {
+                    taken.push((class, entry.packet, entry.expires.saturating_duration_since(now)));
+                }
+            }
+        }
+        taken
+    }
+
     /// Takes what an earlier process left, with the time it still may wait, oldest first. It goes before all else of
     /// its class, and counts against no limit: it was accepted.
     pub fn take_over(&mut self, now: Instant, left: Vec<(Class, Packet, Duration)>) {
-        for (class, packet, time) in left.into_iter().rev() {
+        self.put_back(now, left, true);
+    }
+
+    /// Puts back what was taken out, or takes what another process has handed over. `kept` says whether yet another
+    /// one would find it.
+    pub fn put_back(&mut self, now: Instant, packets: Vec<(Class, Packet, Duration)>, kept: bool) {
+        for (class, packet, time) in packets.into_iter().rev() {
             if let Ok(text) = packet.encode() {
                 let expires = now + time.min(class.time_to_live());
-                let entry =
-                    Entry { packet, text, class, since: now, expires, taken: None, id: 0, kept: true };
+                let entry = Entry { packet, text, class, since: now, expires, taken: None, id: 0, kept };
                 self.queues[class as usize].push_front(entry);
             }
         }

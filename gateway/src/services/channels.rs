@@ -7,7 +7,7 @@ use intermud3::text::clean;
 use jiff::Timestamp;
 
 use super::{SWITCHED_OFF, Said, Services, packets};
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path, StreamPlace};
 use crate::hub::SaidCopy;
 use crate::metrics::{Copy, Direction};
 use crate::router::{Accepted, Class, NotAccepted};
@@ -67,7 +67,8 @@ impl Services {
     }
 
     /// Handles a channel event of another hosted mud, or the copy of one of our own, from a place in the stream.
-    pub fn on_bus(&self, place: u64, event: ChannelEvent) {
+    pub fn on_bus(&self, place: StreamPlace, event: ChannelEvent) {
+        self.reached(Some(place));
         if self.policy().ignores_user(&event.message.user, &event.message.mud) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
@@ -76,7 +77,7 @@ impl Services {
     }
 
     /// Delivers one copy of a channel message, unless its twin was delivered before.
-    pub(super) fn deliver(&self, path: Path, stream: Option<u64>, message: ChannelMessage) {
+    pub(super) fn deliver(&self, path: Path, stream: Option<StreamPlace>, message: ChannelMessage) {
         let at = now_in_microseconds();
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut echoes = lock(&self.echoes);

@@ -190,6 +190,34 @@ impl Directory {
         }
     }
 
+    /// The lists as packets of the router they are of, with at most so many muds in each.
+    pub fn lists(&self, muds: usize) -> Vec<Packet> {
+        let packet = |body| Packet { header: Header::to_all(self.router.as_str(), None::<String>), body };
+        let all: Vec<_> = self.muds.iter().map(|(name, entry)| (name.clone(), Some(entry.clone()))).collect();
+        let muds = all.chunks(muds).map(|muds| {
+            Body::Mudlist(Mudlist { id: self.mudlist_id, muds: muds.to_vec(), unreadable: Vec::new() })
+        });
+        let channels = self.channels.values().map(|channel| {
+            let entry = ChannelEntry { host: channel.owner.clone(), kind: channel.kind };
+            (channel.name.clone(), Some(entry))
+        });
+        let channels = ChanlistReply { id: self.chanlist_id, channels: channels.collect() };
+        muds.chain([Body::ChanlistReply(channels)]).map(packet).collect()
+    }
+
+    /// Takes what another process told of the lists: a piece of the mudlist, or all channels.
+    pub fn take(&mut self, now: Instant, list: Packet) {
+        self.use_router(&list.header.origin_mud);
+        match list.body {
+            Body::Mudlist(list) => drop(self.merge_muds(list)),
+            Body::ChanlistReply(list) => {
+                self.channels.clear();
+                self.merge_channels(now, list);
+            }
+            _ => {}
+        }
+    }
+
     /// The lists as packets of the router they are of, to be kept; none when nothing has changed since the last call.
     pub fn take_changed(&mut self) -> Option<[Packet; 2]> {
         if !std::mem::take(&mut self.changed) {

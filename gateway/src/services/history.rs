@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::bus::ChannelMessage;
 
@@ -10,7 +11,7 @@ use crate::bus::ChannelMessage;
 const CHANNELS: usize = 200;
 
 /// A message and when it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The message.
     pub message: ChannelMessage,
@@ -42,6 +43,21 @@ impl History {
             messages.pop_front();
         }
         messages.push_back(said);
+    }
+
+    /// All messages, oldest first in each channel.
+    pub fn all(&self) -> Vec<Said> {
+        self.channels.values().flatten().cloned().collect()
+    }
+
+    /// Adds what another process remembers and this one does not.
+    pub fn restore(&mut self, remembered: Vec<Said>) {
+        for said in remembered {
+            let last = self.channels.get(&said.message.channel).and_then(VecDeque::back);
+            if last.is_none_or(|last| last.at < said.at) {
+                self.record(said);
+            }
+        }
     }
 
     /// The last `limit` messages of a channel between two times, oldest first.
@@ -100,6 +116,19 @@ mod tests {
         assert_eq!(texts(history.of("chat", 100, Some(at(3)), Some(at(6)))), ["4", "5"]);
         assert_eq!(texts(history.of("chat", 1, None, Some(at(6)))), ["5"]);
         assert!(history.of("Chat", 100, None, None).is_empty());
+    }
+
+    #[test]
+    fn what_another_process_remembers_is_added_once() {
+        let (mut one, mut other) = (History::new(4), History::new(4));
+        for second in 1..=3 {
+            one.record(said("chat", second));
+        }
+        other.record(said("chat", 1));
+        for _ in 0..2 {
+            other.restore(one.all());
+        }
+        assert_eq!(texts(other.of("chat", 9, None, None)), ["1", "2", "3"]);
     }
 
     #[test]

@@ -22,6 +22,10 @@ const LIMITS: Limits = Limits { output_bytes: 1_000_000, ..Limits::DEFAULT };
 
 /// Gives the services what was kept before. Without it they start empty: the router tells everything anew.
 pub async fn restore(services: &Services, store: &StateStore) {
+    // What the process that holds the session has told is newer.
+    if services.hub.follows() && !services.leads() {
+        return;
+    }
     let restore = async {
         for part in [Part::Mudlist, Part::Chanlist] {
             if let Some(packet) = store.load(part, |text| Packet::decode(text).ok()).await? {
@@ -46,6 +50,9 @@ pub async fn keep(services: Arc<Services>, store: StateStore, stop: Cancellation
         tokio::select! {
             () = stop.cancelled() => {}
             _ = look.tick() => {}
+        }
+        if !services.leads() {
+            continue;
         }
         let Some([mudlist, chanlist]) = services.changed_lists() else { continue };
         let save = async {

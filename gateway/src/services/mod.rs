@@ -7,13 +7,16 @@ mod directory;
 mod filter;
 mod history;
 mod inbound;
+pub mod kept;
 pub mod lists;
 mod owned;
 pub mod packets;
 mod policy;
 mod presence;
 mod questions;
+pub mod replica;
 mod ucache;
+pub mod useless;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use intermud3::Packet;
 use intermud3::packet::{Body, MudEntry, Mudlist};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use complaints::Complaints;
 use directory::Change;
@@ -37,8 +40,8 @@ pub use presence::{Gender, Presence, Rejected, User};
 use ucache::{Announced, UserCache};
 
 use crate::allowance::Allowance;
-use crate::bus::{Direct, EchoFilter, Path, Publisher};
-use crate::hub::{Addressed, Event, Hub, Trouble};
+use crate::bus::{Direct, EchoFilter, Path, Publisher, StreamPlace};
+use crate::hub::{Addressed, Event, Hub, Outgoing, Trouble};
 use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
@@ -55,6 +58,8 @@ pub struct BusLink {
     pub direct: Direct,
     /// Whether the bus is there.
     pub connected: watch::Receiver<bool>,
+    /// The way to the other processes of the mud.
+    pub outgoing: mpsc::Sender<Outgoing>,
 }
 
 /// Everything between the router, the bus and the clients.
@@ -71,6 +76,12 @@ pub struct Services {
     bus: Option<BusLink>,
     directory: Mutex<Directory>,
     echoes: Mutex<EchoFilter>,
+    /// How far the stream of the bus was read.
+    stream: Mutex<Option<StreamPlace>>,
+    /// What the process that holds the session tells, while that is another one.
+    followed: watch::Sender<Option<replica::Followed>>,
+    /// This process has begun to write the log without knowing all that was in it.
+    incomplete: Notify,
     history: Mutex<History>,
     presence: Mutex<Presence>,
     /// Users of other muds.
@@ -127,7 +138,11 @@ impl Services {
     /// The services of one mud.
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
         Self {
-            hub: Hub::new(&setup.mud, setup.epoch).counting(Arc::clone(&setup.metrics)),
+            hub: match &bus {
+                Some(bus) => Hub::shared(&setup.mud, bus.outgoing.clone()),
+                None => Hub::new(&setup.mud, setup.epoch),
+            }
+            .counting(Arc::clone(&setup.metrics)),
             metrics: setup.metrics,
             oob: Oob::new(setup.oob),
             mud: setup.mud,
@@ -137,6 +152,9 @@ impl Services {
             bus,
             directory: Mutex::default(),
             echoes: Mutex::default(),
+            stream: Mutex::default(),
+            followed: watch::Sender::default(),
+            incomplete: Notify::new(),
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),
             users: Mutex::default(),
@@ -312,7 +330,7 @@ impl Services {
         let for_us = packet.header.target_mud.as_deref() == Some(self.mud.as_str());
         let ours = packet.header.origin_mud == self.mud;
         match &packet.body {
-            Body::Mudlist(_) | Body::ChanlistReply(_) => self.on_list(packet.body),
+            Body::Mudlist(_) | Body::ChanlistReply(_) => self.on_list(&packet.header.origin_mud, packet.body),
             Body::UcacheUpdate(info) if !ours => {
                 lock(&self.users).put(Instant::now(), &packet.header.origin_mud, info);
             }
@@ -334,11 +352,15 @@ impl Services {
         }
     }
 
-    fn on_list(&self, list: Body) {
+    fn on_list(&self, router: &str, list: Body) {
         match list {
-            Body::Mudlist(list) => self.on_mudlist(list),
+            Body::Mudlist(list) => {
+                self.note_muds(router, &list);
+                self.on_mudlist(list);
+            }
             Body::ChanlistReply(list) => {
                 lock(&self.directory).merge_channels(Instant::now(), list);
+                self.note_channels(router);
                 self.channel_lists.send_modify(|count| *count += 1);
             }
             _ => {}

@@ -151,6 +151,18 @@ impl Presence {
         Ok(count)
     }
 
+    /// What another process was told some time ago.
+    pub fn of(now: Instant, age: Duration, users: Vec<User>) -> Self {
+        Self { snapshot: now.checked_sub(age).map(|since| (since, users)) }
+    }
+
+    /// How long ago the mud told, and of whom, if that was lately.
+    pub fn told(&self, now: Instant) -> Option<(Duration, Vec<User>)> {
+        let (since, users) = self.snapshot.as_ref()?;
+        let age = now.duration_since(*since);
+        (age < CURRENT).then(|| (age, users.clone()))
+    }
+
     /// The users, if the mud has told lately.
     pub fn users(&self, now: Instant) -> Option<&[User]> {
         let (since, users) = self.snapshot.as_ref()?;

@@ -7,6 +7,7 @@ use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
 use super::{Question, Rejected, Services, User, packets};
 use crate::bus::Path;
+use crate::hub::Change;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
@@ -115,6 +116,9 @@ impl Services {
         let now = Instant::now();
         let mut presence = lock(&self.presence);
         let count = presence.replace(now, users)?;
+        if self.bus.is_some() {
+            self.hub.note(Change::Presence(presence.users(now).unwrap_or_default().to_vec()));
+        }
         if self.announce_users && self.router.status().is_connected() {
             lock(&self.announced).update(presence.users(now).unwrap_or_default(), |info| {
                 self.router.post(packets::ucache_update(&self.mud, info.clone()), Class::Background)

@@ -14,6 +14,8 @@ use crate::router::{Accepted, Next};
 
 const CHANNEL: &str = "imud_gossip";
 
+const PLACE: StreamPlace = StreamPlace { sequence: 1, published: std::time::SystemTime::UNIX_EPOCH };
+
 fn setup(channels: &[&str]) -> Setup {
     let channels = channels.iter().map(|channel| (*channel).to_owned()).collect();
     let ignore = vec![Pattern::parse("troll@*").unwrap()];
@@ -86,7 +88,7 @@ fn by_bus() -> ChannelEvent {
 #[test]
 fn a_message_that_comes_by_both_ways_is_heard_once() {
     let (services, _, session) = connected();
-    services.on_bus(1, by_bus());
+    services.on_bus(PLACE, by_bus());
     from_router(&services, CHAT);
     let heard = events(&session);
     assert_eq!(heard.len(), 1);
@@ -99,7 +101,7 @@ fn a_message_said_twice_is_heard_twice() {
     let (services, _, session) = connected();
     for _ in 0..2 {
         from_router(&services, CHAT);
-        services.on_bus(1, by_bus());
+        services.on_bus(PLACE, by_bus());
     }
     assert_eq!(events(&session).len(), 2);
 }
@@ -282,7 +284,7 @@ fn who_is_ignored_is_not_heard_by_either_way() {
     from_router(&services, r#"({"tell",5,"Dusk","troll","Dawn","ann","Troll","pst",})"#);
     let mut event = by_bus();
     event.message.user = "TROLL".into();
-    services.on_bus(1, event);
+    services.on_bus(PLACE, event);
     assert!(events(&session).is_empty());
     assert_eq!(services.ignored(), 3);
 }
@@ -310,7 +312,7 @@ fn what_comes_by_the_bus_has_the_bounds_of_what_comes_by_the_router_and_no_voice
 #[test]
 fn what_is_heard_is_remembered_once() {
     let (services, _, _session) = connected();
-    services.on_bus(1, by_bus());
+    services.on_bus(PLACE, by_bus());
     from_router(&services, CHAT);
     let said = services.history(CHANNEL, 10, None, None);
     assert_eq!(said.len(), 1);
@@ -344,7 +346,7 @@ async fn a_targeted_emote_is_heard_as_it_was_sent_and_once() {
     // What the other gateways get by the bus is what the router's copy says.
     from_router(&services, text);
     let message = inbound::channel_message(&packet(text)).unwrap();
-    services.on_bus(1, ChannelEvent { id: "1".into(), message });
+    services.on_bus(PLACE, ChannelEvent { id: "1".into(), message });
     let heard = events(&session);
     assert_eq!((heard.len(), &heard[0]["method"]), (1, &Value::from("channel_emote")));
     let params = &heard[0]["params"];
@@ -366,7 +368,7 @@ fn an_emote_to_another_is_another_emote() {
         )
     };
     let message = inbound::channel_message(&packet(&poke("ann"))).unwrap();
-    services.on_bus(1, ChannelEvent { id: "1".into(), message });
+    services.on_bus(PLACE, ChannelEvent { id: "1".into(), message });
     from_router(&services, &poke("zoe"));
     assert_eq!(events(&session).len(), 2);
 }

@@ -15,6 +15,7 @@ mod lock;
 mod oob;
 mod owned;
 mod raw_mud;
+mod replicas;
 mod schema;
 mod services;
 mod stage;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Example, Method, Sent, someone};
+use super::{Context, Example, Method, Place, Sent, someone};
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
 use crate::bus::{ChannelKind, ChannelMessage, EmoteTarget};
 use crate::keys::Permission;
@@ -47,8 +47,10 @@ impl Method for Join {
         if !context.session.join(&params.channel) {
             return Err(RpcError::new(GATEWAY_ERROR, "Too many channels: leave one first"));
         }
-        if !params.listen_only {
-            context.services().listen(&params.channel);
+        let listen = (!params.listen_only).then_some(params.channel.as_str());
+        context.services().hub.changed(context.session, listen);
+        if let Some(channel) = listen {
+            context.services().listen(channel);
         }
         Ok(Membership { status: "joined", channel: params.channel })
     }
@@ -77,6 +79,7 @@ impl Method for Leave {
 
     async fn call(context: Context<'_>, params: LeaveParams) -> Result<Membership, RpcError> {
         context.session.leave(&params.channel);
+        context.services().hub.changed(context.session, None);
         context.services().unlisten_if_unused(&params.channel);
         Ok(Membership { status: "left", channel: params.channel })
     }
@@ -107,6 +110,7 @@ impl Method for Send {
         params: r#"{"channel": "imud_gossip", "message": "Hello, all!", "from_user": "ann", "visname": "Ann"}"#,
         result: r#"{"status": "sent", "message_id": "channel_imud_gossip_1795510800000"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = SendParams;
     type Output = Sent;
 
@@ -193,6 +197,7 @@ impl Method for Emote {
         params: r#"{"channel": "imud_gossip", "emote": "$N waves.", "from_user": "ann", "visname": "Ann"}"#,
         result: r#"{"status": "sent", "message_id": "channel_emote_imud_gossip_1795510800000"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = EmoteParams;
     type Output = Sent;
 

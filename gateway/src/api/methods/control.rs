@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Context, Example, Method, Nothing};
+use super::{Context, Example, Method, Nothing, Place};
 use crate::api::rpc::RpcError;
-use crate::hub::Transport;
 use crate::keys::Permission;
 
 /// `stats`.
@@ -47,13 +46,14 @@ impl Method for Stats {
         result: r#"{"mud_count": 2, "online_muds": 2, "channel_count": 2, "session_count": 1, "connections": 1, "mudlist_id": 14,
             "chanlist_id": 8, "gateway_connected": true, "packets_sent": 120, "packets_received": 340, "errors": 0}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = Nothing;
     type Output = StatsOutput;
 
     async fn call(context: Context<'_>, _: Nothing) -> Result<StatsOutput, RpcError> {
         let services = context.services();
         let muds = services.muds();
-        let sessions = services.hub.count(Transport::WebSocket) + services.hub.count(Transport::Tcp);
+        let sessions = services.hub.count_all();
         let (mudlist_id, chanlist_id) = services.list_ids();
         let traffic = context.api.metrics.router.traffic();
         Ok(StatsOutput {
@@ -87,6 +87,7 @@ impl Method for Reconnect {
     const SUMMARY: &'static str = "Close the session with the router and open a new one.";
     const PERMISSION: Option<Permission> = Some(Permission::Admin);
     const EXAMPLE: Example = Example { params: r#"{}"#, result: r#"{"status": "reconnecting"}"# };
+    const PLACE: Place = Place::HolderOnce;
     type Params = Nothing;
     type Output = Reconnecting;
 

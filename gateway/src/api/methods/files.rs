@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::{AnswerTaken, finished_one, take_answer, unavailable};
 use super::waiting::Waiting;
-use super::{Context, Example, Method, someone};
+use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::RpcError;
 use crate::hub::{FileOutcome, FileResult, ListedFile};
 use crate::keys::Permission;
@@ -80,6 +80,7 @@ impl Method for FileList {
         result: r#"{"status": "success", "request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "outcome": "ok",
             "files": [{"name": "inn.txt", "size": 7, "time": 1795418241}]}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = FileListParams;
     type Output = FileAsked;
 
@@ -115,6 +116,7 @@ impl Method for FileGet {
         result: r#"{"status": "success", "request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "outcome": "ok",
             "contents": "The inn"}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = FileGetParams;
     type Output = FileAsked;
 
@@ -152,6 +154,7 @@ impl Method for FilePut {
         params: r#"{"target_mud": "Dusk", "path": "maps/inn.txt", "contents": "The inn", "from_user": "ann"}"#,
         result: r#"{"status": "requested", "request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = FilePutParams;
     type Output = FileAsked;
 
@@ -186,6 +189,7 @@ impl Method for FileReply {
         params: r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "outcome": "ok", "contents": "The inn"}"#,
         result: r#"{"status": "success", "request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = FileReplyParams;
     type Output = AnswerTaken;
 

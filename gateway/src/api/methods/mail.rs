@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::{AnswerTaken, take_answer};
 use super::waiting::Waiting;
-use super::{Context, Example, Method, someone};
+use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::hub::MailResult;
 use crate::keys::Permission;
@@ -65,6 +65,7 @@ impl Method for MailSend {
             "results": [{"mail_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk", "delivered": ["bob"],
                          "failed": ["zoe"]}]}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = MailSendParams;
     type Output = MailSent;
 
@@ -124,6 +125,7 @@ impl Method for MailAck {
         params: r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "failed": ["zoe"]}"#,
         result: r#"{"status": "success", "request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = MailAckParams;
     type Output = AnswerTaken;
 

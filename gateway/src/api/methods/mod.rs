@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::rpc::{GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, PERMISSION_DENIED, Request, RpcError};
-use crate::hub::Session;
+use crate::hub::{Session, Transport};
 use crate::keys::Permission;
 use crate::router::{Accepted, NotAccepted};
 use crate::services::Services;
@@ -92,6 +92,8 @@ trait Method {
     const PERMISSION: Option<Permission>;
     /// An example of its use; a test replays it.
     const EXAMPLE: Example;
+    /// Which process of the mud can do it.
+    const PLACE: Place = Place::Here;
     /// Its parameters, by name.
     type Params: DeserializeOwned + JsonSchema + Send;
     /// Its result.
@@ -104,6 +106,17 @@ trait Method {
     ) -> impl Future<Output = Result<Self::Output, RpcError>> + Send;
 }
 
+/// Which process of a mud can do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Any: it has all that is needed.
+    Here,
+    /// The one that holds the session; it may be done again when nobody knows whether it was done.
+    HolderAgain,
+    /// The one that holds the session, and only once.
+    HolderOnce,
+}
+
 /// A method as the table holds it.
 pub(super) struct Entry {
     pub(super) name: &'static str,
@@ -112,6 +125,7 @@ pub(super) struct Entry {
     pub(super) params: fn(&mut SchemaGenerator) -> Schema,
     pub(super) output: fn(&mut SchemaGenerator) -> Schema,
     pub(super) example: Example,
+    place: Place,
     call: for<'a> fn(Context<'a>, Map<String, Value>) -> Pending<'a>,
 }
 
@@ -123,6 +137,7 @@ const fn entry<M: Method>() -> Entry {
         params: |schemas| M::Params::json_schema(schemas),
         output: |schemas| M::Output::json_schema(schemas),
         example: M::EXAMPLE,
+        place: M::PLACE,
         call: |context, params| {
             Box::pin(async move {
                 let output = M::call(context, decode(params)?).await?;
@@ -208,7 +223,41 @@ pub(super) async fn call(context: Context<'_>, request: &Request) -> (&'static s
     if let Err(missing) = check_required(&known.required, &request.params) {
         return (entry.name, Err(missing));
     }
-    (entry.name, (entry.call)(context, request.params.clone()).await)
+    (entry.name, answer(context, entry, request.params.clone()).await)
+}
+
+/// Does it, or lets the process do it that can.
+async fn answer(context: Context<'_>, entry: &Entry, params: Map<String, Value>) -> Answer {
+    if let (Some(forward), Place::HolderAgain | Place::HolderOnce) = (&context.api.forward, entry.place)
+        && !context.services().leads()
+        && let Some(answer) =
+            forward.call(entry.name, params.clone(), entry.place == Place::HolderAgain).await
+    {
+        return answer;
+    }
+    (entry.call)(context, params).await
+}
+
+/// Does something for a client of another process, which has checked that it may. `maybe_done` says that a process that
+/// held the session before may have done it.
+pub(super) async fn answer_for_another(
+    api: &Api,
+    method: &str,
+    params: Map<String, Value>,
+    maybe_done: bool,
+) -> Answer {
+    let known = KNOWN.get(method).filter(|known| known.entry.place != Place::Here);
+    let Some(known) = known else {
+        return Err(RpcError::new(
+            METHOD_NOT_FOUND,
+            "another process of this mud has a version that knows more",
+        ));
+    };
+    if maybe_done && known.entry.place == Place::HolderOnce {
+        return Err(super::forward::unknown());
+    }
+    let session = Session::new(Transport::Tcp, std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+    (known.entry.call)(Context { api, session: &session }, params).await
 }
 
 fn permission_denied(entry: &Entry) -> RpcError {

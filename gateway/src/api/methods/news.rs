@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::{AnswerTaken, finished_one, take_answer, unavailable};
 use super::waiting::Waiting;
-use super::{Context, Example, Method, someone};
+use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::hub::NewsResult;
 use crate::keys::Permission;
@@ -73,6 +73,7 @@ impl Method for NewsGroups {
         result: r#"{"status": "success", "request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk",
             "groups": [{"group": "code", "first_id": 1, "last_id": 12}]}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = NewsGroupsParams;
     type Output = NewsAsked;
 
@@ -110,6 +111,7 @@ impl Method for NewsRead {
             "article": {"posting_time": 1795418241, "thread": "", "subject": "Hello", "poster": "bob",
                         "contents": "How are you?"}}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = NewsReadParams;
     type Output = NewsAsked;
 
@@ -152,6 +154,7 @@ impl Method for NewsPost {
         params: r#"{"target_mud": "Dusk", "group": "code", "subject": "Hello", "contents": "How are you?", "from_user": "ann"}"#,
         result: r#"{"status": "requested", "request_id": "5a2f6f1f-7c0b-4e6a-9d53-0b5f9c1e7c11", "mud": "Dusk"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = NewsPostParams;
     type Output = NewsAsked;
 
@@ -188,6 +191,7 @@ impl Method for NewsReply {
         params: r#"{"request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11", "id": 13}"#,
         result: r#"{"status": "success", "request_id": "0b5f9c1e-7c0b-4e6a-9d53-5a2f6f1f7c11"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = NewsReplyParams;
     type Output = AnswerTaken;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::waiting::{Asked, Expected, Waiting, failed, wait};
-use super::{Context, Example, Method, someone};
+use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::{GATEWAY_ERROR, INVALID_PARAMS, RpcError};
 use crate::hub::Event;
 use crate::keys::Permission;
@@ -82,6 +82,7 @@ impl Method for Create {
         params: r#"{"channel": "dawn_talk", "type": "open", "wait": true}"#,
         result: r#"{"status": "success", "channel": "dawn_talk", "type": 0}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = CreateParams;
     type Output = Asked;
 
@@ -118,6 +119,7 @@ impl Method for Remove {
         params: r#"{"channel": "dawn_talk", "wait": true}"#,
         result: r#"{"status": "success", "channel": "dawn_talk"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = RemoveParams;
     type Output = Asked;
 
@@ -160,6 +162,7 @@ impl Method for Administer {
         params: r#"{"channel": "dawn_talk", "add": ["SpamMUD"], "remove": []}"#,
         result: r#"{"status": "requested", "channel": "dawn_talk"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = AdministerParams;
     type Output = Asked;
 
@@ -195,6 +198,7 @@ impl Method for Admins {
         params: r#"{"channel": "dawn_talk"}"#,
         result: r#"{"status": "requested", "channel": "dawn_talk"}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = AdminsParams;
     type Output = Asked;
 
@@ -247,6 +251,7 @@ impl Method for Filter {
         params: r#"{"request_id": "8e7d3b52-6f0a-4a7e-9d52-0b1f6f5f3c11", "message": "Hello, all of you!"}"#,
         result: r#"{"status": "changed"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = FilterParams;
     type Output = Filtered;
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Context, Example, Method};
+use super::{Context, Example, Method, Place};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::keys::Permission;
 use crate::services::User;
@@ -39,6 +39,7 @@ impl Method for Sync {
         params: r#"{"users": [{"name": "Ann", "title": "the Brave", "level": 5, "idle": 7}]}"#,
         result: r#"{"status": "synchronized", "mud_name": "Dawn", "count": 1}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = SyncParams;
     type Output = Synchronized;
 

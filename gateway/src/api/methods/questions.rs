@@ -10,7 +10,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, timeout_at};
 
 use super::waiting::{Asked, Expected, Waiting, requested, wait};
-use super::{Context, Example, Method};
+use super::{Context, Example, Method, Place};
 use crate::api::rpc::RpcError;
 use crate::hub::{Event, Identity, Located};
 use crate::keys::Permission;
@@ -79,6 +79,7 @@ impl Method for Who {
         result: r#"{"status": "success", "mud_name": "Dusk",
             "users": [{"name": "Bob", "idle": 60, "idle_time": 60, "level": null, "extra": "Level 9 the Bold"}]}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = WhoParams;
     type Output = Asked;
 
@@ -114,6 +115,7 @@ impl Method for Finger {
         params: r#"{"target_mud": "Dusk", "target_user": "bob", "from_user": "ann"}"#,
         result: r#"{"status": "requested", "mud_name": "Dusk", "user_name": "bob"}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = FingerParams;
     type Output = Asked;
 
@@ -150,6 +152,7 @@ impl Method for UserInfo {
         result: r#"{"status": "success", "mud_name": "Dusk", "user_name": "bob", "cached": true, "username": "bob",
             "visname": "Bob", "gender": "male"}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = UserInfoParams;
     type Output = Asked;
 
@@ -194,6 +197,7 @@ impl Method for ChannelWho {
         result: r#"{"status": "success", "channel": "imud_gossip", "mud_name": "Dusk", "users": ["Bob"],
             "members": [{"mud": "Dusk", "users": ["Bob"]}]}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = ChannelWhoParams;
     type Output = Asked;
 
@@ -241,6 +245,7 @@ impl Method for Locate {
         result: r#"{"status": "success", "user_name": "bob", "locations": [{"mud": "Dusk", "mud_name": "Dusk", "located_mud": "Dusk",
             "located_user": "Bob", "idle": 60, "status": null}]}"#,
     };
+    const PLACE: Place = Place::HolderAgain;
     type Params = LocateParams;
     type Output = Asked;
 

@@ -42,6 +42,7 @@ impl Method for SetOptions {
             ));
         }
         context.session.set_options(options.clone());
+        context.services().hub.changed(context.session, None);
         Ok(OptionsSet { status: "success", options })
     }
 }
@@ -88,7 +89,7 @@ impl Method for Status {
     type Output = StatusOutput;
 
     async fn call(context: Context<'_>, _: Nothing) -> Result<StatusOutput, RpcError> {
-        let link = context.services().router_status();
+        let link = context.services().network_status();
         Ok(StatusOutput {
             connected: link.is_connected(),
             mud_name: context.services().mud().to_owned(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, Example, Method, Sent, someone};
+use super::{Context, Example, Method, Place, Sent, someone};
 use crate::api::rpc::RpcError;
 use crate::keys::Permission;
 
@@ -32,6 +32,7 @@ impl Method for Tell {
         params: r#"{"target_mud": "Dusk", "target_user": "bob", "message": "Hello, Bob!", "from_user": "ann"}"#,
         result: r#"{"status": "sent", "message_id": "tell_Dusk_1795510800000"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = TellParams;
     type Output = Sent;
 
@@ -69,6 +70,7 @@ impl Method for Emoteto {
         params: r#"{"target_mud": "Dusk", "target_user": "bob", "emote": "$N waves to you.", "from_user": "ann"}"#,
         result: r#"{"status": "sent", "message_id": "emoteto_Dusk_1795510800000"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = EmotetoParams;
     type Output = Sent;
 
@@ -103,6 +105,7 @@ impl Method for Beep {
         params: r#"{"target_mud": "Dusk", "target_user": "bob", "from_user": "ann"}"#,
         result: r#"{"status": "sent", "message_id": "beep_Dusk_1795510800000"}"#,
     };
+    const PLACE: Place = Place::HolderOnce;
     type Params = BeepParams;
     type Output = Sent;
 

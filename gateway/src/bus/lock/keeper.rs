@@ -22,6 +22,19 @@ const RETRY: Duration = Duration::from_millis(250);
 struct Value {
     by: String,
     held: bool,
+    /// The epoch in which the holder writes the log of the mud. Older gateways write none.
+    #[serde(default)]
+    epoch: u64,
+}
+
+/// What the keeper of a lock asks and tells.
+pub trait LockListener: Send + Sync {
+    /// The last epoch of the mud's log that is known here.
+    fn epoch(&self) -> u64;
+
+    /// Takes note of what this process may do, before anybody else is told. Whoever comes to hold the lock writes the
+    /// log in this epoch.
+    fn on_duty(&self, duty: Duty, epoch: u64);
 }
 
 /// Keeps one mud's session lock.
@@ -32,6 +45,11 @@ pub struct Keeper {
     name: String,
     lock: SessionLock,
     duty: watch::Sender<Duty>,
+    certain: watch::Sender<Option<Instant>>,
+    listener: Arc<dyn LockListener>,
+    /// The epoch of ours, and the last one that the key held.
+    epoch: u64,
+    last_epoch: u64,
     yielding: Arc<Notify>,
     watch: Option<Watch>,
 }
@@ -40,6 +58,8 @@ pub struct Keeper {
 #[derive(Clone)]
 pub struct Holding {
     duty: watch::Receiver<Duty>,
+    /// Until when nobody else can have taken the lock.
+    certain: watch::Receiver<Option<Instant>>,
     yielding: Arc<Notify>,
     shared: bool,
 }
@@ -50,7 +70,27 @@ impl Holding {
         let (sender, duty) = watch::channel(Duty::Holder);
         // The duty never changes, and nobody hears of its end.
         drop(sender);
-        Self { duty, yielding: Arc::default(), shared: false }
+        let (_, certain) = watch::channel(None);
+        Self { duty, certain, yielding: Arc::default(), shared: false }
+    }
+
+    /// Whether nobody else can hold the session now.
+    pub fn is_certain(&self) -> bool {
+        !self.shared || self.certain.borrow().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until that is certain; false: another one may hold it.
+    pub async fn certain(&mut self) -> bool {
+        while !self.is_certain() {
+            if !self.now().may_keep() {
+                return false;
+            }
+            tokio::select! {
+                changed = self.certain.changed() => if changed.is_err() { return false },
+                _ = self.duty.changed() => {}
+            }
+        }
+        true
     }
 
     /// Whether other processes may take the session over.
@@ -78,8 +118,16 @@ impl Holding {
 
 impl Keeper {
     /// The lock of a mud. `known` says whether the mud was ever on the network.
-    pub fn new(bus: &Bus, network: &str, mud: &str, name: &str, known: bool) -> (Self, Holding) {
+    pub fn new(
+        bus: &Bus,
+        network: &str,
+        mud: &str,
+        name: &str,
+        known: bool,
+        listener: Arc<dyn LockListener>,
+    ) -> (Self, Holding) {
         let (sender, duty) = watch::channel(Duty::Unknown);
+        let (certain_sender, certain) = watch::channel(None);
         let yielding = Arc::new(Notify::new());
         let keeper = Self {
             bucket: Bucket::new(bus.context(), LOCK_BUCKET),
@@ -88,10 +136,14 @@ impl Keeper {
             name: name.to_owned(),
             lock: SessionLock::new(name, known),
             duty: sender,
+            certain: certain_sender,
+            listener,
+            epoch: 0,
+            last_epoch: 0,
             yielding: Arc::clone(&yielding),
             watch: None,
         };
-        (keeper, Holding { duty, yielding, shared: true })
+        (keeper, Holding { duty, certain, yielding, shared: true })
     }
 
     /// Keeps the lock until it is to be left, and then gives it back. The session must be closed before that.
@@ -127,6 +179,11 @@ impl Keeper {
     /// Tells who holds the session what it may do.
     fn publish(&self, now: Instant) {
         let duty = self.lock.duty(now);
+        if *self.duty.borrow() != duty {
+            self.listener.on_duty(duty, self.epoch);
+        }
+        let certain = self.lock.certain_until();
+        self.certain.send_if_modified(|current| std::mem::replace(current, certain) != certain);
         self.duty.send_if_modified(|current| {
             let before = std::mem::replace(current, duty);
             if before != duty {
@@ -150,7 +207,7 @@ impl Keeper {
             return;
         };
         match watch.next().await {
-            Some(Ok(entry)) => self.lock.seen(Instant::now(), Some(read(&entry))),
+            Some(Ok(entry)) => self.see(Some(&entry)),
             Some(Err(error)) => {
                 tracing::debug!(%error, "the watch over the session lock broke");
                 self.lost();
@@ -162,11 +219,24 @@ impl Keeper {
     async fn open(&mut self) -> Result<(), async_nats::Error> {
         let watch = self.bucket.watch(&self.key).await?;
         let entry = self.bucket.entry(&self.key).await?;
-        let now = Instant::now();
-        self.lock.bus(now, true);
-        self.lock.seen(now, entry.as_ref().map(read));
+        self.lock.bus(Instant::now(), true);
+        self.see(entry.as_ref());
         self.watch = Some(watch);
         Ok(())
+    }
+
+    fn see(&mut self, entry: Option<&kv::Entry>) {
+        let seen = entry.map(read);
+        self.last_epoch = self.last_epoch.max(seen.as_ref().map_or(0, |(_, epoch)| *epoch));
+        self.lock.seen(Instant::now(), seen.map(|(entry, _)| entry));
+    }
+
+    /// An epoch greater than all before: than those that the lock and the log tell of, and, should nobody know of them
+    /// any more, than any that was begun earlier. The revision of the lock would not do, for it counts from one again
+    /// when the bucket is lost.
+    fn next_epoch(&self) -> u64 {
+        let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
+        now.max(self.last_epoch + 1).max(self.listener.epoch() + 1)
     }
 
     /// The connection changed: what was watched before means nothing any more.
@@ -181,16 +251,21 @@ impl Keeper {
             return;
         }
         match timeout(WRITE_TIMEOUT, self.bucket.entry(&self.key)).await {
-            Ok(Ok(entry)) => self.lock.seen(Instant::now(), entry.as_ref().map(read)),
+            Ok(Ok(entry)) => self.see(entry.as_ref()),
             _ => self.lost(),
         }
     }
 
     fn next_write(&mut self, now: Instant) -> Option<BoxFuture<'static, Result<u64, WriteError>>> {
         self.watch.as_ref()?;
+        let ours = self.lock.duty(now).may_keep();
         let Write { expected, held } = self.lock.write(now)?;
-        // A text and a boolean can always be written.
-        let value = serde_json::to_vec(&Value { by: self.name.clone(), held }).unwrap_or_default();
+        if held && !ours {
+            self.epoch = self.next_epoch();
+        }
+        let value = Value { by: self.name.clone(), held, epoch: self.epoch };
+        // Texts, numbers and booleans can always be written.
+        let value = serde_json::to_vec(&value).unwrap_or_default();
         let (bucket, key) = (self.bucket.clone(), self.key.clone());
         Some(Box::pin(async move {
             // Revision 0: there is no such key.
@@ -208,10 +283,11 @@ impl Keeper {
     }
 }
 
-/// What an entry says. A key that was deleted is free; one that nobody can read belongs to somebody unknown.
-fn read(entry: &kv::Entry) -> Entry {
-    let unknown = || Value { by: String::new(), held: entry.value.is_some() };
+/// What an entry says, and its epoch. A key that was deleted is free; one that nobody can read belongs to somebody
+/// unknown.
+fn read(entry: &kv::Entry) -> (Entry, u64) {
+    let unknown = || Value { by: String::new(), held: entry.value.is_some(), epoch: 0 };
     let value = entry.value.as_deref().unwrap_or_default();
-    let Value { by, held } = serde_json::from_slice(value).unwrap_or_else(|_| unknown());
-    Entry { revision: entry.revision, by, held }
+    let Value { by, held, epoch } = serde_json::from_slice(value).unwrap_or_else(|_| unknown());
+    (Entry { revision: entry.revision, by, held }, epoch)
 }

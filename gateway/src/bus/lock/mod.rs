@@ -14,7 +14,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-pub use keeper::{Holding, Keeper};
+pub use keeper::{Holding, Keeper, LockListener};
 
 /// How often the holder renews.
 pub const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -153,6 +153,11 @@ impl SessionLock {
             Some(sent) if now.duration_since(sent) < FRESH => Duty::Holder,
             Some(_) => Duty::Holdover,
         }
+    }
+
+    /// Until when nobody else can have taken the lock; none: it is not ours.
+    pub fn certain_until(&self) -> Option<Instant> {
+        self.renewed.filter(|_| self.leaving == Leaving::No).map(|sent| sent + FRESH)
     }
 
     /// Takes note of whether the key is watched. A watch begins with what the key holds.

@@ -1,0 +1,367 @@
+//! Requests that only the process that holds the session can answer: another process of the mud asks it, over NATS.
+//!
+//! A request has an id, so that asking the same process again does nothing twice. When another process has taken over
+//! meanwhile nobody knows whether the one before did what was asked, and what must not be done twice is not repeated.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::{Client, Message, Request, RequestErrorKind, SubscribeError};
+use futures::StreamExt;
+use intermud3::Packet;
+use mudgateway_crds::bus::{own_answer_subject, own_request_subject};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Api;
+use super::methods;
+use super::rpc::{GATEWAY_ERROR, RpcError};
+use crate::bus::Bus;
+use crate::bus::lock::{Duty, Holding};
+use crate::router::{Class, RouterHandle};
+use crate::services::Services;
+use crate::sync::lock;
+
+/// How long an answer is waited for: the longest that a request itself may wait, and a little.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a process that holds the session is looked for: a little more than a take-over lasts.
+const FOUND_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between two attempts to find it.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The most requests of other processes at work.
+const AT_WORK: usize = 256;
+
+/// The most answers remembered.
+const ANSWERS: usize = 1000;
+
+/// The most bytes of an answer; NATS takes no message over 1 MiB.
+const ANSWER: usize = 1_000_000;
+
+/// The method by which a process hands over what it accepted when nobody held the session. Clients cannot call it.
+const TAKE: &str = "rpc.take";
+
+type Answer = Result<Value, RpcError>;
+
+/// A request as it goes from one process to another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Ask {
+    id: Uuid,
+    /// The epoch of the log that is known to who asks: who has an earlier one does not hold the session any more.
+    epoch: u64,
+    /// The epoch whose holder may have taken it before, without an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tried: Option<u64>,
+    method: String,
+    params: Map<String, Value>,
+}
+
+/// What became of asking.
+enum Asked {
+    Answered(Answer),
+    /// Nobody took it.
+    Nobody,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// The way to the process that holds the session.
+#[derive(Clone)]
+pub struct Forward {
+    client: Client,
+    connected: watch::Receiver<bool>,
+    network: String,
+    services: Arc<Services>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl Forward {
+    /// The way over the bus.
+    pub fn new(bus: &Bus, services: &Arc<Services>) -> Self {
+        Self {
+            client: bus.context().client(),
+            connected: bus.connected(),
+            network: bus.network().to_owned(),
+            services: Arc::clone(services),
+            answers: Arc::default(),
+        }
+    }
+
+    /// Lets the process that holds the session answer. None: there is none, so that this one has to do what it can.
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        params: Map<String, Value>,
+        repeatable: bool,
+    ) -> Option<Answer> {
+        let start = Instant::now();
+        let mut connected = self.connected.clone();
+        let mut ask = Ask { id: Uuid::new_v4(), epoch: 0, tried: None, method: method.to_owned(), params };
+        loop {
+            let not_tried = ask.tried.is_none();
+            if self.services.leads() || (not_tried && !*connected.borrow()) {
+                return if not_tried || repeatable { None } else { Some(Err(unknown())) };
+            }
+            ask.epoch = self.services.hub.position().epoch;
+            let asked = tokio::select! {
+                asked = self.ask(&ask) => asked,
+                () = self.another_epoch(ask.epoch) => Asked::Unknown,
+                () = lost_and_back(&mut connected) => Asked::Unknown,
+                () = sleep_until(start + ANSWERED_WITHIN) => return Some(Err(unknown())),
+            };
+            match asked {
+                Asked::Answered(answer) => return Some(answer),
+                Asked::Nobody if not_tried && start.elapsed() > FOUND_WITHIN => return None,
+                Asked::Nobody => sleep(AGAIN).await,
+                Asked::Unknown => {
+                    ask.tried.get_or_insert(ask.epoch);
+                    sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, ask: &Ask) -> Asked {
+        let Ok(json) = serde_json::to_vec(ask) else { return Asked::Nobody };
+        let inbox = own_answer_subject(&self.network, self.services.mud(), &Uuid::new_v4().to_string());
+        let request = Request::new().payload(json.into()).inbox(inbox).timeout(None);
+        let subject = own_request_subject(&self.network, self.services.mud());
+        match self.client.send_request(subject, request).await {
+            Ok(message) => match serde_json::from_slice::<Answer>(&message.payload) {
+                Ok(answer) => Asked::Answered(answer),
+                Err(error) => Asked::Answered(Err(RpcError::internal(&error))),
+            },
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => Asked::Nobody,
+            Err(_) => Asked::Unknown,
+        }
+    }
+
+    /// Waits until the log is written by another process than the one of an epoch.
+    async fn another_epoch(&self, epoch: u64) {
+        let mut followed = self.services.followed();
+        while self.services.hub.position().epoch == epoch && !self.services.leads() {
+            tokio::select! {
+                changed = followed.changed() => if changed.is_err() { return },
+                () = sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// Answers the requests of other processes as long as this one may hold the session.
+    pub async fn serve(self, api: Api, mut holding: Holding, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(AT_WORK));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = holding.wait_for(Duty::may_keep) => {}
+            }
+            // Without a subscription who asks learns at once that nobody is there.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = holding.wait_for(|duty| !duty.may_keep()) => {}
+                ended = self.serve_all(&api, &places) => {
+                    if let Err(error) = ended {
+                        tracing::warn!(%error, "cannot take requests of other processes; trying again");
+                    }
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_all(&self, api: &Api, places: &Arc<Semaphore>) -> Result<(), SubscribeError> {
+        let mut asked = self.client.subscribe(own_request_subject(&self.network, api.services.mud())).await?;
+        while let Some(message) = asked.next().await {
+            let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+                tracing::warn!("too many requests of other processes: one is not answered");
+                continue;
+            };
+            let (forward, api) = (self.clone(), api.clone());
+            tokio::spawn(async move {
+                forward.serve_one(&api, message).await;
+                drop(place);
+            });
+        }
+        Ok(())
+    }
+
+    async fn serve_one(&self, api: &Api, message: Message) {
+        let (Ok(ask), Some(reply)) = (serde_json::from_slice::<Ask>(&message.payload), message.reply) else {
+            return;
+        };
+        let epoch = self.services.hub.position().epoch;
+        if ask.epoch > epoch {
+            return;
+        }
+        let turn = lock(&self.answers).ask(ask.id);
+        let answer = match turn {
+            Turn::Wait(mut answer) => {
+                answer.wait_for(Option::is_some).await.ok().and_then(|found| found.clone())
+            }
+            Turn::Do(done) => {
+                let answer = self.answer(api, ask, epoch).await;
+                done.send_replace(Some(answer.clone()));
+                Some(answer)
+            }
+        };
+        let mut json = serde_json::to_vec(&answer.unwrap_or_else(|| Err(unknown()))).unwrap_or_default();
+        if json.len() > ANSWER {
+            let message = "The answer is too long to be passed on to the process this client is on";
+            let error: Answer = Err(RpcError::new(GATEWAY_ERROR, message));
+            json = serde_json::to_vec(&error).unwrap_or_default();
+        }
+        if let Err(error) = self.client.publish(reply, json.into()).await {
+            tracing::debug!(%error, "cannot answer another process");
+        }
+    }
+
+    async fn answer(&self, api: &Api, ask: Ask, epoch: u64) -> Answer {
+        if ask.method == TAKE {
+            return take(api.services.router(), ask.params);
+        }
+        let new_here = ask.tried.is_some_and(|tried| tried != epoch);
+        methods::answer_for_another(api, &ask.method, ask.params, new_here).await
+    }
+
+    /// Hands over what was accepted here when nobody held the session to the process that holds it.
+    pub async fn hand_over(self, stop: CancellationToken) {
+        let mut look = interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => {}
+            }
+            if self.services.leads() || !self.services.knows_holder() {
+                continue;
+            }
+            let waiting = self.services.router().take_not_kept();
+            if waiting.is_empty() {
+                continue;
+            }
+            tracing::info!(
+                packets = waiting.len(),
+                "handing what waits to the process that holds the session"
+            );
+            let params = json!({"packets": waiting.iter().filter_map(Waiting::new).collect::<Vec<_>>()});
+            let Value::Object(params) = params else { continue };
+            if !matches!(self.call(TAKE, params, true).await, Some(Ok(_))) {
+                self.services.router().put_back(waiting);
+            }
+        }
+    }
+}
+
+/// A packet that waits for the router, as one process hands it to another.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    packet: String,
+    is_channel: bool,
+    millis: u64,
+}
+
+impl Waiting {
+    fn new((class, packet, left): &(Class, Packet, Duration)) -> Option<Self> {
+        let packet = String::from_utf8(packet.encode().ok()?.to_vec()).ok()?;
+        let millis = u64::try_from(left.as_millis()).ok()?;
+        Some(Self { packet, is_channel: *class == Class::Channel, millis })
+    }
+
+    fn read(&self) -> Option<(Class, Packet, Duration)> {
+        let class = if self.is_channel { Class::Channel } else { Class::Direct };
+        Some((class, Packet::decode(self.packet.as_bytes()).ok()?, Duration::from_millis(self.millis)))
+    }
+}
+
+fn take(router: &RouterHandle, mut params: Map<String, Value>) -> Answer {
+    let packets = params.remove("packets").unwrap_or_default();
+    let packets: Vec<Waiting> =
+        serde_json::from_value(packets).map_err(|error| RpcError::internal(&error))?;
+    router.put_back(packets.iter().filter_map(Waiting::read).collect());
+    Ok(Value::Null)
+}
+
+/// The requests that were taken, and their answers as soon as there are any.
+#[derive(Default)]
+struct Answers {
+    known: HashMap<Uuid, watch::Receiver<Option<Answer>>>,
+    order: VecDeque<Uuid>,
+}
+
+enum Turn {
+    /// It is new.
+    Do(watch::Sender<Option<Answer>>),
+    /// It was taken before.
+    Wait(watch::Receiver<Option<Answer>>),
+}
+
+impl Answers {
+    fn ask(&mut self, id: Uuid) -> Turn {
+        if let Some(answer) = self.known.get(&id) {
+            return Turn::Wait(answer.clone());
+        }
+        if self.order.len() >= ANSWERS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        let (sender, answer) = watch::channel(None);
+        self.known.insert(id, answer);
+        self.order.push_back(id);
+        Turn::Do(sender)
+    }
+}
+
+/// Nobody knows whether it was done.
+pub(super) fn unknown() -> RpcError {
+    RpcError::new(
+        GATEWAY_ERROR,
+        "The process that holds the session went away: it is not known whether this was done, so ask before it is repeated",
+    )
+}
+
+/// Waits until the connection was lost and is there again.
+async fn lost_and_back(connected: &mut watch::Receiver<bool>) {
+    let _ = connected.wait_for(|connected| !connected).await;
+    let _ = connected.wait_for(|connected| *connected).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_asked_again_is_done_once() {
+        let mut answers = Answers::default();
+        let id = Uuid::from_u128(1);
+        let Turn::Do(done) = answers.ask(id) else { panic!("it is new") };
+        let Turn::Wait(mut waiting) = answers.ask(id) else { panic!("it is known") };
+        done.send_replace(Some(Ok(json!(7))));
+        drop(done);
+        assert_eq!(waiting.wait_for(Option::is_some).await.unwrap().clone(), Some(Ok(json!(7))));
+        let Turn::Wait(late) = answers.ask(id) else { panic!("it is remembered") };
+        assert_eq!(late.borrow().clone(), Some(Ok(json!(7))));
+        for index in 2..ANSWERS as u128 + 2 {
+            answers.ask(Uuid::from_u128(index));
+        }
+        assert_eq!((answers.known.len(), answers.order.len()), (ANSWERS, ANSWERS));
+        assert!(matches!(answers.ask(id), Turn::Do(_)), "it was long ago");
+    }
+
+    #[test]
+    fn what_waits_is_handed_over_whole() {
+        let packet =
+            Packet::decode(b"({\"tell\",5,\"Dawn\",\"ann\",\"Dusk\",\"bob\",\"Ann\",\"hi\",})").unwrap();
+        for class in [Class::Direct, Class::Channel] {
+            let waits = (class, packet.clone(), Duration::from_secs(7));
+            assert_eq!(Waiting::new(&waits).unwrap().read().unwrap(), waits);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What the processes of a mud have in common, as the services of each see it: one writes the log, the others follow.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use intermud3::Packet;
+use intermud3::lpc::Limits;
+use intermud3::packet::{Body, ChanlistReply, ChannelEntry, Header, Mudlist};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::{Directory, Presence, Said, Services, User};
+use crate::bus::lock::{Duty, LockListener};
+use crate::bus::{EchoFilter, Remembered, StreamPlace};
+use crate::hub::{
+    Admission, Change, Changed, Event, EventLog, Fate, HubState, KeptTell, Logged, News, Position, Record,
+    Session,
+};
+use crate::router::SessionStatus;
+use crate::sync::lock;
+
+/// How long what the holder told of its session is taken to be so.
+const CURRENT: Duration = Duration::from_millis(3500);
+
+/// The most muds in one record: with all they say of themselves they fit into a message.
+const MUDS: usize = 100;
+
+/// The largest piece of a list; NATS takes no message over 1 MiB.
+const LIMITS: Limits = Limits { output_bytes: 900_000, ..Limits::DEFAULT };
+
+/// The bytes of a part of a snapshot, about; one that holds a single large thing may have more.
+const PART: usize = 200_000;
+
+/// What the process that writes the log tells each second, and when its session changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// How far the log is.
+    pub position: Position,
+    /// How its session with the router is.
+    pub status: SessionStatus,
+}
+
+/// A part of all that a process needs to go on where another is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The first part.
+    Start {
+        /// How far the log is.
+        position: Position,
+        /// After which place its events are all there.
+        complete_after: Position,
+        /// How far the stream of the bus was read.
+        stream: Option<StreamPlace>,
+        /// How the session with the router is.
+        status: Box<SessionStatus>,
+    },
+    /// Recent events.
+    Events(Vec<KeptTell>),
+    /// Tells that wait for a client.
+    Kept(Vec<KeptTell>),
+    /// What was said on channels.
+    History(Vec<Said>),
+    /// Messages whose twins may still come.
+    Echoes(Vec<Remembered>),
+    /// A piece of a list, as a packet.
+    List(String),
+    /// Who is on our mud, and how long ago it told.
+    Presence(Duration, Vec<User>),
+    /// The last part.
+    End,
+}
+
+/// What a process knows of the one that writes the log.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    since: Instant,
+    status: SessionStatus,
+}
+
+impl LockListener for Services {
+    fn epoch(&self) -> u64 {
+        self.hub.position().epoch
+    }
+
+    fn on_duty(&self, duty: Duty, epoch: u64) {
+        match duty {
+            Duty::Holder if !self.leads() => {
+                let (epoch, complete) = self.hub.lead(epoch);
+                tracing::info!(epoch, complete, "writing the log");
+                if !complete {
+                    self.incomplete.notify_one();
+                }
+            }
+            Duty::Standby | Duty::Unknown if self.leads() => self.hub.follow(),
+            _ => {}
+        }
+    }
+}
+
+impl Services {
+    /// Whether this process writes the log: it may hold the session with the router.
+    pub fn leads(&self) -> bool {
+        self.hub.leads()
+    }
+
+    /// What this process is among those of the mud, in a word.
+    pub fn role(&self) -> &'static str {
+        match (&self.bus, self.leads()) {
+            (None, _) => "alone",
+            (Some(_), true) => "holder",
+            (Some(_), false) => "standby",
+        }
+    }
+
+    /// How the mud's session with the router is, whichever process holds it.
+    pub fn network_status(&self) -> SessionStatus {
+        let followed = self.followed.borrow().clone();
+        match followed {
+            Some(followed) if !self.leads() && followed.since.elapsed() < CURRENT => followed.status,
+            _ => self.router.status(),
+        }
+    }
+
+    /// Changes whenever the process that holds the session tells how it is.
+    pub fn followed(&self) -> watch::Receiver<Option<Followed>> {
+        self.followed.subscribe()
+    }
+
+    /// A session gets events from now on; what it wanted before it came here is switched on.
+    pub fn admit(&self, session: &Arc<Session>, admission: &Admission) {
+        self.hub.admit(session, admission);
+        if admission.recovered.is_some() {
+            for channel in session.subscription().channels {
+                self.listen(&channel);
+            }
+        }
+    }
+
+    /// Whether this process knows one that holds the session and is there.
+    pub fn knows_holder(&self) -> bool {
+        self.followed.borrow().as_ref().is_some_and(|followed| followed.since.elapsed() < CURRENT)
+    }
+
+    /// What the others are told each second.
+    pub fn beat(&self) -> Beat {
+        Beat { position: self.hub.position(), status: self.router.status() }
+    }
+
+    /// Takes what the process that writes the log tells.
+    pub fn on_beat(&self, beat: &Beat) {
+        if beat.position.epoch >= self.hub.position().epoch {
+            let followed = Followed { since: Instant::now(), status: beat.status.clone() };
+            self.followed.send_replace(Some(followed));
+        }
+    }
+
+    /// Takes an entry of the log, the next one after those that were taken.
+    pub fn apply(&self, record: Record) {
+        let Record { position, at, change } = record;
+        match change {
+            Change::Event { event, fate } => self.hub.take(position, at, Some(event), fate),
+            Change::Copy(copy) => {
+                lock(&self.echoes).admit(Instant::now(), copy.path, &copy.message);
+                self.reached(copy.stream);
+                let event = copy.delivered.then(|| {
+                    lock(&self.history).record(Said { message: copy.message.clone(), at });
+                    Arc::new(Event::said(copy.message))
+                });
+                self.hub.take(position, at, event, Fate::Told);
+            }
+            Change::List(list) => {
+                self.take_list(&mut lock(&self.directory), &list);
+                self.hub.take(position, at, None, Fate::Told);
+            }
+            Change::Presence(users) => {
+                // It was checked where it was told.
+                let _ = lock(&self.presence).replace(Instant::now(), users);
+                self.hub.take(position, at, None, Fate::Told);
+            }
+            Change::Lost => self.hub.take(position, at, None, Fate::Told),
+        }
+    }
+
+    /// All that another process needs to go on, in parts that fit into messages each.
+    pub fn snapshot(&self) -> Vec<Part> {
+        // No copy of a message is decided about meanwhile, so that all is of one moment.
+        let echoes = lock(&self.echoes);
+        let HubState { log, kept } = self.hub.state();
+        let mut parts = vec![Part::Start {
+            position: log.position(),
+            complete_after: log.complete_after(),
+            stream: *lock(&self.stream),
+            status: Box::new(self.router.status()),
+        }];
+        let event = |logged: &Logged| KeptTell {
+            position: logged.position,
+            at: logged.at,
+            event: Arc::clone(&logged.event),
+        };
+        parts.extend(in_parts(log.recent().map(event), Part::Events));
+        parts.extend(in_parts(kept, Part::Kept));
+        parts.extend(in_parts(echoes.remembered(Instant::now()), Part::Echoes));
+        parts.extend(in_parts(lock(&self.history).all(), Part::History));
+        drop(echoes);
+        let (lists, presence) =
+            (lock(&self.directory).lists(MUDS), lock(&self.presence).told(Instant::now()));
+        parts.extend(lists.iter().filter_map(written).map(Part::List));
+        parts.extend(presence.map(|(age, users)| Part::Presence(age, users)));
+        parts.push(Part::End);
+        parts
+    }
+
+    /// Takes the place of the process that told all this. False: it is no snapshot, or one of the past.
+    pub fn restore(&self, parts: Vec<Part>) -> bool {
+        let mut parts = parts.into_iter();
+        let Some(Part::Start { position, complete_after, stream, status }) = parts.next() else {
+            return false;
+        };
+        if self.leads() || position.epoch < self.hub.position().epoch {
+            return false;
+        }
+        let (mut recent, mut kept, mut echoes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut directory = Directory::default();
+        for part in parts {
+            match part {
+                Part::Events(events) => {
+                    recent.extend(events.into_iter().map(|KeptTell { position, at, event }| Logged {
+                        position,
+                        at,
+                        event,
+                    }))
+                }
+                Part::Kept(tells) => kept.extend(tells),
+                Part::Echoes(remembered) => echoes.extend(remembered),
+                Part::History(said) => lock(&self.history).restore(said),
+                Part::List(list) => self.take_list(&mut directory, &list),
+                Part::Presence(age, users) => {
+                    *lock(&self.presence) = Presence::of(Instant::now(), age, users)
+                }
+                Part::Start { .. } | Part::End => {}
+            }
+        }
+        *lock(&self.directory) = directory;
+        *lock(&self.echoes) = EchoFilter::of(Instant::now(), echoes);
+        *lock(&self.stream) = stream;
+        self.hub.restore(HubState { log: EventLog::of(position, complete_after, recent), kept });
+        self.on_beat(&Beat { position, status: *status });
+        true
+    }
+
+    /// Takes what another process tells of its sessions.
+    pub fn on_news(&self, from: &str, news: News) {
+        let changed = self.hub.hear(from, news);
+        self.switch_changed(changed);
+    }
+
+    /// Forgets the sessions of processes that tell nothing any more.
+    pub fn forget_silent(&self) {
+        let changed = self.hub.forget_silent();
+        self.switch_changed(changed);
+    }
+
+    /// Only the process that holds the session can switch channels.
+    fn switch_changed(&self, changed: Changed) {
+        if !self.leads() {
+            return;
+        }
+        for channel in &changed.joined {
+            self.listen(channel);
+        }
+        for channel in &changed.left {
+            self.unlisten_if_unused(channel);
+        }
+    }
+
+    /// How far the stream of the bus was read, by whatever process.
+    pub fn stream_place(&self) -> Option<StreamPlace> {
+        *lock(&self.stream)
+    }
+
+    pub(super) fn reached(&self, stream: Option<StreamPlace>) {
+        if let Some(place) = stream {
+            *lock(&self.stream) = Some(place);
+        }
+    }
+
+    /// Tells the other processes of a change of the mudlist.
+    pub(super) fn note_muds(&self, router: &str, list: &Mudlist) {
+        for muds in list.muds.chunks(MUDS) {
+            let piece = Mudlist { id: list.id, muds: muds.to_vec(), unreadable: Vec::new() };
+            self.note_list(router, Body::Mudlist(piece));
+        }
+    }
+
+    /// Tells the other processes of the channels, all of them: that one ended is known here alone.
+    pub(super) fn note_channels(&self, router: &str) {
+        let (channels, (_, id)) = {
+            let directory = lock(&self.directory);
+            (directory.channels(), directory.ids())
+        };
+        let entry = |channel: super::Channel| {
+            (channel.name, Some(ChannelEntry { host: channel.owner, kind: channel.kind }))
+        };
+        let channels = channels.into_iter().map(entry).collect();
+        self.note_list(router, Body::ChanlistReply(ChanlistReply { id, channels }));
+    }
+
+    fn note_list(&self, router: &str, body: Body) {
+        if self.bus.is_some() {
+            let packet = Packet { header: Header::to_all(router, None::<String>), body };
+            self.hub.note(written(&packet).map_or(Change::Lost, Change::List));
+        }
+    }
+
+    fn take_list(&self, directory: &mut Directory, text: &str) {
+        match Packet::decode(text.as_bytes()) {
+            Ok(packet) => directory.take(Instant::now(), packet),
+            Err(error) => tracing::warn!(%error, "a list of another process cannot be read"),
+        }
+    }
+}
+
+/// A list as text; none when it is too long.
+fn written(packet: &Packet) -> Option<String> {
+    let text =
+        packet.encode_with(&LIMITS).map_err(|error| tracing::warn!(%error, "a list is too large to be told"));
+    String::from_utf8(text.ok()?.to_vec()).ok()
+}
+
+/// Divides things so that each part fits into a message.
+fn in_parts<T: Serialize>(things: impl IntoIterator<Item = T>, part: impl Fn(Vec<T>) -> Part) -> Vec<Part> {
+    let (mut parts, mut some, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for thing in things {
+        let size = serde_json::to_vec(&thing).map_or(0, |json| json.len());
+        if bytes + size > PART && !some.is_empty() {
+            parts.push(part(std::mem::take(&mut some)));
+            bytes = 0;
+        }
+        bytes += size;
+        some.push(thing);
+    }
+    if !some.is_empty() {
+        parts.push(part(some));
+    }
+    parts
+}
