@@ -24,6 +24,9 @@ pub struct GatewayReport {
     /// What names the address that the router sees, such as that of a proxy or of the pod's node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress: Option<String>,
+    /// How many clients are connected to this gateway process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<i32>,
     /// Since when the session is established, as an RFC 3339 timestamp; none while it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected_since: Option<String>,

@@ -152,7 +152,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
             move || reader.stream_place(),
             move |place, event| listener.on_bus(place, event),
         );
-        start_report(bus, &config, &router, &holding, &supervisor, &bus_stop);
+        let hub = Arc::clone(&services);
+        let clients = move || hub.hub.count_all();
+        start_report(bus, &config, &router, &holding, clients, &supervisor, &bus_stop);
     }
     if let Some(direct) = direct {
         let listener = Arc::clone(&services);
@@ -182,7 +184,10 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         let kept = kept::keep(Arc::clone(&services), state.clone(), bus_stop.clone());
         supervisor.spawn("kept tells", kept);
     }
-    supervisor.spawn("http", http::serve_clients(api.clone(), websocket, config.api.echo));
+    supervisor.spawn(
+        "http",
+        http::serve_clients(api.clone(), websocket, config.api.serve_websocket, config.api.echo),
+    );
     if let Some(listener) = lines {
         supervisor.spawn("tcp", tcp::serve(api.clone(), listener));
     }
@@ -279,6 +284,7 @@ fn start_report(
     config: &Config,
     router: &RouterHandle,
     holding: &Holding,
+    clients: impl Fn() -> usize + Send + Sync + 'static,
     supervisor: &Supervisor,
     stop: &CancellationToken,
 ) {
@@ -289,6 +295,7 @@ fn start_report(
         config.holder.clone(),
         router.watch(),
         holding.clone(),
+        clients,
         stop.clone(),
     );
     supervisor.spawn("report", report);

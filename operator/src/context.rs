@@ -6,14 +6,17 @@ use std::time::Instant;
 
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Failures;
 use crate::bus::{Reports, Session};
+use crate::fair::Fair;
 use crate::index::{Index, Scope};
 use crate::key::Key;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use crate::mudgateway::children::Children;
 use crate::network::Networks;
 use crate::network::permits::Permits;
 use crate::settings::Settings;
@@ -40,6 +43,13 @@ pub struct Context {
     /// The networks that the provider maintains.
     pub networks: Networks,
     permits: Arc<Mutex<Permits>>,
+    /// Nothing new is begun once this is cancelled.
+    pub shutdown: CancellationToken,
+    /// Who may reconcile at the same time.
+    pub fair: Arc<Fair>,
+    /// The objects of all gateways, as the watches last saw them.
+    pub children: Arc<Children>,
+    leading: watch::Sender<bool>,
     index: Arc<Mutex<Index>>,
     reports: Arc<Mutex<Reports>>,
     listed: Arc<SetOnce<()>>,
@@ -47,7 +57,7 @@ pub struct Context {
 
 impl Context {
     /// A context for an operator that starts now.
-    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
+    pub fn new(client: Client, settings: Settings, metrics: Metrics, shutdown: CancellationToken) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Self {
@@ -58,6 +68,10 @@ impl Context {
             triggers: Triggers::default(),
             networks: Networks::default(),
             permits: Arc::default(),
+            shutdown,
+            fair: Arc::new(Fair::new(settings.concurrency.into())),
+            children: Arc::default(),
+            leading: watch::Sender::new(false),
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
             reports: Arc::new(Mutex::new(Reports::new(Instant::now()))),
             listed: Arc::default(),
@@ -93,6 +107,18 @@ impl Context {
         let beside = networks.iter().flat_map(|network| index.on_network(network));
         let beside = beside.filter(|key| key.namespace == secret.namespace);
         index.users_of(secret).into_iter().chain(beside).collect()
+    }
+
+    /// From now on this operator leads, to its end.
+    pub fn lead(&self) {
+        self.metrics.leader.set(1);
+        self.leading.send_replace(true);
+    }
+
+    /// Waits until this operator leads.
+    pub async fn leading(&self) {
+        // Fails only when the sender is gone, and it is a part of this.
+        let _ = self.leading.subscribe().wait_for(|leading| *leading).await;
     }
 
     /// Waits until every `MudGateway` is known. Before, nobody can know who came first.

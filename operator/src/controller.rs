@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -21,7 +20,9 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
-use crate::mudgateway::{build::SELECTOR, error_policy, reconcile};
+use crate::mudgateway::build::SELECTOR;
+use crate::mudgateway::children::{Kind, Meta};
+use crate::mudgateway::{error_policy, reconcile};
 
 /// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -30,20 +31,23 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 const WATCH_SECONDS: u32 = 60;
 
 /// Reconciles the `MudGateway`s of one scope until `shutdown`, then ends what has begun.
-pub async fn run(context: Context, scope: Scope, concurrency: u16, shutdown: CancellationToken) {
+///
+/// The controller itself takes on whatever is asked for; how much runs at the same time is for [`crate::fair`] to say.
+pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
     let client = context.client.clone();
     let (store, writer) = reflector::store();
     let changes = watcher(api(&client, &scope), config()).reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
         .predicate_filter(predicates::generation.combine(predicates::finalizers), Default::default());
-    Controller::for_stream(changes, store.clone())
-        .owns(api::<Deployment>(&client, &scope), config().labels(SELECTOR))
-        .owns(api::<Service>(&client, &scope), config().labels(SELECTOR))
-        .owns(api::<ConfigMap>(&client, &scope), config().labels(SELECTOR))
+    let mut controller = Controller::for_stream(changes, store.clone());
+    for kind in Kind::ALL {
+        controller = controller.owns_stream_with(children(&context, kind, &scope), kind.resource());
+    }
+    controller
         .watches(api::<PartialObjectMeta<Secret>>(&client, &scope), secrets(), concerned_by(context.clone()))
         .reconcile_on(context.triggers.requests(store))
-        .with_config(controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE))
+        .with_config(controller::Config::default().debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, error_policy, Arc::new(context))
         .for_each(async |result| log(result))
@@ -63,6 +67,37 @@ where
 
 fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// The changes of the objects of a kind that we made, of which the metadata is kept. A kind that the cluster does not
+/// know is looked for again, with growing delays, for it may be installed at any time.
+fn children(
+    context: &Context,
+    kind: Kind,
+    scope: &Scope,
+) -> impl Stream<Item = watcher::Result<Meta>> + Send + 'static {
+    let resource = kind.resource();
+    let api: Api<Meta> = match scope {
+        Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, &resource),
+        None => Api::all_with(context.client.clone(), &resource),
+    };
+    let writer = reflector::store::Writer::<Meta>::new(resource);
+    context.children.add(kind, scope.clone(), writer.as_reader());
+    watcher(api, config().labels(SELECTOR))
+        .default_backoff()
+        .modify(|object| object.metadata.managed_fields = None)
+        .reflect(writer)
+        .touched_objects()
+        .filter(move |result| future::ready(!(kind.is_gateway_api() && is_missing(result))))
+}
+
+fn is_missing(result: &watcher::Result<Meta>) -> bool {
+    let (Err(watcher::Error::InitialListFailed(error)) | Err(watcher::Error::WatchStartFailed(error))) =
+        result
+    else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// All Secrets, for users name theirs as they like. Metadata only, and nothing of it is kept: it costs what the

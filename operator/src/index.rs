@@ -7,10 +7,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
+use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
-use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
 use crate::key::{Guarded, Key};
+use crate::mudgateway::secrets;
 
 /// The conditions that are counted.
 const CONDITIONS: [ConditionType; 4] =
@@ -192,13 +193,6 @@ impl Index {
         let rivals = remove_from(&mut self.claims, claim, &claimant);
         rivals.into_iter().map(|(_, key)| key).collect()
     }
-}
-
-/// The Secrets that a spec names.
-fn secrets(spec: &MudGatewaySpec) -> BTreeSet<String> {
-    let proxy = spec.egress.as_ref().and_then(|egress| egress.proxy.as_ref());
-    let proxy = proxy.and_then(|proxy| proxy.secret_ref.as_ref()).map(|secret| secret.name.clone());
-    spec.api.keys.iter().map(|key| key.secret_ref.name.clone()).chain(proxy).collect()
 }
 
 /// Takes a member out of one of the sets, drops the set if it is empty then, and returns who is left in it.

@@ -7,9 +7,11 @@ pub mod backoff;
 pub mod bus;
 pub mod context;
 pub mod controller;
+pub mod fair;
 pub mod http;
 pub mod index;
 pub mod key;
+pub mod leader;
 mod lock;
 pub mod metrics;
 pub mod mudgateway;
@@ -54,6 +56,9 @@ pub enum Error {
          `kubectl apply --server-side -f crds/`, or with the chart by `crds.enabled=true`"
     )]
     NoDefinition,
+    /// Another operator leads now.
+    #[error(transparent)]
+    Lost(#[from] leader::Lost),
     /// The API server refuses us.
     #[error("listing MudGateways: {0}")]
     List(#[source] kube::Error),
@@ -87,29 +92,64 @@ pub async fn serve(
     for scope in &scopes {
         check_definition(controller::api(&client, scope)).await?;
     }
-    let concurrency = settings.concurrency.div_ceil(u16::try_from(scopes.len()).unwrap_or(u16::MAX));
-    let context = Context::new(client, settings, metrics);
+    let identity = identity(&settings);
+    let context = Context::new(client, settings, metrics, shutdown.clone());
     info!(version = env!("CARGO_PKG_VERSION"), ?scopes, "operator started");
 
     let controllers = future::join_all(
-        scopes
-            .into_iter()
-            .map(|scope| controller::run(context.clone(), scope, concurrency, shutdown.clone())),
+        scopes.into_iter().map(|scope| controller::run(context.clone(), scope, shutdown.clone())),
     );
     let bus = Bus::new(context.clone());
-    let networks = future::join(network::watch(context.clone()), network::keep_statuses(context.clone()));
+    let networks = future::join(network::watch(context.clone()), network_statuses(context.clone()));
     let event_loop = context.metrics.event_loop.measure();
-    context.metrics.leader.set(1);
+    // It is given back when the last reconciliation has ended, and not before.
+    let release = CancellationToken::new();
+    let election = elect(&context, identity, release.clone());
+    tokio::pin!(election);
     tokio::select! {
         () = event_loop => {}
         // Ends after the shutdown, with the last reconciliation.
         _ = controllers => {}
         () = bus.run() => {}
         _ = networks => {}
-        result = http::serve(listener, context, CancellationToken::new()) => result.map_err(Error::Serve)?,
+        result = http::serve(listener, context.clone(), CancellationToken::new()) => result.map_err(Error::Serve)?,
+        result = &mut election => result?,
     }
+    release.cancel();
+    election.await?;
     info!("operator stopped");
     Ok(())
+}
+
+/// Who we are among several operators, if there may be several.
+fn identity(settings: &Settings) -> Option<leader::Identity> {
+    let namespace = settings.lease_namespace.clone()?;
+    let pod = std::env::var("POD_NAME").unwrap_or_else(|_| "operator".to_owned());
+    // A container that starts again in its pod is another holder.
+    let holder = format!("{pod}_{:016x}", rand::random::<u64>());
+    Some(leader::Identity { namespace, lease: settings.lease_name.clone(), holder })
+}
+
+/// Who does not lead writes nothing.
+async fn network_statuses(context: Context) {
+    context.leading().await;
+    network::keep_statuses(context).await;
+}
+
+/// Leads when it is our turn, until `release`; at once where there is nobody else.
+async fn elect(
+    context: &Context,
+    identity: Option<leader::Identity>,
+    release: CancellationToken,
+) -> Result<(), leader::Lost> {
+    match identity {
+        Some(identity) => leader::run(context.client.clone(), identity, || context.lead(), release).await,
+        None => {
+            context.lead();
+            release.cancelled().await;
+            Ok(())
+        }
+    }
 }
 
 /// A watch on a kind that does not exist would fail again and again, with an error that does not help.

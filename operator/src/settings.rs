@@ -20,6 +20,11 @@ pub struct Settings {
     #[arg(long, env = "GATEWAY_IMAGE_PULL_POLICY", value_enum, default_value_t)]
     pub gateway_image_pull_policy: PullPolicy,
 
+    /// An image that MudGateways may name besides the gateway image in any version: a repository, all below one as in
+    /// "registry.example/muds/*", or "*" for any; may be repeated
+    #[arg(long = "allowed-image", env = "ALLOWED_IMAGES", value_delimiter = ',')]
+    pub allowed_images: Vec<String>,
+
     /// NATS servers, as URLs separated by commas
     #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: String,
@@ -47,6 +52,15 @@ pub struct Settings {
     /// How many MudGateways to reconcile at the same time
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+
+    /// The namespace of the Lease by which one of several operators leads. None: this one leads, and there must be no
+    /// other
+    #[arg(long, env = "LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// The name of that Lease
+    #[arg(long, env = "LEASE_NAME", default_value = "mudgateway-operator")]
+    pub lease_name: String,
 
     /// What to log: a level, or a filter such as "info,mudgateway_operator=debug"
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
@@ -111,6 +125,21 @@ impl Settings {
         if namespaces.is_empty() { vec![None] } else { namespaces }
     }
 
+    /// Whether a MudGateway may name this image.
+    pub fn allows_image(&self, image: &str) -> bool {
+        let wanted = repository(image);
+        wanted == repository(&self.gateway_image)
+            || self.allowed_images.iter().any(|allowed| match allowed.strip_suffix('*') {
+                Some(prefix) => wanted.starts_with(prefix) && (prefix.is_empty() || prefix.ends_with('/')),
+                None => wanted == repository(allowed),
+            })
+    }
+
+    /// The NATS servers that the gateways are told.
+    pub fn nats_url_of_gateways(&self) -> &str {
+        self.gateway_nats_url.as_deref().unwrap_or(&self.nats_url)
+    }
+
     /// How NATS is to keep things.
     pub fn layout(&self) -> Layout {
         Layout {
@@ -120,6 +149,16 @@ impl Settings {
             },
             replicas: self.nats_replicas.into(),
         }
+    }
+}
+
+/// An image without its tag and digest.
+fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.rsplit_once(':') {
+        // The colon of a port comes before the last slash.
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
     }
 }
 
@@ -149,6 +188,26 @@ mod tests {
         assert_eq!(settings.gateway_image_pull_policy.as_str(), "IfNotPresent");
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!((settings.nats_storage, settings.nats_replicas), (NatsStorage::File, 1));
+    }
+
+    #[test]
+    fn images_are_allowed_by_repository() {
+        let settings = parse(&["--allowed-image", "r.example:5000/muds/*,other/gateway:1,near*"]).unwrap();
+        for image in [
+            "gateway",
+            "gateway:2",
+            "gateway@sha256:00",
+            "gateway:2@sha256:00",
+            "r.example:5000/muds/a:1",
+            "r.example:5000/muds/b/c",
+            "other/gateway:9",
+        ] {
+            assert!(settings.allows_image(image), "{image}");
+        }
+        for image in ["gateway2", "x/gateway:1", "r.example:5000/mudsx:1", "r.example:5000/other", "nearby"] {
+            assert!(!settings.allows_image(image), "{image}");
+        }
+        assert!(parse(&["--allowed-image=*"]).unwrap().allows_image("any/thing"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Objects for unit tests.
 
+use clap::Parser;
 use kube::core::DeserializeGuard;
 use mudgateway_crds::MudGateway;
 use serde_json::json;
 
 use crate::key::Guarded;
+use crate::settings::Settings;
 
 /// A minimal valid `MudGateway` as the API server would hand it out.
 pub(crate) fn gateway(namespace: &str, name: &str, mud: &str) -> MudGateway {
@@ -24,6 +26,11 @@ pub(crate) fn gateway(namespace: &str, name: &str, mud: &str) -> MudGateway {
         },
     }))
     .unwrap()
+}
+
+/// The settings of an operator that was told only what it must be.
+pub(crate) fn settings() -> Settings {
+    Settings::parse_from(["operator", "--gateway-image", "gateway:1", "--nats-url", "nats://nats:4222"])
 }
 
 /// The same, as the controller sees it.

@@ -98,10 +98,27 @@ capabilities:
 - apiGroups: [intermud.dev]
   resources: [mudgateways/status]
   verbs: [patch]
+- apiGroups: [intermud.dev]
+  # To own objects where the API server asks for that right (OwnerReferencesPermissionEnforcement).
+  resources: [mudgateways/finalizers]
+  verbs: [update]
 - apiGroups: [apps]
   resources: [deployments]
   # Deleted when an older MudGateway turns out to have the mud's name.
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies, ingresses]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes, tcproutes, tlsroutes]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  # To see where they listen, and so under which address a mud is reached.
+  resources: [gateways]
+  verbs: [get]
 - apiGroups: [""]
   # Of Secrets it watches metadata only. It reads those that a MudGateway names, to see that the key is there,
   # and makes those for API keys.

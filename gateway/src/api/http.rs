@@ -16,14 +16,15 @@ use crate::hub::{CloseReason, Session, Transport};
 use crate::net::Listener;
 use crate::net::http::{self, Peer};
 
-/// Serves clients: WebSocket and health; and `/echo`, where it is wanted.
-pub async fn serve_clients(api: Api, listener: Listener, echo: bool) {
+/// Serves clients: WebSocket, if it is wanted, and health; and `/echo`, where it is wanted.
+pub async fn serve_clients(api: Api, listener: Listener, serve_websocket: bool, echo: bool) {
     let mut router = Router::new()
-        .route("/", get(websocket))
-        .route("/ws", get(websocket))
         .route("/api/info", get(info))
         .route("/api/docs", get(|| async { Json(openrpc::document()) }))
         .merge(health());
+    if serve_websocket {
+        router = router.route("/", get(websocket)).route("/ws", get(websocket));
+    }
     if echo {
         tracing::warn!("serving /echo, which is for tests: anybody can connect to it");
         router = router.route("/echo", get(self::echo));

@@ -21,6 +21,7 @@ pub async fn run(
     holder: String,
     mut status: watch::Receiver<SessionStatus>,
     mut holding: Holding,
+    clients: impl Fn() -> usize,
     shutdown: CancellationToken,
 ) {
     let key = report_key(&resource.namespace, &resource.name);
@@ -32,7 +33,7 @@ pub async fn run(
                 () = holding.wait_for(Duty::may_keep) => {}
             }
         }
-        let report = report(&holder, &status.borrow_and_update());
+        let report = report(&holder, &status.borrow_and_update(), clients());
         let delivered = match put(&context, &key, &report).await {
             Ok(()) => true,
             Err(error) => {
@@ -49,7 +50,7 @@ pub async fn run(
     }
 }
 
-fn report(holder: &str, status: &SessionStatus) -> GatewayReport {
+fn report(holder: &str, status: &SessionStatus, clients: usize) -> GatewayReport {
     GatewayReport {
         holder: holder.to_owned(),
         reason: status.reason,
@@ -57,6 +58,7 @@ fn report(holder: &str, status: &SessionStatus) -> GatewayReport {
         router: status.router.clone(),
         router_address: status.address.clone(),
         egress: status.egress.clone(),
+        clients: i32::try_from(clients).ok(),
         connected_since: status.since.map(|since| since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
     }
 }

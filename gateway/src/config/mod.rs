@@ -1,5 +1,6 @@
 //! Configuration: flags, then environment, then a YAML file, and one error that lists all that is wrong.
 
+mod announced;
 mod egress;
 mod keys;
 mod layers;
@@ -92,6 +93,10 @@ pub struct Mud {
     pub mud_type: String,
     /// Who may play, in words.
     pub open_status: String,
+    /// Services of its own, such as a website, with their ports.
+    pub own_services: Vec<(String, u16)>,
+    /// Further facts about it, by name.
+    pub other_data: Vec<(String, String)>,
     /// What is offered out of band. A port of 0 is the one that is listened at.
     pub oob: Offer,
 }
@@ -128,6 +133,8 @@ impl fmt::Display for RouterAddress {
 pub struct Api {
     /// HTTP and WebSocket.
     pub websocket: SocketAddr,
+    /// Whether WebSocket is served there; health is in any case.
+    pub serve_websocket: bool,
     /// TCP lines, unless they are off.
     pub tcp: Option<SocketAddr>,
     /// TLS for both, if any.
@@ -214,6 +221,7 @@ impl Config {
             announce_users: layers.boolean("services.announce_users").unwrap_or(false),
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
+                serve_websocket: layers.boolean("api.websocket.enabled").unwrap_or(true),
                 tcp: tcp_on.then_some((tcp_host, tcp_port).into()),
                 tls: tls(&mut layers),
                 keys: keys::specs(&mut layers, &mud.name),
@@ -272,8 +280,12 @@ fn mud(layers: &mut Layers<'_>) -> Mud {
         driver: text("mud.driver", "Custom"),
         mud_type: text("mud.mud_type", "LP"),
         open_status: text("mud.open_status", "open"),
+        own_services: Vec::new(),
+        other_data: Vec::new(),
         oob: Offer::default(),
     };
+    mud.own_services = announced::own_services(layers);
+    mud.other_data = announced::other_data(layers);
     if let Some(port) = layers.port("mud.port") {
         mud.port = port;
     }

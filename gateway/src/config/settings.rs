@@ -119,6 +119,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("api.host", "ws-host", "API_WS_HOST", "Where HTTP and WebSocket listen [default: 0.0.0.0]"),
     setting("api.port", "ws-port", "API_WS_PORT", "The HTTP and WebSocket port [default: 8080]"),
+    setting("api.websocket.enabled", "enable-websocket", "API_WS_ENABLED", "Serve WebSocket [default: true]"),
     setting("api.tcp.host", "tcp-host", "API_TCP_HOST", "Where TCP lines listen [default: api.host]"),
     setting("api.tcp.port", "tcp-port", "API_TCP_PORT", "The TCP port [default: 8081]"),
     setting("api.tcp.enabled", "enable-tcp", "API_TCP_ENABLED", "Serve TCP lines [default: true]"),
@@ -292,6 +293,8 @@ pub const LISTS: &[&str] = &[
     "api.rate_limits.by_method",
     "policies.ignore",
     "policies.bans",
+    "mud.own_services",
+    "mud.other_data",
 ];
 
 /// Numbers of a Python gateway's file that count as settings of ours, where those are not given.
@@ -309,7 +312,6 @@ pub const IGNORED: &[(&str, &str)] = &[
     ("gateway.port", "muds connect to the API; nothing else listens"),
     ("gateway", "the link to the router has limits of its own; those of clients are in api.limits"),
     ("api.enabled", "the API is what the gateway is for, so it is always on"),
-    ("api.websocket.enabled", "WebSocket shares its port with health, so it is always on"),
     (
         "api.websocket.ping_timeout",
         "a client is gone when nothing came from one ping to the next: api.websocket.ping_interval",

@@ -354,3 +354,28 @@ fn levels_have_the_names_of_python_too() {
         assert_eq!(resolve(&[], &env, "").unwrap().log.level, expected);
     }
 }
+
+#[test]
+fn a_mud_may_say_more_of_itself() {
+    let file = "mud: {name: Dawn, own_services: [{name: http, port: 80}], other_data: [{name: url, value: 'https://d'}]}
+router: {primary: {name: '*x', host: h}}
+gateway: {auth: {secret: s}}
+api: {websocket: {enabled: false}}";
+    let config = resolve(&[], &[], file).unwrap();
+    assert_eq!(config.mud.own_services, [("http".to_owned(), 80)]);
+    assert_eq!(config.mud.other_data, [("url".to_owned(), "https://d".to_owned())]);
+    assert!(!config.api.serve_websocket);
+
+    let wrong =
+        "mud: {name: Dawn, own_services: [{name: tell, port: 1}, {name: x}], other_data: [{name: url}]}
+router: {primary: {name: '*x', host: h}}
+gateway: {auth: {secret: s}}";
+    let error = resolve(&[], &[], wrong).err().unwrap().to_string();
+    for problem in [
+        "mud.own_services: \"tell\" is announced by the gateway",
+        "mud.own_services: entry 2 must have a name and a port",
+        "mud.other_data: entry 1 must have a name and a value",
+    ] {
+        assert!(error.contains(problem), "no {problem:?} in {error}");
+    }
+}

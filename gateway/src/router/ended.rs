@@ -63,6 +63,8 @@ mod tests {
             driver: String::new(),
             mud_type: String::new(),
             open_status: String::new(),
+            own_services: Vec::new(),
+            other_data: Vec::new(),
             oob: Default::default(),
         };
         let router = RouterAddress { name: "*test".into(), host: "h".into(), port: 1 };

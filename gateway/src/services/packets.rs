@@ -23,7 +23,13 @@ pub fn startup(mud: &Mud, router: &str, password: i64, ids: (i64, i64)) -> Packe
     for service in SERVICES {
         services.push(*service, 1);
     }
+    for (service, port) in &mud.own_services {
+        services.push(service.as_str(), i64::from(*port));
+    }
     let mut other_data = Mapping::default();
+    for (name, value) in &mud.other_data {
+        other_data.push(name.as_str(), clean(value).as_ref());
+    }
     mud.oob.announce(&mut services, &mut other_data);
     let startup = StartupReq3 {
         password,

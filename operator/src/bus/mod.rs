@@ -112,7 +112,11 @@ impl Bus {
         info!("session with NATS established");
 
         let permits = self.context.shared_permits();
-        let mut permits = std::pin::pin!(desk::serve(&client, &permits, &self.context));
+        let permits = async {
+            self.context.leading().await;
+            desk::serve(&client, &permits, &self.context).await
+        };
+        let mut permits = std::pin::pin!(permits);
         let mut check = tokio::time::interval(CHECK_INTERVAL);
         check.reset();
         loop {

@@ -46,11 +46,14 @@ impl Reports {
         Self { received: HashMap::new(), connected: false, settled_at: now + TTL, settled: false }
     }
 
-    /// Takes in a report, or that a gateway took its report away, and says whether that changes anything: a
-    /// renewal does not.
+    /// Takes in a report, or that a gateway took its report away, and says whether that is news: a renewal is not, and
+    /// neither is one client more or less.
     pub fn record(&mut self, key: Key, report: Option<GatewayReport>, now: Instant) -> bool {
-        let last = self.received.insert(key, Received { report: report.clone(), at: now });
-        last.is_none_or(|last| last.report != report || !last.holds(now))
+        let is_news = self.received.get(&key).is_none_or(|last| {
+            !last.holds(now) || last.report.as_ref().map(telling) != report.as_ref().map(telling)
+        });
+        self.received.insert(key, Received { report, at: now });
+        is_news
     }
 
     /// Forgets what a gateway reported.
@@ -98,6 +101,11 @@ impl Reports {
     }
 }
 
+/// What of a report is worth writing to the status at once: of the clients only whether there are any.
+fn telling(report: &GatewayReport) -> GatewayReport {
+    GatewayReport { clients: report.clients.map(|clients| clients.min(1)), ..report.clone() }
+}
+
 impl Received {
     fn holds(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) < TTL
@@ -118,6 +126,7 @@ mod tests {
             router: None,
             router_address: None,
             egress: None,
+            clients: None,
             connected_since: None,
         }
     }
@@ -135,6 +144,21 @@ mod tests {
         assert!(!reports.record(key("a"), Some(up.clone()), start + TTL / 2));
         assert_eq!(reports.session(&key("a"), start + TTL), Session::Reported(up));
         assert!(reports.record(key("a"), Some(report(SessionReason::SessionLost)), start + TTL));
+    }
+
+    #[test]
+    fn the_first_client_and_the_end_of_the_last_are_news() {
+        let start = Instant::now();
+        let mut reports = Reports::new(start);
+        let with = |clients| {
+            Some(GatewayReport { clients: Some(clients), ..report(SessionReason::SessionEstablished) })
+        };
+        let news = [0, 1, 7, 200, 0].map(|clients| reports.record(key("a"), with(clients), start));
+        assert_eq!(news, [true, true, false, false, true]);
+        reports.record(key("a"), with(3), start);
+        reports.record(key("a"), with(5), start);
+        let Session::Reported(last) = reports.session(&key("a"), start) else { panic!() };
+        assert_eq!(last.clients, Some(5), "what is written is what was said last");
     }
 
     #[test]

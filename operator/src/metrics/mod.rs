@@ -26,6 +26,8 @@ pub enum Outcome {
     Applied,
     /// The spec cannot be carried out.
     Rejected,
+    /// The spec says to do nothing.
+    Paused,
     /// The object cannot be decoded.
     Undecodable,
     /// It failed and will be tried again.
@@ -33,12 +35,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Applied, Self::Rejected, Self::Undecodable, Self::Failed];
+    const ALL: [Self; 5] = [Self::Applied, Self::Rejected, Self::Paused, Self::Undecodable, Self::Failed];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "Applied",
             Self::Rejected => "Rejected",
+            Self::Paused => "Paused",
             Self::Undecodable => "Undecodable",
             Self::Failed => "Failed",
         }

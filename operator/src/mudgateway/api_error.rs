@@ -14,6 +14,12 @@ pub(super) fn reason(error: &kube::Error) -> &'static str {
     }
 }
 
+/// Whether the API server does not know the kind as such. By the code: the answer has no reason then, it is not even
+/// JSON, while one about a missing object has.
+pub(super) fn is_missing_kind(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404 && !status.is_not_found())
+}
+
 /// An error in the words of the API server, fit for a condition: kube adds all fields of its answer.
 pub(super) struct Plain<'a>(pub(super) &'a kube::Error);
 
@@ -51,5 +57,12 @@ mod tests {
             assert_eq!(super::reason(&error), expected);
             assert_eq!(Plain(&error).to_string(), "in its words");
         }
+    }
+
+    #[test]
+    fn a_missing_kind_is_not_a_missing_object() {
+        assert!(is_missing_kind(&api("", 404)));
+        assert!(!is_missing_kind(&api(reason::NOT_FOUND, 404)));
+        assert!(!is_missing_kind(&api(reason::FORBIDDEN, 403)));
     }
 }

@@ -1,20 +1,20 @@
 //! Step one: reads what the spec refers to, and what already exists under the names we need. Writes nothing.
 
-use std::collections::BTreeSet;
-use std::fmt::Debug;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta};
+use kube::core::DynamicObject;
 use kube::{Client, Resource};
+use mudgateway_crds::mudgateway::{ParentRef, SecretRef};
 use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
-use serde::de::DeserializeOwned;
 
-use super::api_error::Plain;
-use super::build::{api_key_name, workload_name};
+use super::api_error::{Plain, is_missing_kind};
+use super::build::{api_key_name, kinds};
+use super::children::{Children, Kind};
+use super::gateway_api::{self, Edge};
 use crate::key::Key;
 use crate::network::{Effective, effective};
 
@@ -25,18 +25,14 @@ pub struct Facts {
     pub senior: Option<Key>,
     /// The network that the spec refers to.
     pub network: Option<Arc<IntermudNetwork>>,
-    /// The Secret with the login for the proxy.
-    pub proxy_login: Option<SecretFacts>,
-    /// The ConfigMap of the name we need.
-    pub config_map: Option<ObjectMeta>,
-    /// The Service of the name we need.
-    pub service: Option<ObjectMeta>,
-    /// The Deployment of the name we need.
-    pub deployment: Option<ObjectMeta>,
+    /// The objects that exist under the names we need.
+    pub found: BTreeMap<Kind, ObjectMeta>,
     /// The Secret of the name we need if we make the API key.
     pub api_key: Option<SecretFacts>,
-    /// The Secrets that the spec refers to, in its order.
-    pub keys: Vec<Option<SecretFacts>>,
+    /// The Secrets that the spec refers to, by name, as far as they exist.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    /// The Gateway of spec.expose.gateway.
+    pub edge: Edge,
 }
 
 /// What we need to know of a Secret: never what is in it.
@@ -58,38 +54,51 @@ pub struct Error {
     pub source: kube::Error,
 }
 
-/// Reads everything at the same time.
+/// Reads everything at the same time. Of our own objects those that the watches saw are not read again.
 ///
 /// # Errors
 /// When one of the objects cannot be read. One that does not exist is no error here.
 pub async fn dereference(
     client: &Client,
+    children: &Children,
     key: &Key,
     gateway: &MudGateway,
     senior: Option<Key>,
     network: Option<Arc<IntermudNetwork>>,
 ) -> Result<Facts, Error> {
     let namespace = key.namespace.as_str();
-    let workload = workload_name(&key.name);
-    let given = &gateway.spec.api.keys;
+    let spec = &gateway.spec;
+    let wanted = kinds(spec);
     let ours = async {
-        if given.is_empty() { secret(client, namespace, &api_key_name(&key.name)).await } else { Ok(None) }
-    };
-    let login = async {
-        match network_of(&gateway.spec, network.as_deref()).and_then(|network| network.proxy?.secret_ref) {
-            Some(login) => secret(client, namespace, &login.name).await,
-            None => Ok(None),
+        if spec.api.keys.is_empty() {
+            secret(client, namespace, &api_key_name(&key.name)).await
+        } else {
+            Ok(None)
         }
     };
-    let (config_map, service, deployment, api_key, proxy_login, keys) = tokio::try_join!(
-        metadata::<ConfigMap>(client, namespace, &workload),
-        metadata::<Service>(client, namespace, &key.name),
-        metadata::<Deployment>(client, namespace, &workload),
-        ours,
-        login,
-        try_join_all(given.iter().map(|key| secret(client, namespace, &key.secret_ref.name))),
-    )?;
-    Ok(Facts { senior, network, proxy_login, config_map, service, deployment, api_key, keys })
+    let login = network_of(spec, network.as_deref()).and_then(|network| network.proxy?.secret_ref);
+    let names: BTreeSet<String> = secrets(spec).into_iter().chain(login.map(|login| login.name)).collect();
+    let given = names.iter().map(|reference| secret(client, namespace, reference));
+    let found =
+        Kind::ALL.into_iter().map(|kind| metadata(client, children, key, kind, wanted.contains(&kind)));
+    let (found, api_key, secrets, edge) =
+        tokio::try_join!(try_join_all(found), ours, try_join_all(given), edge(client, namespace, spec))?;
+    Ok(Facts {
+        senior,
+        network,
+        found: found.into_iter().flatten().collect(),
+        api_key,
+        secrets: names.into_iter().zip(secrets).filter_map(|(name, found)| Some((name, found?))).collect(),
+        edge,
+    })
+}
+
+/// The names of the Secrets that a spec itself refers to.
+pub fn secrets(spec: &MudGatewaySpec) -> BTreeSet<String> {
+    let keys = spec.api.keys.iter().map(|key| &key.secret_ref).map(|SecretRef { name, .. }| name);
+    let proxy = spec.egress.as_ref().and_then(|egress| egress.proxy.as_ref());
+    let login = proxy.and_then(|proxy| proxy.secret_ref.as_ref()).map(|secret| &secret.name);
+    keys.chain(spec.api.tls.iter().map(|tls| &tls.secret_name)).chain(login).cloned().collect()
 }
 
 /// What holds for a mud on the network that it refers to, or on its own; none if it refers to one that was not found.
@@ -98,12 +107,44 @@ pub fn network_of(spec: &MudGatewaySpec, found: Option<&IntermudNetwork>) -> Opt
     (!lost).then(|| effective(spec, found.map(|network| &network.spec)))
 }
 
-async fn metadata<K>(client: &Client, namespace: &str, name: &str) -> Result<Option<ObjectMeta>, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
-{
-    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
-    found.map(|object| object.map(|object| object.metadata)).map_err(|source| failed::<K>(name, source))
+/// One of our objects: as the watches saw it, else, where we need its name, as the API server has it. It may be someone
+/// else's then.
+async fn metadata(
+    client: &Client,
+    children: &Children,
+    key: &Key,
+    kind: Kind,
+    wanted: bool,
+) -> Result<Option<(Kind, ObjectMeta)>, Error> {
+    if let Some(seen) = children.get(kind, key) {
+        return Ok(Some((kind, seen)));
+    }
+    if !wanted {
+        return Ok(None);
+    }
+    let (name, resource) = (kind.name_for(&key.name), kind.resource());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &resource);
+    match api.get_metadata_opt(&name).await {
+        Ok(found) => Ok(found.map(|object| (kind, object.metadata))),
+        Err(error) if is_missing_kind(&error) => Ok(None),
+        Err(source) => Err(Error { kind: kind.as_str().to_owned(), name, source }),
+    }
+}
+
+/// The Gateway that the spec refers to.
+async fn edge(client: &Client, namespace: &str, spec: &MudGatewaySpec) -> Result<Edge, Error> {
+    let Some(exposed) = &spec.expose.gateway else { return Ok(Edge::default()) };
+    let ParentRef { name, namespace: elsewhere } = &exposed.parent_ref;
+    let namespace = elsewhere.as_deref().unwrap_or(namespace);
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &gateway_api::gateway_resource());
+    match api.get_opt(name).await {
+        Ok(Some(object)) => Ok(Edge::Found(gateway_api::Gateway::read(&object.data))),
+        Ok(None) => Ok(Edge::NotFound),
+        Err(error) if is_missing_kind(&error) => Ok(Edge::ApiMissing),
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(Edge::Forbidden),
+        Err(source) => Err(Error { kind: "Gateway".to_owned(), name: name.clone(), source }),
+    }
 }
 
 async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<SecretFacts>, Error> {
@@ -127,16 +168,5 @@ impl From<Secret> for SecretFacts {
                 .map(|(name, _)| name)
                 .collect(),
         }
-    }
-}
-
-impl SecretFacts {
-    /// What tells one state of the Secret from another.
-    pub fn version(&self) -> String {
-        format!(
-            "{}@{}",
-            self.metadata.uid.as_deref().unwrap_or_default(),
-            self.metadata.resource_version.as_deref().unwrap_or_default()
-        )
     }
 }

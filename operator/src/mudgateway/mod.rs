@@ -6,7 +6,11 @@
 mod api_error;
 mod apply;
 pub mod build;
+pub mod children;
 mod dereference;
+mod exposure;
+mod gateway_api;
+mod key_end;
 mod status;
 mod validate;
 mod verdict;
@@ -14,14 +18,19 @@ mod verdict;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
+use mudgateway_crds::status::Reason;
 use rand::TryRng;
 use tracing::{info, warn};
 
 pub use self::apply::params;
+use self::children::Kind;
+use self::dereference::Facts;
+pub use self::dereference::secrets;
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::backoff;
@@ -32,8 +41,11 @@ use crate::metrics;
 /// The most that one reconciliation may take: an API server that hangs must not hold a place for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// When to look again whether an object of someone else is gone: nothing tells us.
+/// When to look again whether an object of someone else is gone, or has changed: nothing tells us.
 const RECHECK: Duration = Duration::from_secs(60);
+
+/// When to look again for what is wrong outside and may be mended at any moment.
+const RECHECK_SOON: Duration = Duration::from_secs(4);
 
 /// Why a reconciliation failed. It will be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +83,14 @@ impl Error {
         }
     }
 
-    /// Whether the API server refused what we want, as opposed to being away or busy. Then the user should know.
-    fn is_refusal(&self) -> bool {
-        matches!(self.reason(), "Forbidden" | "Invalid")
+    /// What the user should be told, if the API server refused what we want, as opposed to being away or busy.
+    fn refusal(&self) -> Option<Reason> {
+        match self.reason() {
+            "Forbidden" => Some(Reason::ApplyFailed),
+            "Invalid" if self.to_string().contains("immutable") => Some(Reason::ImmutableField),
+            "Invalid" => Some(Reason::ApplyFailed),
+            _ => None,
+        }
     }
 }
 
@@ -82,14 +99,21 @@ impl Error {
 /// # Errors
 /// When the API server is away or refuses; [`error_policy`] says when it is tried again.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let start = Instant::now();
     let key = Key::of(object.as_ref());
-    context.metrics.reconciling.inc();
-    let listed_and_done = async {
+    let turn = async {
+        context.leading().await;
         context.listed().await;
-        one(&object, &key, &context).await
+        context.fair.place(&key.namespace).await
     };
-    let result = tokio::time::timeout(TIMEOUT, listed_and_done).await.unwrap_or(Err(Error::Timeout));
+    let _place = tokio::select! {
+        place = turn => place,
+        // Nothing is begun any more, and who waits must not hold up the end.
+        () = context.shutdown.cancelled() => return Ok(Action::await_change()),
+    };
+    let start = Instant::now();
+    context.metrics.reconciling.inc();
+    let done = one(&object, &key, &context);
+    let result = tokio::time::timeout(TIMEOUT, done).await.unwrap_or(Err(Error::Timeout));
     context.metrics.reconciling.dec();
     match result {
         Ok((outcome, action)) => {
@@ -147,64 +171,108 @@ async fn decodable(
     key: &Key,
     context: &Context,
 ) -> Result<(metrics::Outcome, Action), Error> {
-    let senior = context.index().senior(key);
-    let network = match &gateway.spec.network_ref {
-        Some(network) => context.networks.get(&network.name).await,
-        None => None,
-    };
-    let facts = dereference::dereference(&context.client, key, gateway, senior, network).await?;
-    let (outcome, done) = match validate::validate(key, gateway, &facts) {
-        Ok(valid) => match program(valid, context).await {
-            Ok(applied) => {
-                let done = (metrics::Outcome::Applied, Action::await_change());
-                (Outcome::Applied(Box::new(applied)), Ok(done))
-            }
-            Err(error) if error.is_refusal() => (Outcome::Failed(error.to_string()), Err(error)),
-            Err(error) => return Err(error),
-        },
-        Err(rejection) => {
-            if matches!(rejection, Rejection::NameConflict { .. }) {
-                let uid = gateway.uid().unwrap_or_default();
-                apply::stop(&context.client, key, &uid, facts.deployment.as_ref()).await?;
-            }
-            let action = after_rejection(&rejection);
-            (Outcome::Rejected(rejection), Ok((metrics::Outcome::Rejected, action)))
-        }
+    let (outcome, done) = if gateway.spec.paused {
+        (Outcome::Paused, Ok((metrics::Outcome::Paused, Action::await_change())))
+    } else {
+        carry_out(gateway, key, context).await?
     };
     let observation = observe(gateway.metadata.generation, outcome, key, context);
     status::update(context, key, gateway.status.as_ref(), &observation).await?;
     done
 }
 
-/// Carries out a spec: makes the API key if it is the operator's to make, then builds and applies the objects.
-async fn program(mut gateway: Gateway, context: &Context) -> Result<Applied, Error> {
+/// What became of the spec, and what to say of it once the status is written.
+type Done = (Outcome, Result<(metrics::Outcome, Action), Error>);
+
+/// Steps one to four.
+async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result<Done, Error> {
+    let senior = context.index().senior(key);
+    let network = match &gateway.spec.network_ref {
+        Some(network) => context.networks.get(&network.name).await,
+        None => None,
+    };
+    let (client, children) = (&context.client, &context.children);
+    let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
+    let uid = gateway.uid().unwrap_or_default();
+    match validate::validate(key, gateway, &facts, &context.settings) {
+        Ok(valid) => match program(valid, &facts, context).await {
+            Ok(applied) => {
+                let action = after_apply(&applied, gateway);
+                Ok((Outcome::Applied(Box::new(applied)), Ok((metrics::Outcome::Applied, action))))
+            }
+            Err(error) => match error.refusal() {
+                Some(reason) => Ok((Outcome::Failed { reason, message: error.to_string() }, Err(error))),
+                None => Err(error),
+            },
+        },
+        Err(rejection) => {
+            if matches!(rejection, Rejection::NameConflict { .. }) {
+                // Another has the mud's name now.
+                let not_the_pods = |kind| kind != Kind::Deployment;
+                apply::prune(&context.client, &key.namespace, &uid, &facts.found, not_the_pods).await?;
+            }
+            let action = after_rejection(&rejection);
+            Ok((Outcome::Rejected(rejection), Ok((metrics::Outcome::Rejected, action))))
+        }
+    }
+}
+
+/// Carries out a spec: makes the API key if it is the operator's to make, builds and applies the objects, and takes away
+/// what is no longer wanted.
+async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Result<Applied, Error> {
+    let namespace = gateway.key.namespace.clone();
     if gateway.keys == Keys::Missing {
         let mut random = [0; 32];
         rand::rngs::SysRng.try_fill_bytes(&mut random)?;
         let secret = build::api_key(&gateway, &random);
-        let uid = apply::create_api_key(&context.client, &gateway.key.namespace, &secret).await?;
+        let uid = apply::create_api_key(&context.client, &namespace, &secret).await?;
         info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
         gateway.keys = Keys::Made { uid };
     }
     let resources = build::resources(&gateway, &context.settings)?;
-    let deployment = apply::apply(&context.client, &gateway.key.namespace, &resources).await?;
-    let made = resources.api_key.map(|secret| secret.name_any());
-    Ok(Applied { deployment, endpoints: build::endpoints(&gateway), api_key_secret: made })
+    let applied = apply::apply(&context.client, &namespace, &resources).await?;
+    let wanted = build::kinds(&gateway.spec);
+    let is_wanted = |kind| wanted.contains(&kind);
+    apply::prune(&context.client, &namespace, &gateway.owner.uid, &facts.found, is_wanted).await?;
+    Ok(Applied {
+        exposure: exposure::exposure(&gateway, &applied.service, &applied.routes),
+        deployment: applied.deployment,
+        api_key_secret: resources.api_key.map(|secret| secret.name_any()),
+        selector: build::pod_selector(&gateway.key.name),
+        key_end: key_end::next(&gateway.spec.api.keys, Timestamp::now()),
+    })
 }
 
 fn observe(generation: Option<i64>, outcome: Outcome, key: &Key, context: &Context) -> Observation {
     Observation { generation, outcome, session: context.session(key) }
 }
 
+/// The watches tell of our own objects; nothing tells of a Gateway, or of the time.
+fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
+    let outside = match &applied.exposure.problem {
+        // Our Service tells when its load balancer has an address.
+        Some(problem)
+            if problem.reason == Reason::AddressPending && gateway.spec.expose.gateway.is_none() =>
+        {
+            None
+        }
+        Some(_) => Some(RECHECK_SOON),
+        None => gateway.spec.expose.gateway.as_ref().map(|_| RECHECK),
+    };
+    let key = key_end::recheck_in(&gateway.spec.api.keys, Timestamp::now());
+    outside.into_iter().chain(key).min().map_or_else(Action::await_change, Action::requeue)
+}
+
 /// The watches tell when a Secret appears, a spec changes or a name becomes free.
 fn after_rejection(rejection: &Rejection) -> Action {
     match rejection {
-        Rejection::ObjectExists { .. } => Action::requeue(RECHECK),
+        Rejection::ObjectExists { .. } => Action::requeue(RECHECK_SOON),
         Rejection::InvalidSpec(_)
         | Rejection::NameConflict { .. }
         | Rejection::NetworkNotFound(_)
         | Rejection::ProxyLoginNotFound(_)
-        | Rejection::SecretNotFound(_)
+        | Rejection::SecretNotFound { .. }
+        | Rejection::ImageNotAllowed(_)
         | Rejection::ApiKeyLost(_) => Action::await_change(),
     }
 }

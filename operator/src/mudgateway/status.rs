@@ -6,7 +6,7 @@ use kube::api::{Api, Patch};
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::report::{GatewayReport, SessionReason};
-use mudgateway_crds::status::{ConditionType, Reason, RouterSession};
+use mudgateway_crds::status::{ConditionType, Reason, RouterSession, SessionError};
 use mudgateway_crds::{MudGateway, MudGatewayStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -105,21 +105,48 @@ fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) ->
         set(&mut after.conditions, Condition { last_transition_time: Time(now), ..ready });
     }
     if let Outcome::Applied(applied) = &observation.outcome {
-        after.endpoints = Some(applied.endpoints.clone());
+        after.endpoints = Some(applied.exposure.endpoints.clone());
         after.api_key_secret.clone_from(&applied.api_key_secret);
+        after.selector = Some(applied.selector.clone());
+        let pods = applied.deployment.status.as_ref();
+        after.replicas = pods.and_then(|status| status.replicas).unwrap_or(0);
     }
     match &observation.session {
         Session::Reported(report) => {
             after.holder = Some(report.holder.clone());
             after.router = router_session(report);
+            after.clients = report.clients;
+            note_error(&mut after, report, now);
         }
         Session::Silent | Session::BusAway => {
             after.holder = None;
             after.router = None;
+            after.clients = None;
         }
         Session::NotYetKnown => {}
     }
+    if let Outcome::Applied(applied) = &observation.outcome {
+        let ready = applied.deployment.status.as_ref().and_then(|status| status.ready_replicas);
+        after.standbys = (ready.unwrap_or(0) - i32::from(after.router.is_some())).max(0);
+    }
     after
+}
+
+/// Keeps what last kept the mud from the network, with the time when it was first heard of.
+fn note_error(after: &mut MudGatewayStatus, report: &GatewayReport, now: Timestamp) {
+    if event_type(Reason::Session(report.reason)) != Some(EventType::Warning) {
+        return;
+    }
+    let error = SessionError {
+        reason: report.reason.as_str().to_owned(),
+        message: shortened(&report.message),
+        router: report.router.clone(),
+        time: Time(now),
+    };
+    match &after.last_error {
+        Some(last) if SessionError { time: last.time.clone(), ..error.clone() } == *last => {}
+        _ => after.last_error = Some(error),
+    }
 }
 
 fn router_session(report: &GatewayReport) -> Option<RouterSession> {
@@ -184,7 +211,7 @@ fn events(before: &MudGatewayStatus, observation: &Observation) -> Vec<Event> {
             .condition(type_)
             .is_some_and(|old| old.status == verdict.status.as_str() && old.reason == verdict.reason.as_str())
     };
-    let mut events: Vec<Event> = Vec::new();
+    let mut events: Vec<Event> = failed_over(before, observation).into_iter().collect();
     for (type_, verdict) in news(before, observation) {
         let Some(event_type) = event_type(verdict.reason) else { continue };
         let reason = verdict.reason.as_str();
@@ -200,6 +227,22 @@ fn events(before: &MudGatewayStatus, observation: &Observation) -> Vec<Event> {
         }
     }
     events
+}
+
+/// An event when another pod than before is logged in at the router.
+fn failed_over(before: &MudGatewayStatus, observation: &Observation) -> Option<Event> {
+    let Session::Reported(report) = &observation.session else { return None };
+    let last = before.holder.as_ref()?;
+    if !report.is_connected() || *last == report.holder {
+        return None;
+    }
+    Some(Event {
+        type_: EventType::Normal,
+        reason: "FailedOver".to_owned(),
+        note: Some(shortened(&format!("pod {} is logged in at the router, after pod {last}", report.holder))),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    })
 }
 
 /// Whether a person should see it, and how.

@@ -2,14 +2,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
-use mudgateway_crds::mudgateway::{ApiKey, SecretRef};
+use mudgateway_crds::mudgateway::{ApiTls, SecretRef};
 use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
-use super::build::{API_KEY_ENTRY, api_key_name, workload_name};
+use super::build::{API_KEY_ENTRY, api_key_name, kinds};
 use super::dereference::{Facts, SecretFacts, network_of};
+use super::gateway_api::Edge;
 use crate::key::Key;
 use crate::network::Effective;
+use crate::settings::Settings;
 
 /// The entries of a Secret with the login for a proxy.
 pub const PROXY_LOGIN: [&str; 2] = ["username", "password"];
@@ -27,13 +29,15 @@ pub struct Gateway {
     pub network: Effective,
     /// The API keys.
     pub keys: Keys,
+    /// The Gateway that leads to it.
+    pub edge: Edge,
 }
 
 /// Where the API keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// In Secrets that the spec names.
-    Given(Vec<MountedKey>),
+    Given,
     /// In the Secret of this uid, which we made before.
     Made {
         /// The uid of the Secret.
@@ -41,15 +45,6 @@ pub enum Keys {
     },
     /// In a Secret that we have yet to make.
     Missing,
-}
-
-/// An API key to mount.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountedKey {
-    /// Its Secret and entry.
-    pub secret: SecretRef,
-    /// What tells one state of it from another: when this changes, the pod must see the new state.
-    pub version: String,
 }
 
 /// Why a spec cannot be carried out.
@@ -80,15 +75,27 @@ pub enum Rejection {
          for the proxy asks for them"
     )]
     ProxyLoginNotFound(String),
-    /// An API key is not where the spec says.
+    /// A Secret is not what the spec says.
     #[error(
-        "Secret {} has no entry {:?}, or does not exist: create it in this namespace, or change spec.api.keys",
-        .0.name, .0.key
+        "Secret {name} has no entry {entry:?}, or does not exist: create it in this namespace, or change {field}"
     )]
-    SecretNotFound(SecretRef),
+    SecretNotFound {
+        /// The name of the Secret.
+        name: String,
+        /// What it should hold.
+        entry: String,
+        /// Where the spec refers to it.
+        field: &'static str,
+    },
     /// The API key we made is gone from its Secret.
     #[error("Secret {0} has lost its entry \"token\": delete the Secret, and the operator makes a new one")]
     ApiKeyLost(String),
+    /// The image is not one that we may run.
+    #[error(
+        "the image {0} is not allowed: remove spec.image to use the operator's own, \
+         or have the operator's admin allow it (gateway.allowedImages in the chart)"
+    )]
+    ImageNotAllowed(String),
     /// An object of a name we need belongs to someone else.
     #[error(
         "{kind} {name} exists and does not belong to this MudGateway: remove it, or rename the MudGateway"
@@ -108,9 +115,10 @@ impl Rejection {
             Self::InvalidSpec(_) => Reason::InvalidSpec,
             Self::NameConflict { .. } => Reason::NameConflict,
             Self::NetworkNotFound(_) => Reason::NetworkNotFound,
-            Self::SecretNotFound(_) | Self::ApiKeyLost(_) | Self::ProxyLoginNotFound(_) => {
+            Self::SecretNotFound { .. } | Self::ApiKeyLost(_) | Self::ProxyLoginNotFound(_) => {
                 Reason::SecretNotFound
             }
+            Self::ImageNotAllowed(_) => Reason::ImageNotAllowed,
             Self::ObjectExists { .. } => Reason::ObjectExists,
         }
     }
@@ -120,14 +128,24 @@ impl Rejection {
 ///
 /// # Errors
 /// The first reason why it cannot.
-pub fn validate(key: &Key, gateway: &MudGateway, facts: &Facts) -> Result<Gateway, Rejection> {
+pub fn validate(
+    key: &Key,
+    gateway: &MudGateway,
+    facts: &Facts,
+    settings: &Settings,
+) -> Result<Gateway, Rejection> {
     let owner = gateway.controller_owner_ref(&()).ok_or(Rejection::InvalidSpec("the object has no uid"))?;
     check_spec(&gateway.spec)?;
     check_name(&gateway.spec, facts)?;
-    check_ownership(key, &owner.uid, facts)?;
+    check_image(&gateway.spec, settings)?;
+    check_ownership(key, gateway, &owner.uid, facts)?;
+    if let Some(tls) = &gateway.spec.api.tls {
+        check_tls(tls, facts)?;
+    }
     let network = network(&gateway.spec, facts)?;
-    let keys = keys(&key.name, &gateway.spec.api.keys, facts)?;
-    Ok(Gateway { key: key.clone(), owner, spec: gateway.spec.clone(), network, keys })
+    let keys = keys(&key.name, &gateway.spec, facts)?;
+    let (spec, edge) = (gateway.spec.clone(), facts.edge.clone());
+    Ok(Gateway { key: key.clone(), owner, spec, network, keys, edge })
 }
 
 /// The network, if it is there, and what its proxy asks for.
@@ -137,7 +155,7 @@ fn network(spec: &MudGatewaySpec, facts: &Facts) -> Result<Effective, Rejection>
     let login = network.proxy.as_ref().and_then(|proxy| proxy.secret_ref.as_ref());
     let complete = |secret: &SecretFacts| PROXY_LOGIN.iter().all(|entry| secret.entries.contains(*entry));
     match login {
-        Some(login) if !facts.proxy_login.as_ref().is_some_and(complete) => {
+        Some(login) if !facts.secrets.get(&login.name).is_some_and(complete) => {
             Err(Rejection::ProxyLoginNotFound(login.name.clone()))
         }
         _ => Ok(network),
@@ -172,22 +190,27 @@ fn check_name(spec: &MudGatewaySpec, facts: &Facts) -> Result<(), Rejection> {
     }
 }
 
+/// Whoever chooses the image can read the Secrets that are mounted, so only known images are run.
+fn check_image(spec: &MudGatewaySpec, settings: &Settings) -> Result<(), Rejection> {
+    match &spec.image {
+        Some(image) if !settings.allows_image(image) => Err(Rejection::ImageNotAllowed(image.clone())),
+        _ => Ok(()),
+    }
+}
+
 /// Server-side apply would take over an object of someone else, such as the Service of the mud itself.
-fn check_ownership(key: &Key, uid: &str, facts: &Facts) -> Result<(), Rejection> {
-    let workload = workload_name(&key.name);
-    let needed = [
-        ("ConfigMap", &facts.config_map, workload.clone()),
-        ("Service", &facts.service, key.name.clone()),
-        ("Deployment", &facts.deployment, workload),
-    ];
-    let api_key = facts.api_key.as_ref().map(|secret| secret.metadata.clone());
-    let needed = needed.into_iter().chain([("Secret", &api_key, api_key_name(&key.name))]);
-    for (kind, found, name) in needed {
-        if found.as_ref().is_some_and(|metadata| !is_owned(metadata, uid)) {
-            return Err(Rejection::ObjectExists { kind, name });
+fn check_ownership(key: &Key, gateway: &MudGateway, uid: &str, facts: &Facts) -> Result<(), Rejection> {
+    for kind in kinds(&gateway.spec) {
+        if facts.found.get(&kind).is_some_and(|metadata| !is_owned(metadata, uid)) {
+            return Err(Rejection::ObjectExists { kind: kind.as_str(), name: kind.name_for(&key.name) });
         }
     }
-    Ok(())
+    match &facts.api_key {
+        Some(secret) if !is_owned(&secret.metadata, uid) => {
+            Err(Rejection::ObjectExists { kind: "Secret", name: api_key_name(&key.name) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether an object belongs to the MudGateway of this uid.
@@ -195,36 +218,47 @@ pub fn is_owned(metadata: &ObjectMeta, uid: &str) -> bool {
     metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }
 
-fn keys(name: &str, given: &[ApiKey], facts: &Facts) -> Result<Keys, Rejection> {
-    if !given.is_empty() {
-        let keys = given.iter().zip(&facts.keys).map(|(key, found)| given_key(key, found.as_ref()));
-        return keys.collect::<Result<_, _>>().map(Keys::Given);
+fn check_tls(tls: &ApiTls, facts: &Facts) -> Result<(), Rejection> {
+    let ca = tls.require_client_certificate.then_some("ca.crt");
+    ["tls.crt", "tls.key"]
+        .into_iter()
+        .chain(ca)
+        .try_for_each(|entry| check_entry(facts, &tls.secret_name, entry, "spec.api.tls"))
+}
+
+fn check_entry(facts: &Facts, name: &str, entry: &str, field: &'static str) -> Result<(), Rejection> {
+    if facts.secrets.get(name).is_some_and(|secret| secret.entries.contains(entry)) {
+        return Ok(());
+    }
+    Err(Rejection::SecretNotFound { name: name.to_owned(), entry: entry.to_owned(), field })
+}
+
+fn keys(name: &str, spec: &MudGatewaySpec, facts: &Facts) -> Result<Keys, Rejection> {
+    if !spec.api.keys.is_empty() {
+        for SecretRef { name, key } in spec.api.keys.iter().map(|key| &key.secret_ref) {
+            check_entry(facts, name, key, "spec.api.keys")?;
+        }
+        return Ok(Keys::Given);
     }
     match &facts.api_key {
         None => Ok(Keys::Missing),
-        Some(secret) if secret.entries.contains(API_KEY_ENTRY) => {
-            Ok(Keys::Made { uid: secret.metadata.uid.clone().unwrap_or_default() })
+        Some(SecretFacts { metadata, entries }) if entries.contains(API_KEY_ENTRY) => {
+            Ok(Keys::Made { uid: metadata.uid.clone().unwrap_or_default() })
         }
         Some(_) => Err(Rejection::ApiKeyLost(api_key_name(name))),
     }
 }
 
-fn given_key(key: &ApiKey, found: Option<&SecretFacts>) -> Result<MountedKey, Rejection> {
-    match found {
-        Some(secret) if secret.entries.contains(&key.secret_ref.key) => {
-            Ok(MountedKey { secret: key.secret_ref.clone(), version: secret.version() })
-        }
-        _ => Err(Rejection::SecretNotFound(key.secret_ref.clone())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
+    use serde_json::json;
+
     use super::*;
-    use crate::testing::gateway;
+    use crate::mudgateway::children::Kind;
+    use crate::testing::{gateway, settings};
 
     const UID: &str = "uid-of-luminari";
 
@@ -241,22 +275,30 @@ mod tests {
         ObjectMeta { owner_references: Some(vec![owner]), ..Default::default() }
     }
 
-    fn secret(metadata: ObjectMeta, entry: &str) -> SecretFacts {
-        let metadata = ObjectMeta {
-            uid: Some("secret-uid".to_owned()),
-            resource_version: Some("7".to_owned()),
-            ..metadata
-        };
-        SecretFacts { metadata, entries: BTreeSet::from([entry.to_owned()]) }
+    fn secret(metadata: ObjectMeta, entries: &[&str]) -> SecretFacts {
+        let metadata = ObjectMeta { uid: Some("secret-uid".to_owned()), ..metadata };
+        SecretFacts {
+            metadata,
+            entries: entries.iter().map(|&entry| entry.to_owned()).collect::<BTreeSet<_>>(),
+        }
+    }
+
+    fn with_secret(name: &str, entries: &[&str]) -> Facts {
+        let secrets = BTreeMap::from([(name.to_owned(), secret(ObjectMeta::default(), entries))]);
+        Facts { secrets, ..Facts::default() }
+    }
+
+    fn decide(object: &MudGateway, facts: &Facts) -> Result<Gateway, Rejection> {
+        validate(&key(), object, facts, &settings())
     }
 
     fn rejection(object: &MudGateway, facts: &Facts) -> Rejection {
-        validate(&key(), object, facts).expect_err("accepted")
+        decide(object, facts).expect_err("accepted")
     }
 
     #[test]
     fn a_new_gateway_gets_a_key_made() {
-        let gateway = validate(&key(), &object(), &Facts::default()).unwrap();
+        let gateway = decide(&object(), &Facts::default()).unwrap();
         assert_eq!(gateway.keys, Keys::Missing);
         assert_eq!(gateway.owner.uid, UID);
         assert_eq!(gateway.owner.controller, Some(true));
@@ -264,14 +306,14 @@ mod tests {
 
     #[test]
     fn the_key_made_before_is_kept() {
-        let facts = Facts { api_key: Some(secret(owned_by(UID), "token")), ..Facts::default() };
-        let gateway = validate(&key(), &object(), &facts).unwrap();
+        let facts = Facts { api_key: Some(secret(owned_by(UID), &["token"])), ..Facts::default() };
+        let gateway = decide(&object(), &facts).unwrap();
         assert_eq!(gateway.keys, Keys::Made { uid: "secret-uid".to_owned() });
     }
 
     #[test]
     fn a_made_secret_without_its_key_is_not_filled_again() {
-        let facts = Facts { api_key: Some(secret(owned_by(UID), "other")), ..Facts::default() };
+        let facts = Facts { api_key: Some(secret(owned_by(UID), &["other"])), ..Facts::default() };
         assert_eq!(rejection(&object(), &facts), Rejection::ApiKeyLost("luminari-api-key".to_owned()));
     }
 
@@ -280,17 +322,37 @@ mod tests {
         let mut object = object();
         object.spec.api.keys =
             serde_json::from_str(r#"[{"secretRef": {"name": "bot", "key": "key"}}]"#).unwrap();
-        let with = |found| Facts { keys: vec![found], ..Facts::default() };
-        for found in [None, Some(secret(ObjectMeta::default(), "another"))] {
-            let rejection = rejection(&object, &with(found));
+        for facts in [Facts::default(), with_secret("bot", &["another"])] {
+            let rejection = rejection(&object, &facts);
             assert_eq!(rejection.reason(), Reason::SecretNotFound);
             insta::allow_duplicates! {
                 insta::assert_snapshot!(rejection, @r#"Secret bot has no entry "key", or does not exist: create it in this namespace, or change spec.api.keys"#);
             }
         }
-        let gateway = validate(&key(), &object, &with(Some(secret(ObjectMeta::default(), "key")))).unwrap();
-        let Keys::Given(keys) = gateway.keys else { panic!("{:?}", gateway.keys) };
-        assert_eq!(keys[0].version, "secret-uid@7");
+        assert_eq!(decide(&object, &with_secret("bot", &["key"])).unwrap().keys, Keys::Given);
+    }
+
+    #[test]
+    fn a_certificate_must_be_whole() {
+        let mut object = object();
+        object.spec.api.tls = serde_json::from_value(json!({"secretName": "cert"})).unwrap();
+        for facts in [Facts::default(), with_secret("cert", &["tls.crt"])] {
+            assert_eq!(rejection(&object, &facts).reason(), Reason::SecretNotFound);
+        }
+        let whole = with_secret("cert", &["tls.crt", "tls.key"]);
+        assert!(decide(&object, &whole).is_ok());
+        object.spec.api.tls.as_mut().unwrap().require_client_certificate = true;
+        insta::assert_snapshot!(rejection(&object, &whole), @r#"Secret cert has no entry "ca.crt", or does not exist: create it in this namespace, or change spec.api.tls"#);
+    }
+
+    #[test]
+    fn only_known_images_are_run() {
+        let mut object = object();
+        for (image, allowed) in [("gateway:2", true), ("mirror.example/x/gateway:1", false)] {
+            object.spec.image = Some(image.to_owned());
+            assert_eq!(decide(&object, &Facts::default()).is_ok(), allowed, "{image}");
+        }
+        assert_eq!(rejection(&object, &Facts::default()).reason(), Reason::ImageNotAllowed);
     }
 
     #[test]
@@ -303,20 +365,19 @@ mod tests {
 
     #[test]
     fn objects_of_others_are_never_taken_over() {
+        let found = |kind, metadata| Facts { found: BTreeMap::from([(kind, metadata)]), ..Facts::default() };
         for owner in [ObjectMeta::default(), owned_by("the uid of one deleted before")] {
-            let facts = Facts { service: Some(owner), ..Facts::default() };
-            let rejection = rejection(&object(), &facts);
+            let rejection = rejection(&object(), &found(Kind::Service, owner));
             let expected = Rejection::ObjectExists { kind: "Service", name: "luminari".to_owned() };
             assert_eq!(rejection, expected);
         }
-        let facts = Facts { api_key: Some(secret(ObjectMeta::default(), "token")), ..Facts::default() };
-        let rejection = rejection(&object(), &facts);
+        let facts = Facts { api_key: Some(secret(ObjectMeta::default(), &["token"])), ..Facts::default() };
         assert_eq!(
-            rejection,
+            rejection(&object(), &facts),
             Rejection::ObjectExists { kind: "Secret", name: "luminari-api-key".to_owned() }
         );
-        let facts = Facts { deployment: Some(owned_by(UID)), ..Facts::default() };
-        assert!(validate(&key(), &object(), &facts).is_ok());
+        assert!(decide(&object(), &found(Kind::Deployment, owned_by(UID))).is_ok());
+        assert!(decide(&object(), &found(Kind::Ingress, ObjectMeta::default())).is_ok(), "none is needed");
     }
 
     #[test]
@@ -328,21 +389,18 @@ mod tests {
         assert_eq!(lost.reason(), Reason::NetworkNotFound);
         insta::assert_snapshot!(lost, @"IntermudNetwork i4 does not exist: ask the provider to create it, or correct spec.networkRef");
 
-        let network = serde_json::json!({"metadata": {"name": "i4"}, "spec": {
+        let network = json!({"metadata": {"name": "i4"}, "spec": {
             "routers": [{"name": "*i4", "host": "h", "port": 1}],
             "egress": {"proxy": {"host": "proxy.example", "secretRef": {"name": "login"}}},
         }});
         let network = Arc::new(serde_json::from_value(network).unwrap());
-        let with =
-            |proxy_login| Facts { network: Some(Arc::clone(&network)), proxy_login, ..Facts::default() };
-        for found in [None, Some(secret(ObjectMeta::default(), "username"))] {
-            let rejection = rejection(&object, &with(found));
+        let with = |facts: Facts| Facts { network: Some(Arc::clone(&network)), ..facts };
+        for facts in [Facts::default(), with_secret("login", &["username"])] {
+            let rejection = rejection(&object, &with(facts));
             assert_eq!(rejection, Rejection::ProxyLoginNotFound("login".to_owned()));
             assert_eq!(rejection.reason(), Reason::SecretNotFound);
         }
-        let mut login = secret(ObjectMeta::default(), "username");
-        login.entries.insert("password".to_owned());
-        let gateway = validate(&key(), &object, &with(Some(login))).unwrap();
+        let gateway = decide(&object, &with(with_secret("login", &["username", "password"]))).unwrap();
         assert_eq!((gateway.network.name.as_str(), gateway.network.routers.len()), ("i4", 1));
     }
 

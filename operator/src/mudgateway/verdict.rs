@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use mudgateway_crds::report::GatewayReport;
-use mudgateway_crds::status::{Endpoints, Reason};
+use mudgateway_crds::status::Reason;
 
+use super::exposure::Exposure;
 use super::validate::Rejection;
 use crate::bus::Session;
 
@@ -23,10 +24,17 @@ pub struct Observation {
 pub enum Outcome {
     /// It is carried out.
     Applied(Box<Applied>),
+    /// It may not be carried out now: it is paused. What runs goes on.
+    Paused,
     /// It cannot be carried out. What runs goes on, except under a name that another has.
     Rejected(Rejection),
     /// The API server refused an object.
-    Failed(String),
+    Failed {
+        /// Why, in one word.
+        reason: Reason,
+        /// Why, in its words.
+        message: String,
+    },
     /// The object cannot be decoded.
     Undecodable(String),
 }
@@ -36,10 +44,25 @@ pub enum Outcome {
 pub struct Applied {
     /// The Deployment as the API server has it.
     pub deployment: Deployment,
-    /// Where the mud connects to.
-    pub endpoints: Endpoints,
+    /// Where the mud connects to, and what is wrong with the way there.
+    pub exposure: Exposure,
     /// The Secret with the API key we made.
     pub api_key_secret: Option<String>,
+    /// The labels by which the pods are found.
+    pub selector: String,
+    /// The API key that ends next.
+    pub key_end: Option<KeyEnd>,
+}
+
+/// The end of an API key that is near, or past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEnd {
+    /// The Secret of the key.
+    pub secret: String,
+    /// When it ends, in words.
+    pub when: String,
+    /// Whether it has ended.
+    pub past: bool,
 }
 
 /// The state of one condition.
@@ -97,7 +120,8 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
             let message = format!("this version of the operator cannot read the object: {error}");
             Verdict::new(Status::False, Reason::InvalidSpec, message)
         }
-        Outcome::Applied(_) | Outcome::Rejected(_) | Outcome::Failed(_) => {
+        Outcome::Applied(applied) if applied.key_end.is_some() => key_ends(applied.key_end.as_ref()),
+        Outcome::Applied(_) | Outcome::Rejected(_) | Outcome::Failed { .. } | Outcome::Paused => {
             Verdict::new(Status::True, Reason::Accepted, "the spec can be carried out")
         }
     }
@@ -106,11 +130,22 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
 /// Whether the objects exist and the pod runs.
 pub fn programmed(outcome: &Outcome) -> Verdict {
     match outcome {
-        Outcome::Applied(applied) => deployed(&applied.deployment),
+        Outcome::Applied(applied) => match (deployed(&applied.deployment), &applied.exposure.problem) {
+            // What is wrong with the pods comes first: without them no way leads anywhere.
+            (pods, Some(problem)) if pods.status == Status::True => {
+                Verdict::new(Status::False, problem.reason, problem.message.as_str())
+            }
+            (pods, _) => pods,
+        },
+        Outcome::Paused => Verdict::new(
+            Status::Unknown,
+            Reason::Paused,
+            "spec.paused is true: what runs goes on, and changes wait until it is false",
+        ),
         Outcome::Rejected(rejection) => {
             Verdict::new(Status::False, rejection.reason(), rejection.to_string())
         }
-        Outcome::Failed(message) => Verdict::new(Status::False, Reason::ApplyFailed, message.as_str()),
+        Outcome::Failed { reason, message } => Verdict::new(Status::False, *reason, message.as_str()),
         Outcome::Undecodable(_) => {
             Verdict::tentative(Reason::InvalidSpec, "the operator cannot read the object and changes nothing")
         }
@@ -156,30 +191,44 @@ fn wants_no_pod(deployment: &Deployment) -> bool {
     deployment.spec.replicas == Some(0)
 }
 
+/// A key that ends soon, or has ended, is no reason not to carry the spec out, but somebody should know.
+fn key_ends(end: Option<&KeyEnd>) -> Verdict {
+    let Some(KeyEnd { secret, when, past }) = end else {
+        return Verdict::new(Status::True, Reason::Accepted, "the spec can be carried out");
+    };
+    if *past {
+        let message = format!(
+            "the API key in Secret {secret} has ended at {when}: remove it from spec.api.keys, or renew it"
+        );
+        return Verdict::new(Status::True, Reason::KeyExpired, message);
+    }
+    let message = format!("the API key in Secret {secret} ends at {when}: give the mud another one before");
+    Verdict::new(Status::True, Reason::KeyExpiring, message)
+}
+
 fn deployed(deployment: &Deployment) -> Verdict {
     if wants_no_pod(deployment) {
         return Verdict::new(Status::True, Reason::ScaledToZero, "spec.replicas is 0");
     }
-    if holds(deployment, "Available") {
-        return Verdict::new(Status::True, Reason::MinimumReplicasAvailable, "the gateway pod is available");
-    }
     let why = condition(deployment, "ReplicaFailure").and_then(|condition| condition.message.as_deref());
-    match condition(deployment, "Progressing") {
-        Some(progress) if progress.reason.as_deref() == Some("ProgressDeadlineExceeded") => {
-            let message =
-                why.unwrap_or("the gateway pod does not become available; its events and log say why");
-            Verdict::new(Status::False, Reason::ProgressDeadlineExceeded, message)
-        }
-        _ => Verdict::new(
-            Status::False,
-            Reason::Progressing,
-            why.unwrap_or("the gateway pod is not available yet"),
-        ),
+    let progress = condition(deployment, "Progressing");
+    if progress.is_some_and(|progress| progress.reason.as_deref() == Some("ProgressDeadlineExceeded")) {
+        let message = why.unwrap_or("a gateway pod does not become available; its events and log say why");
+        return Verdict::new(Status::False, Reason::ProgressDeadlineExceeded, message);
     }
+    let (available, wanted) = (available(deployment), deployment.spec.replicas.unwrap_or(1));
+    if available > 0 {
+        let message = format!("{} of {wanted} gateway pods are available", available.min(wanted));
+        return Verdict::new(Status::True, Reason::MinimumReplicasAvailable, message);
+    }
+    Verdict::new(Status::False, Reason::Progressing, why.unwrap_or("the gateway pod is not available yet"))
 }
 
-fn holds(deployment: &Deployment, type_: &str) -> bool {
-    condition(deployment, type_).is_some_and(|condition| condition.status.as_deref() == Some("True"))
+/// How many pods are available, unless that is said of an older state of the Deployment.
+fn available(deployment: &Deployment) -> i32 {
+    let status = deployment.status.as_ref();
+    let status = status.filter(|status| status.observed_generation >= deployment.metadata.generation);
+    status.and_then(|status| status.available_replicas).unwrap_or(0)
 }
 
 /// A condition of the Deployment, unless it is about an older state of it.
@@ -198,18 +247,27 @@ mod tests {
 
     use super::*;
     use crate::key::Key;
+    use crate::mudgateway::exposure::Problem;
 
-    fn applied(replicas: i32, generation: i64, conditions: &serde_json::Value) -> Outcome {
+    fn with(status: &serde_json::Value, replicas: i32, generation: i64) -> Applied {
+        let mut status = status.clone();
+        status["observedGeneration"] = json!(2);
         let deployment = json!({
             "metadata": {"generation": generation},
             "spec": {"replicas": replicas, "selector": {}, "template": {}},
-            "status": {"observedGeneration": 2, "conditions": conditions},
+            "status": status,
         });
-        Outcome::Applied(Box::new(Applied {
+        Applied {
             deployment: serde_json::from_value(deployment).unwrap(),
-            endpoints: Endpoints::default(),
+            exposure: Exposure::default(),
             api_key_secret: None,
-        }))
+            selector: String::new(),
+            key_end: None,
+        }
+    }
+
+    fn applied(replicas: i32, generation: i64, status: &serde_json::Value) -> Outcome {
+        Outcome::Applied(Box::new(with(status, replicas, generation)))
     }
 
     fn brief(verdict: &Verdict) -> (&'static str, &'static str) {
@@ -218,24 +276,59 @@ mod tests {
 
     #[test]
     fn programmed_follows_the_deployment() {
-        let available = json!([{"type": "Available", "status": "True"}]);
-        let stuck = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+        let available = json!({"availableReplicas": 1});
+        let stuck = json!({
+            "availableReplicas": 1,
+            "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}],
+        });
         let cases = [
             (applied(1, 2, &available), ("True", "MinimumReplicasAvailable")),
+            (applied(3, 2, &available), ("True", "MinimumReplicasAvailable")),
             (applied(1, 3, &available), ("False", "Progressing")),
             (applied(1, 2, &stuck), ("False", "ProgressDeadlineExceeded")),
-            (applied(1, 2, &json!([])), ("False", "Progressing")),
-            (applied(0, 2, &json!([])), ("True", "ScaledToZero")),
+            (applied(1, 2, &json!({})), ("False", "Progressing")),
+            (applied(0, 2, &json!({})), ("True", "ScaledToZero")),
+            (Outcome::Paused, ("Unknown", "Paused")),
         ];
         for (outcome, expected) in cases {
             assert_eq!(brief(&programmed(&outcome)), expected, "{outcome:?}");
         }
+        assert_eq!(programmed(&applied(3, 2, &available)).message, "1 of 3 gateway pods are available");
     }
 
     #[test]
     fn a_pod_that_cannot_be_made_is_explained() {
-        let refused = json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]);
+        let refused = json!({"conditions": [
+            {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"},
+        ]});
         assert_eq!(programmed(&applied(1, 2, &refused)).message, "exceeded quota");
+    }
+
+    #[test]
+    fn pods_without_a_way_to_them_are_not_programmed() {
+        let problem = Problem { reason: Reason::GatewayApiMissing, message: "install it".to_owned() };
+        let mut no_way = with(&json!({"availableReplicas": 1}), 1, 2);
+        no_way.exposure.problem = Some(problem.clone());
+        let verdict = programmed(&Outcome::Applied(Box::new(no_way)));
+        assert_eq!(
+            (brief(&verdict), verdict.message.as_str()),
+            (("False", "GatewayApiMissing"), "install it")
+        );
+        let mut nothing = with(&json!({}), 1, 2);
+        nothing.exposure.problem = Some(problem);
+        assert_eq!(brief(&programmed(&Outcome::Applied(Box::new(nothing)))), ("False", "Progressing"));
+    }
+
+    #[test]
+    fn the_end_of_a_key_is_told_and_stops_nothing() {
+        for (past, expected) in [(false, "KeyExpiring"), (true, "KeyExpired")] {
+            let mut ends = with(&json!({}), 1, 2);
+            let (secret, when) = ("bot".to_owned(), "2027-01-01T00:00:00Z".to_owned());
+            ends.key_end = Some(KeyEnd { secret, when, past });
+            let verdict = accepted(&Outcome::Applied(Box::new(ends)));
+            assert_eq!(brief(&verdict), ("True", expected));
+            assert!(verdict.message.contains("Secret bot") && verdict.message.contains("2027"));
+        }
     }
 
     #[test]
@@ -248,10 +341,11 @@ mod tests {
                 router: Some("*demo".to_owned()),
                 router_address: None,
                 egress: None,
+                clients: None,
                 connected_since: None,
             })
         };
-        let runs = applied(1, 2, &json!([]));
+        let runs = applied(1, 2, &json!({}));
         let cases = [
             (report(SessionReason::SessionEstablished), ("True", "SessionEstablished")),
             (report(SessionReason::RouterRefused), ("False", "RouterRefused")),
@@ -274,7 +368,7 @@ mod tests {
             holder: Key::new("ns", "other"),
         });
         for session in [Session::Silent, Session::BusAway, Session::NotYetKnown] {
-            let zero = applied(0, 2, &json!([]));
+            let zero = applied(0, 2, &json!({}));
             assert_eq!(brief(&connected(&zero, &session)), ("False", "ScaledToZero"));
             assert_eq!(brief(&connected(&conflict, &session)), ("False", "NameConflict"));
         }
@@ -282,10 +376,11 @@ mod tests {
 
     #[test]
     fn only_a_spec_that_cannot_be_carried_out_is_not_accepted() {
+        let failed = Outcome::Failed { reason: Reason::ApplyFailed, message: "forbidden".to_owned() };
         let exists = Rejection::ObjectExists { kind: "Service", name: "luminari".to_owned() };
         let cases = [
-            (applied(1, 2, &json!([])), ("True", "Accepted")),
-            (Outcome::Failed("forbidden".to_owned()), ("True", "Accepted")),
+            (applied(1, 2, &json!({})), ("True", "Accepted")),
+            (failed, ("True", "Accepted")),
             (Outcome::Rejected(exists), ("True", "Accepted")),
             (Outcome::Rejected(Rejection::InvalidSpec("no routers")), ("False", "InvalidSpec")),
             (Outcome::Undecodable("unknown field".to_owned()), ("False", "InvalidSpec")),

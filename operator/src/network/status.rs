@@ -199,6 +199,7 @@ mod tests {
             router: Some(router.to_owned()),
             router_address: None,
             egress: None,
+            clients: None,
             connected_since: None,
         })
     }

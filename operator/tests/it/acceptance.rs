@@ -119,12 +119,68 @@ async fn a_missing_secret_is_awaited_and_a_changed_one_reaches_the_pod() {
     assert_eq!(volumes[1].secret.as_ref().unwrap().secret_name.as_deref(), Some("bot"));
     assert!(space.api::<Secret>().get_opt("luminari-api-key").await.unwrap().is_none());
 
+    // The gateway reads the new key from its file: it need not be restarted for it.
+    let reconciled = "i3op_reconcile_total{outcome=\"Applied\"}";
+    let so_far = operator.metric(reconciled).await;
     space.change::<Secret>("bot", json!({"stringData": {"key": "k2"}})).await;
-    space
-        .wait("luminari-gateway", "changed", |now: &Deployment| {
-            now.metadata.generation > before.metadata.generation
-        })
-        .await;
+    eventually("a look at it", async || (operator.metric(reconciled).await > so_far).then_some(())).await;
+    let after: Deployment = space.api().get("luminari-gateway").await.unwrap();
+    assert_eq!(after.metadata.generation, before.metadata.generation);
+
+    space.delete::<Secret>("bot").await;
+    space.wait_for("luminari", ConditionType::Accepted, "False", "SecretNotFound").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_nobody_allowed_is_not_run() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    space.create("luminari", "LuminariMUD", json!({"image": "elsewhere.example/spy:1"})).await;
+    let gateway = space.wait_for("luminari", ConditionType::Accepted, "False", "ImageNotAllowed").await;
+    assert!(message(&gateway, ConditionType::Accepted).contains("gateway.allowedImages"));
+    assert!(space.api::<Deployment>().get_opt("luminari-gateway").await.unwrap().is_none());
+    space.change::<MudGateway>("luminari", json!({"spec": {"image": "gateway:2"}})).await;
+    space.wait("luminari-gateway", "there", |_: &Deployment| true).await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_paused_nothing_is_changed_and_that_is_said() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    space.change::<MudGateway>("luminari", json!({"spec": {"paused": true, "replicas": 2}})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "Unknown", "Paused").await;
+    wait_for_event(&space, "luminari", "Paused").await;
+    // Neither the new number of pods nor drift is acted upon.
+    space.delete::<ConfigMap>("luminari-gateway").await;
+    let paused = "i3op_reconcile_total{outcome=\"Paused\"}";
+    eventually("a look at it", async || (operator.metric(paused).await >= 2.0).then_some(())).await;
+    assert!(space.api::<ConfigMap>().get_opt("luminari-gateway").await.unwrap().is_none());
+    let deployment: Deployment = space.api().get("luminari-gateway").await.unwrap();
+    assert_eq!(deployment.spec.replicas, Some(1));
+
+    space.change::<MudGateway>("luminari", json!({"spec": {"paused": false}})).await;
+    space.wait("luminari-gateway", "two pods", |d: &Deployment| d.spec.replicas == Some(2)).await;
+    space.wait("luminari-gateway", "there again", |_: &ConfigMap| true).await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_ends_soon_is_told_of() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    let secret: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "bot"}, "stringData": {"token": "k"}})).unwrap();
+    space.api().create(&PostParams::default(), &secret).await.unwrap();
+    let tomorrow = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(24);
+    let ends = json!({"secretRef": {"name": "bot"}, "expires": tomorrow.to_string()});
+    space.create("luminari", "LuminariMUD", json!({"api": {"keys": [ends]}})).await;
+    let gateway = space.wait_for("luminari", ConditionType::Accepted, "True", "KeyExpiring").await;
+    assert!(message(&gateway, ConditionType::Accepted).starts_with("the API key in Secret bot ends at"));
+    wait_for_event(&space, "luminari", "KeyExpiring").await;
     operator.stop().await;
 }
 

@@ -34,8 +34,8 @@ const NOT_HERE: &str = "\n\nThese tests need a kube-apiserver. Run: tests/cluste
     tests/cluster/cluster exec cargo test -p mudgateway-operator --features cluster-tests --test it\n\n";
 
 /// The user the operator is: the ServiceAccount of the chart, with its rights.
-const OPERATOR_NAMESPACE: &str = "mudgateway-it";
-const OPERATOR_USER: &str = "system:serviceaccount:mudgateway-it:mudgateway-operator";
+pub(crate) const OPERATOR_NAMESPACE: &str = "mudgateway-it";
+pub(crate) const OPERATOR_USER: &str = "system:serviceaccount:mudgateway-it:mudgateway-operator";
 
 /// An unused address: nothing listens there.
 pub(crate) const NO_NATS: &str = "nats://127.0.0.1:9";
@@ -126,6 +126,11 @@ impl Space {
         let api: Api<MudGateway> = self.api();
         let params = PatchParams::apply("it");
         api.patch(name, &params, &Patch::Apply(object)).await
+    }
+
+    /// Creates a MudGateway whose mud has its own name.
+    pub(crate) async fn create_quietly(&self, name: String, more: Value) {
+        self.create(&name, &name, more).await;
     }
 
     /// Changes an object as a user would.
@@ -257,6 +262,10 @@ async fn set_up(client: Client) {
     let established = await_condition(definitions, name, conditions::is_crd_established());
     tokio::time::timeout(PATIENCE, established).await.expect("the definition is not served").unwrap();
 
+    let namespace = format!(
+        "{{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {{\"name\": \"{OPERATOR_NAMESPACE}\"}}}}"
+    );
+    run_ok("kubectl", &["apply", "--server-side", "--filename", "-"], namespace.as_bytes());
     let chart = ["template", "mudgateway", "charts/mudgateway", "--namespace", OPERATOR_NAMESPACE];
     let rights = [&chart[..], &["--show-only", "templates/operator/rbac.yaml"]].concat();
     let rights = run_ok("helm", &rights, b"").stdout;
@@ -283,6 +292,11 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts an operator for a namespace.
     pub(crate) async fn start(space: &Space, nats_url: &str) -> Self {
+        Self::start_with(space, nats_url, &[]).await
+    }
+
+    /// The same, with more flags.
+    pub(crate) async fn start_with(space: &Space, nats_url: &str, more: &[&str]) -> Self {
         let mut config = config().await;
         config.auth_info.impersonate = Some(OPERATOR_USER.to_owned());
         let args = [
@@ -298,7 +312,7 @@ impl Operator {
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(mudgateway_operator::serve(
             config,
-            Settings::parse_from(args),
+            Settings::parse_from(args.iter().chain(more)),
             listener,
             shutdown.clone(),
         ));
@@ -309,6 +323,17 @@ impl Operator {
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("did not stop").unwrap().unwrap();
+    }
+
+    /// Ends it at once, as a crash would: nothing is given back.
+    pub(crate) async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// How it ended by itself.
+    pub(crate) async fn ended(self) -> Result<(), Error> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("did not end").unwrap()
     }
 
     /// The body of an answer over HTTP.

@@ -17,5 +17,8 @@ mod bus;
 mod chart;
 mod children;
 mod definition;
+mod exposure;
 mod harness;
+mod leader;
 mod nats;
+mod tenancy;

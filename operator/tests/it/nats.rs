@@ -86,6 +86,7 @@ pub(crate) async fn report(bucket: &kv::Store, space: &Space, name: &str, reason
         router: Some("*demo".to_owned()),
         router_address: None,
         egress: None,
+        clients: None,
         connected_since: Some("2026-11-23T07:00:00Z".to_owned()),
     };
     let value = serde_json::to_vec(&report).unwrap();

@@ -4,16 +4,18 @@
 //! the rest needs a new pod.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use mudgateway_crds::mudgateway::{Channel, Router};
+use mudgateway_crds::mudgateway::{
+    ApiKey, ApiTls, Channel, MethodLimit, Oob, OtherData, Permission, Router, Service,
+};
 use mudgateway_crds::network::{AddressOf, Proxy};
 use serde::Serialize;
 
-use super::deployment::{LOGIN_FOLDER, NODE_ADDRESS, key_file};
+use super::deployment::{LOGIN_FOLDER, NODE_ADDRESS, TLS_FOLDER, key_file};
 use super::{Error, METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, metadata, workload_name};
-use crate::mudgateway::validate::Gateway;
+use crate::mudgateway::validate::{Gateway, Keys};
 use crate::network::Effective;
 use crate::settings::Settings;
 
@@ -31,7 +33,9 @@ struct Config<'a> {
     #[serde(flatten)]
     followed: Option<Followed<'a>>,
     channels: Channels<'a>,
-    api: Api,
+    api: Api<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob: Option<OutOfBand<'a>>,
     metrics: Metrics,
     nats: Nats<'a>,
     kubernetes: Kubernetes<'a>,
@@ -56,6 +60,19 @@ struct Mud<'a> {
     driver: &'a str,
     mud_type: &'a str,
     open_status: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    own_services: &'a [Service],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    other_data: &'a [OtherData],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob_services: Option<OobServices>,
+}
+
+#[derive(Serialize)]
+struct OobServices {
+    mail: bool,
+    news: bool,
+    file: bool,
 }
 
 #[derive(Serialize)]
@@ -89,21 +106,81 @@ struct Channels<'a> {
 }
 
 #[derive(Serialize)]
-struct Api {
+struct Api<'a> {
     host: &'static str,
     port: u16,
+    websocket: WebSocket,
     tcp: Tcp,
-    auth: Auth,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+    limits: Limits,
+    rate_limits: RateLimits<'a>,
+    auth: Auth<'a>,
+}
+
+#[derive(Serialize)]
+struct WebSocket {
+    enabled: bool,
 }
 
 #[derive(Serialize)]
 struct Tcp {
+    enabled: bool,
     port: u16,
 }
 
 #[derive(Serialize)]
-struct Auth {
-    key_files: Vec<PathBuf>,
+struct Tls {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ca_file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    connections: i32,
+    message_bytes: i32,
+    queue_bytes: i32,
+}
+
+#[derive(Serialize)]
+struct RateLimits<'a> {
+    default: Rate,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by_method: BTreeMap<&'a str, i32>,
+}
+
+#[derive(Serialize)]
+struct Rate {
+    per_minute: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    burst: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    key_files: Vec<KeyFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct KeyFile<'a> {
+    file: PathBuf,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    permissions: &'a [Permission],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OutOfBand<'a> {
+    enabled: bool,
+    host: &'static str,
+    port: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advertised_address: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -139,42 +216,29 @@ pub(super) struct Content {
     pub(super) read_once: String,
 }
 
-/// The content of the file, for a gateway with so many API keys.
-pub(super) fn config(gateway: &Gateway, keys: usize, settings: &Settings) -> Result<Content, Error> {
-    let mut config = whole(gateway, keys, settings);
+/// The content of the file.
+pub(super) fn config(gateway: &Gateway, settings: &Settings) -> Result<Content, Error> {
+    let mut config = whole(gateway, settings);
     let text = serde_saphyr::to_string(&config)?;
     config.followed = None;
     config.channels.max_message_length = None;
     Ok(Content { text, read_once: serde_saphyr::to_string(&config)? })
 }
 
-fn whole<'a>(gateway: &'a Gateway, keys: usize, settings: &'a Settings) -> Config<'a> {
+fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
     let spec = &gateway.spec;
     Config {
-        mud: Mud {
-            name: &spec.mud.name,
-            port: spec.mud.port,
-            admin_email: &spec.mud.admin_email,
-            mudlib: &spec.mud.mudlib,
-            base_mudlib: &spec.mud.base_mudlib,
-            driver: &spec.mud.driver,
-            mud_type: &spec.mud.mud_type,
-            open_status: &spec.mud.open_status,
-        },
+        mud: mud(gateway),
         network: &gateway.network.name,
         followed: Some(followed(&gateway.network)),
         channels: Channels {
             default_channels: &spec.channels,
             max_message_length: gateway.network.policies.max_message_length,
         },
-        api: Api {
-            host: EVERYWHERE,
-            port: WEBSOCKET_PORT,
-            tcp: Tcp { port: TCP_PORT },
-            auth: Auth { key_files: (0..keys).map(key_file).collect() },
-        },
+        api: api(gateway),
+        oob: spec.oob.as_ref().map(out_of_band),
         metrics: Metrics { enabled: true, host: EVERYWHERE, port: METRICS_PORT },
-        nats: Nats { url: settings.gateway_nats_url.as_deref().unwrap_or(&settings.nats_url) },
+        nats: Nats { url: settings.nats_url_of_gateways() },
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
         logging: Logging { level: "info", format: "json" },
     }
@@ -205,6 +269,86 @@ fn egress(network: &Effective) -> Egress<'_> {
             AddressOf::Node => format!("${{{NODE_ADDRESS}}}"),
             AddressOf::Cluster => "cluster".to_owned(),
         },
+    }
+}
+
+fn mud(gateway: &Gateway) -> Mud<'_> {
+    let mud = &gateway.spec.mud;
+    let oob = gateway.spec.oob.as_ref();
+    Mud {
+        name: &mud.name,
+        port: mud.port,
+        admin_email: &mud.admin_email,
+        mudlib: &mud.mudlib,
+        base_mudlib: &mud.base_mudlib,
+        driver: &mud.driver,
+        mud_type: &mud.mud_type,
+        open_status: &mud.open_status,
+        own_services: &mud.services,
+        other_data: &mud.other_data,
+        oob_services: oob.map(|oob| OobServices { mail: oob.mail, news: oob.news, file: oob.file }),
+    }
+}
+
+fn api(gateway: &Gateway) -> Api<'_> {
+    let api = &gateway.spec.api;
+    let limits = &api.limits;
+    let by_method = limits.methods.iter();
+    Api {
+        host: EVERYWHERE,
+        port: WEBSOCKET_PORT,
+        websocket: WebSocket { enabled: api.websocket.enabled },
+        tcp: Tcp { enabled: api.tcp.enabled, port: TCP_PORT },
+        tls: api.tls.as_ref().map(tls),
+        limits: Limits {
+            connections: limits.connections,
+            message_bytes: limits.message_bytes,
+            queue_bytes: limits.queue_bytes,
+        },
+        rate_limits: RateLimits {
+            default: Rate { per_minute: limits.requests_per_minute, burst: limits.request_burst },
+            by_method: by_method
+                .map(|MethodLimit { name, requests_per_minute }| (name.as_str(), *requests_per_minute))
+                .collect(),
+        },
+        auth: Auth { key_files: key_files(gateway) },
+    }
+}
+
+fn tls(tls: &ApiTls) -> Tls {
+    let file = |name: &str| Path::new(TLS_FOLDER).join(name);
+    Tls {
+        certificate_file: file("tls.crt"),
+        key_file: file("tls.key"),
+        client_ca_file: tls.require_client_certificate.then(|| file("ca.crt")),
+    }
+}
+
+fn key_files(gateway: &Gateway) -> Vec<KeyFile<'_>> {
+    match gateway.keys {
+        Keys::Given => gateway.spec.api.keys.iter().enumerate().map(given_key).collect(),
+        Keys::Made { .. } => {
+            vec![KeyFile { file: key_file(0), permissions: &[], requests_per_minute: None, expires: None }]
+        }
+        Keys::Missing => Vec::new(),
+    }
+}
+
+fn given_key((index, key): (usize, &ApiKey)) -> KeyFile<'_> {
+    KeyFile {
+        file: key_file(index),
+        permissions: &key.permissions,
+        requests_per_minute: key.requests_per_minute,
+        expires: key.expires.as_ref().map(|time| time.0.to_string()),
+    }
+}
+
+fn out_of_band(oob: &Oob) -> OutOfBand<'_> {
+    OutOfBand {
+        enabled: true,
+        host: EVERYWHERE,
+        port: oob.port,
+        advertised_address: oob.advertised_address.as_deref(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The pod.
+//! The pods.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,26 +7,34 @@ use std::path::PathBuf;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-    KeyToPath, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mudgateway_crds::api_key;
-use mudgateway_crds::mudgateway::LocalSecret;
+use mudgateway_crds::mudgateway::{Amounts, LabelValue, LocalSecret, PullPolicy, SecretRef};
 use sha2::{Digest, Sha256};
 
 use super::config_map::FILE;
 use super::{METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, labels, metadata, selector_labels, workload_name};
-use crate::mudgateway::validate::{Gateway, MountedKey, PROXY_LOGIN};
+use crate::mudgateway::validate::{Gateway, PROXY_LOGIN};
 use crate::settings::Settings;
 
-/// Of the API keys and of that part of the configuration which a pod reads only when it starts: a change must start a
-/// new one.
+/// Of that part of the configuration which a pod reads only when it starts: a change must start a new one. Not of the
+/// API keys and the certificate: the gateway looks for changes of these files itself.
 const HASH_ANNOTATION: &str = "intermud.dev/config-hash";
 
 const FOLDER: &str = "/etc/mudgateway";
+
+/// Where certificate and key are in the pod.
+pub(super) const TLS_FOLDER: &str = "/etc/mudgateway/tls";
+const TLS_VOLUME: &str = "tls";
+
+/// The file of an API key, in a folder of its own.
+const KEY_FILE: &str = "token";
 const CONFIG_VOLUME: &str = "config";
 const LOGIN_VOLUME: &str = "proxy-login";
 
@@ -38,9 +46,6 @@ pub(super) const LOGIN_FOLDER: &str = "/etc/mudgateway/proxy";
 
 /// The environment variable with the address of the pod's node.
 pub(super) const NODE_ADDRESS: &str = "NODE_ADDRESS";
-
-/// The file of an API key, in a folder of its own.
-const KEY_FILE: &str = "token";
 
 /// The user of distroless images; any will do that is not root.
 const USER: i64 = 65532;
@@ -64,7 +69,7 @@ pub(super) fn key_file(index: usize) -> PathBuf {
 pub(super) fn deployment(
     gateway: &Gateway,
     config: &str,
-    keys: &[MountedKey],
+    keys: &[SecretRef],
     settings: &Settings,
 ) -> Deployment {
     Deployment {
@@ -76,11 +81,7 @@ pub(super) fn deployment(
             revision_history_limit: Some(2),
             progress_deadline_seconds: Some(120),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels(gateway)),
-                    annotations: Some(BTreeMap::from([(HASH_ANNOTATION.to_owned(), hash(config, keys))])),
-                    ..Default::default()
-                }),
+                metadata: Some(pod_metadata(gateway, config)),
                 spec: Some(pod(gateway, keys, settings)),
             },
             ..Default::default()
@@ -89,12 +90,36 @@ pub(super) fn deployment(
     }
 }
 
-fn pod(gateway: &Gateway, keys: &[MountedKey], settings: &Settings) -> PodSpec {
+fn pod_metadata(gateway: &Gateway, config: &str) -> ObjectMeta {
+    let theirs = &gateway.spec.pod_metadata;
+    let mut all_labels = plain(&theirs.labels);
+    all_labels.extend(labels(gateway));
+    let mut annotations: BTreeMap<String, String> =
+        theirs.annotations.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
+    annotations.insert(HASH_ANNOTATION.to_owned(), hash(config));
+    ObjectMeta { labels: Some(all_labels), annotations: Some(annotations), ..Default::default() }
+}
+
+fn plain(labels: &BTreeMap<String, LabelValue>) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
+}
+
+fn pod(gateway: &Gateway, keys: &[SecretRef], settings: &Settings) -> PodSpec {
+    let scheduling = &gateway.spec.scheduling;
+    let pull_secrets = gateway.spec.image_pull_secrets.iter();
     PodSpec {
         // The gateway needs nothing of the API server, nor to know of other Services.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(30),
+        image_pull_secrets: some(
+            pull_secrets.map(|secret| LocalObjectReference { name: secret.name.clone() }).collect::<Vec<_>>(),
+        ),
+        node_selector: some(plain(&scheduling.node_selector)),
+        tolerations: some(scheduling.tolerations.clone()),
+        affinity: scheduling.affinity.clone(),
+        priority_class_name: scheduling.priority_class_name.clone(),
+        topology_spread_constraints: (gateway.spec.replicas > 1).then(|| vec![one_for_each_node(gateway)]),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
@@ -112,18 +137,52 @@ fn pod(gateway: &Gateway, keys: &[MountedKey], settings: &Settings) -> PodSpec {
     }
 }
 
+/// Nothing where there is nothing: an empty list is a change to what the API server has.
+fn some<T: Default + PartialEq>(list: T) -> Option<T> {
+    (list != T::default()).then_some(list)
+}
+
+/// A node that goes should not take all pods of a mud with it, but a single node is no reason not to run.
+fn one_for_each_node(gateway: &Gateway) -> TopologySpreadConstraint {
+    TopologySpreadConstraint {
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        label_selector: Some(LabelSelector {
+            match_labels: Some(selector_labels(gateway)),
+            ..Default::default()
+        }),
+        // Of one generation of pods: in a rollout the old ones do not count.
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        ..Default::default()
+    }
+}
+
+fn pull_policy(gateway: &Gateway, settings: &Settings) -> &'static str {
+    match gateway.spec.image_pull_policy {
+        Some(PullPolicy::Always) => "Always",
+        Some(PullPolicy::IfNotPresent) => "IfNotPresent",
+        Some(PullPolicy::Never) => "Never",
+        None => settings.gateway_image_pull_policy.as_str(),
+    }
+}
+
 fn container(gateway: &Gateway, keys: usize, settings: &Settings) -> Container {
+    let spec = &gateway.spec;
+    let oob = spec.oob.as_ref().and_then(|oob| u16::try_from(oob.port).ok());
     Container {
         name: "gateway".to_owned(),
-        image: Some(gateway.spec.image.clone().unwrap_or_else(|| settings.gateway_image.clone())),
-        image_pull_policy: Some(settings.gateway_image_pull_policy.as_str().to_owned()),
+        image: Some(spec.image.clone().unwrap_or_else(|| settings.gateway_image.clone())),
+        image_pull_policy: Some(pull_policy(gateway, settings).to_owned()),
         args: Some(vec!["--config".to_owned(), format!("{CONFIG_FOLDER}/{FILE}")]),
         env: Some(vec![field("POD_NAME", "metadata.name"), field(NODE_ADDRESS, "status.hostIP")]),
-        ports: Some(vec![
-            port("websocket", WEBSOCKET_PORT),
-            port("tcp", TCP_PORT),
-            port("metrics", METRICS_PORT),
-        ]),
+        ports: Some(
+            [("websocket", WEBSOCKET_PORT), ("tcp", TCP_PORT), ("metrics", METRICS_PORT)]
+                .into_iter()
+                .chain(oob.map(|port| ("oob", port)))
+                .map(|(name, number)| port(name, number))
+                .collect(),
+        ),
         // A start is quick, but the image may run on a slow node.
         startup_probe: Some(Probe {
             failure_threshold: Some(30),
@@ -141,9 +200,8 @@ fn container(gateway: &Gateway, keys: usize, settings: &Settings) -> Container {
             ..probe("/health/ready")
         }),
         resources: Some(ResourceRequirements {
-            requests: Some(quantities(&[("cpu", "10m"), ("memory", "32Mi")])),
-            // No limit on the CPU: it would delay a burst of chatter and save nothing on an idle node.
-            limits: Some(quantities(&[("memory", "128Mi")])),
+            requests: quantities(&spec.resources.requests),
+            limits: quantities(&spec.resources.limits),
             ..Default::default()
         }),
         security_context: Some(SecurityContext {
@@ -157,7 +215,7 @@ fn container(gateway: &Gateway, keys: usize, settings: &Settings) -> Container {
     }
 }
 
-/// A variable with a field of the pod.
+/// A fact about the pod as an environment variable.
 fn field(name: &str, path: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
@@ -190,8 +248,11 @@ fn probe(path: &str) -> Probe {
     }
 }
 
-fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
-    pairs.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned()))).collect()
+fn quantities(amounts: &Amounts) -> Option<BTreeMap<String, Quantity>> {
+    let given = [("cpu", &amounts.cpu), ("memory", &amounts.memory)];
+    let given =
+        given.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), Quantity(amount.clone()?))));
+    some(given.collect())
 }
 
 fn mounts(gateway: &Gateway, keys: usize) -> Vec<VolumeMount> {
@@ -204,7 +265,8 @@ fn mounts(gateway: &Gateway, keys: usize) -> Vec<VolumeMount> {
     let config = mount(CONFIG_VOLUME.to_owned(), CONFIG_FOLDER.to_owned());
     let login = login(gateway).map(|_| mount(LOGIN_VOLUME.to_owned(), LOGIN_FOLDER.to_owned()));
     let keys = (0..keys).map(|index| mount(key_volume(index), format!("{FOLDER}/keys/{index}")));
-    std::iter::once(config).chain(login).chain(keys).collect()
+    let tls = gateway.spec.api.tls.iter().map(|_| mount(TLS_VOLUME.to_owned(), TLS_FOLDER.to_owned()));
+    std::iter::once(config).chain(login).chain(keys).chain(tls).collect()
 }
 
 /// The Secret with the login for the proxy.
@@ -212,7 +274,7 @@ fn login(gateway: &Gateway) -> Option<&LocalSecret> {
     gateway.network.proxy.as_ref()?.secret_ref.as_ref()
 }
 
-fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
+fn volumes(gateway: &Gateway, keys: &[SecretRef]) -> Vec<Volume> {
     let config = Volume {
         name: CONFIG_VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
@@ -221,53 +283,51 @@ fn volumes(gateway: &Gateway, keys: &[MountedKey]) -> Vec<Volume> {
         }),
         ..Default::default()
     };
-    let login = login(gateway).map(|login| Volume {
-        name: LOGIN_VOLUME.to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(login.name.clone()),
-            default_mode: Some(0o440),
-            items: Some(PROXY_LOGIN.map(|entry| entry_of(entry, entry)).into()),
-            ..Default::default()
-        }),
-        ..Default::default()
+    let login = login(gateway).map(|login| {
+        let entries = PROXY_LOGIN.map(|entry| (entry.to_owned(), entry.to_owned()));
+        secret_volume(LOGIN_VOLUME.to_owned(), &login.name, entries)
     });
-    let keys = keys.iter().enumerate().map(|(index, key)| Volume {
-        name: key_volume(index),
+    let keys = keys.iter().enumerate().map(|(index, key)| {
+        let entries = [
+            (key.key.clone(), KEY_FILE.to_owned()),
+            (api_key::previous(&key.key), api_key::previous(KEY_FILE)),
+        ];
+        secret_volume(key_volume(index), &key.name, entries)
+    });
+    let tls = gateway.spec.api.tls.iter().map(|tls| {
+        let ca = tls.require_client_certificate.then_some("ca.crt");
+        let entries = ["tls.crt", "tls.key"].into_iter().chain(ca);
+        let entries = entries.map(|entry| (entry.to_owned(), entry.to_owned()));
+        secret_volume(TLS_VOLUME.to_owned(), &tls.secret_name, entries)
+    });
+    std::iter::once(config).chain(login).chain(keys).chain(tls).collect()
+}
+
+/// Entries of a Secret, each under the name of its file, and nothing else of it.
+fn secret_volume(name: String, secret: &str, entries: impl IntoIterator<Item = (String, String)>) -> Volume {
+    let items = entries.into_iter().map(|(key, path)| KeyToPath { key, path, ..Default::default() });
+    Volume {
+        name,
         secret: Some(SecretVolumeSource {
-            secret_name: Some(key.secret.name.clone()),
+            secret_name: Some(secret.to_owned()),
             default_mode: Some(0o440),
-            items: Some(vec![
-                entry_of(&key.secret.key, KEY_FILE),
-                entry_of(&api_key::previous(&key.secret.key), &api_key::previous(KEY_FILE)),
-            ]),
-            // The key before this one need not exist. That this one does was looked at, and without it the gateway
-            // says so.
+            items: Some(items.collect()),
+            // The key before the present one need not exist. That the others do was looked at, and without them the
+            // gateway says so.
             optional: Some(true),
             ..Default::default()
         }),
         ..Default::default()
-    });
-    std::iter::once(config).chain(login).chain(keys).collect()
-}
-
-/// An entry of a Secret as a file.
-fn entry_of(entry: &str, file: &str) -> KeyToPath {
-    KeyToPath { key: entry.to_owned(), path: file.to_owned(), ..Default::default() }
+    }
 }
 
 fn key_volume(index: usize) -> String {
     format!("key-{index}")
 }
 
-/// Tells one state of what the pod reads from another. Of the keys only their version goes in: from a hash of a
-/// weak key, which everyone may read who sees the pod, the key could be guessed.
-fn hash(config: &str, keys: &[MountedKey]) -> String {
-    let mut digest = Sha256::new();
-    digest.update(config);
-    for MountedKey { secret, version } in keys {
-        digest.update(format!("\0{}\0{}\0{version}", secret.name, secret.key));
-    }
-    digest.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
+/// Tells one configuration from another.
+fn hash(config: &str) -> String {
+    Sha256::digest(config).iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

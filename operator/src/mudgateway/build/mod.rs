@@ -2,19 +2,25 @@
 
 mod config_map;
 mod deployment;
+mod disruption_budget;
+mod exposed;
+mod network_policy;
 mod secret;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use mudgateway_crds::MudGatewaySpec;
 use mudgateway_crds::mudgateway::SecretRef;
-use mudgateway_crds::status::Endpoints;
 
-use super::validate::{Gateway, Keys, MountedKey};
+use super::children::Kind;
+use super::validate::{Gateway, Keys};
 use crate::settings::Settings;
 
 pub use secret::api_key;
@@ -26,8 +32,12 @@ pub const API_KEY_ENTRY: &str = "token";
 pub const SELECTOR: &str =
     "app.kubernetes.io/name=mudgateway-gateway,app.kubernetes.io/managed-by=mudgateway-operator";
 
-const WEBSOCKET_PORT: u16 = 8080;
-const TCP_PORT: u16 = 8081;
+/// Where WebSocket is served.
+pub const WEBSOCKET_PORT: u16 = 8080;
+/// Its path.
+pub const WEBSOCKET_PATH: &str = "/ws";
+/// Where lines over TCP are served.
+pub const TCP_PORT: u16 = 8081;
 const METRICS_PORT: u16 = 9090;
 
 /// A failure to make them.
@@ -45,6 +55,14 @@ pub struct Resources {
     pub config_map: ConfigMap,
     /// Where the mud connects to.
     pub service: Service,
+    /// Who may connect to the pods, and where to they may connect.
+    pub network_policy: NetworkPolicy,
+    /// How many pods may be evicted at once.
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    /// The way in through an Ingress.
+    pub ingress: Option<Ingress>,
+    /// The ways in through a Gateway.
+    pub routes: Vec<(Kind, DynamicObject)>,
     /// Labels and owner of the API key we made. Never its data: what an admin put there stays.
     pub api_key: Option<PartialObjectMeta<Secret>>,
     /// The pod.
@@ -57,23 +75,45 @@ pub struct Resources {
 /// When its configuration cannot be written.
 pub fn resources(gateway: &Gateway, settings: &Settings) -> Result<Resources, Error> {
     let keys = mounted_keys(gateway);
-    let config = config_map::config(gateway, keys.len(), settings)?;
+    let config = config_map::config(gateway, settings)?;
+    let routes = [
+        (Kind::HttpRoute, exposed::http_route(gateway)),
+        (Kind::TcpRoute, exposed::tcp_route(gateway)),
+        (Kind::TlsRoute, exposed::tls_route(gateway)),
+    ];
     Ok(Resources {
         deployment: deployment::deployment(gateway, &config.read_once, &keys, settings),
         config_map: config_map::config_map(gateway, config.text),
         service: service::service(gateway),
+        network_policy: network_policy::network_policy(gateway, settings),
+        disruption_budget: disruption_budget::disruption_budget(gateway),
+        ingress: exposed::ingress(gateway),
+        routes: routes.into_iter().filter_map(|(kind, route)| Some((kind, route?))).collect(),
         api_key: secret::api_key_metadata(gateway),
     })
 }
 
-/// Where the mud connects to, inside the cluster.
-pub fn endpoints(gateway: &Gateway) -> Endpoints {
-    let host = format!("{}.{}.svc", gateway.key.name, gateway.key.namespace);
-    Endpoints {
-        websocket: Some(format!("ws://{host}:{WEBSOCKET_PORT}/ws")),
-        tcp: Some(format!("{host}:{TCP_PORT}")),
-        ..Endpoints::default()
-    }
+/// The kinds of object that a spec asks for.
+pub fn kinds(spec: &MudGatewaySpec) -> BTreeSet<Kind> {
+    let gateway = spec.expose.gateway.as_ref();
+    let tcp = gateway.filter(|_| spec.api.tcp.enabled);
+    let optional = [
+        (Kind::PodDisruptionBudget, spec.replicas > 1),
+        (Kind::Ingress, spec.expose.ingress.is_some()),
+        (Kind::HttpRoute, gateway.is_some() && spec.api.websocket.enabled),
+        (Kind::TcpRoute, tcp.is_some_and(|gateway| gateway.tcp_section.is_some())),
+        (Kind::TlsRoute, tcp.is_some_and(|gateway| gateway.tls_section.is_some())),
+    ];
+    let always = [Kind::ConfigMap, Kind::Service, Kind::NetworkPolicy, Kind::Deployment];
+    always
+        .into_iter()
+        .chain(optional.into_iter().filter(|(_, wanted)| *wanted).map(|(kind, _)| kind))
+        .collect()
+}
+
+/// The selector of the pods, as text.
+pub fn pod_selector(gateway: &str) -> String {
+    format!("app.kubernetes.io/name=mudgateway-gateway,app.kubernetes.io/instance={gateway}")
 }
 
 /// The name of the ConfigMap and the Deployment.
@@ -86,15 +126,13 @@ pub fn api_key_name(name: &str) -> String {
     format!("{name}-api-key")
 }
 
-/// The keys to mount. That we made is told apart by its Secret's uid alone: its resourceVersion also moves with
-/// its labels, and a restart of the pod costs the mud its router session.
-fn mounted_keys(gateway: &Gateway) -> Vec<MountedKey> {
+/// The keys to mount.
+fn mounted_keys(gateway: &Gateway) -> Vec<SecretRef> {
     match &gateway.keys {
-        Keys::Given(keys) => keys.clone(),
-        Keys::Made { uid } => vec![MountedKey {
-            secret: SecretRef { name: api_key_name(&gateway.key.name), key: API_KEY_ENTRY.to_owned() },
-            version: uid.clone(),
-        }],
+        Keys::Given => gateway.spec.api.keys.iter().map(|key| key.secret_ref.clone()).collect(),
+        Keys::Made { .. } => {
+            vec![SecretRef { name: api_key_name(&gateway.key.name), key: API_KEY_ENTRY.to_owned() }]
+        }
         Keys::Missing => Vec::new(),
     }
 }

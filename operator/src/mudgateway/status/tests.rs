@@ -3,6 +3,7 @@ use mudgateway_crds::status::Endpoints;
 use serde_json::json;
 
 use super::*;
+use crate::mudgateway::exposure::Exposure;
 use crate::mudgateway::validate::Rejection;
 use crate::mudgateway::verdict::Applied;
 
@@ -18,6 +19,7 @@ fn report(reason: SessionReason) -> Session {
         router: Some("*demo".to_owned()),
         router_address: None,
         egress: None,
+        clients: None,
         connected_since: Some("2026-11-23T07:00:00Z".to_owned()),
     })
 }
@@ -25,18 +27,21 @@ fn report(reason: SessionReason) -> Session {
 fn observed(session: Session) -> Observation {
     let deployment: Deployment = serde_json::from_value(json!({
         "metadata": {"generation": 1},
-        "spec": {"replicas": 1, "selector": {}, "template": {}},
-        "status": {"observedGeneration": 1, "conditions": [{"type": "Available", "status": "True"}]},
+        "spec": {"replicas": 2, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "availableReplicas": 2},
     }))
     .unwrap();
+    let endpoints = Endpoints {
+        websocket: Some("ws://luminari".to_owned()),
+        tcp: Some("luminari:8081".to_owned()),
+        ..Endpoints::default()
+    };
     let applied = Applied {
         deployment,
-        endpoints: Endpoints {
-            websocket: Some("ws://luminari".to_owned()),
-            tcp: Some("luminari:8081".to_owned()),
-            ..Endpoints::default()
-        },
+        exposure: Exposure { endpoints, problem: None },
         api_key_secret: Some("luminari-api-key".to_owned()),
+        selector: "app=luminari".to_owned(),
+        key_end: None,
     };
     Observation { generation: Some(3), outcome: Outcome::Applied(Box::new(applied)), session }
 }
@@ -158,4 +163,35 @@ fn events_tell_changes_once() {
 fn long_messages_are_cut_between_characters() {
     assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT)), "é".repeat(MESSAGE_LIMIT));
     assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT + 1)), format!("{}…", "é".repeat(MESSAGE_LIMIT)));
+}
+
+#[test]
+fn a_fail_over_is_an_event() {
+    let before =
+        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
+    let Session::Reported(mut taken) = report(SessionReason::SessionEstablished) else { panic!() };
+    taken.holder = "luminari-gateway-2".to_owned();
+    let events = events(&before, &observed(Session::Reported(taken)));
+    assert_eq!(reasons(&events), ["FailedOver"]);
+    let note = events[0].note.as_deref().unwrap();
+    assert_eq!(note, "pod luminari-gateway-2 is logged in at the router, after pod luminari-gateway-1");
+}
+
+#[test]
+fn the_last_error_stays_with_the_time_it_was_first_heard_of() {
+    let refused = observed(report(SessionReason::RouterRefused));
+    let once = next(&MudGatewayStatus::default(), &refused, at(5));
+    let again = next(&once, &refused, at(50));
+    let mended = next(&again, &observed(report(SessionReason::SessionEstablished)), at(60));
+    for status in [once, again, mended] {
+        let error = status.last_error.unwrap();
+        assert_eq!((error.reason.as_str(), error.time), ("RouterRefused", Time(at(5))));
+    }
+}
+
+#[test]
+fn pods_beside_the_one_that_is_logged_in_stand_by() {
+    let standbys = |session| next(&MudGatewayStatus::default(), &observed(session), at(0)).standbys;
+    assert_eq!(standbys(report(SessionReason::SessionEstablished)), 1);
+    assert_eq!(standbys(report(SessionReason::Connecting)), 2);
 }

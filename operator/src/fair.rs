@@ -1,0 +1,118 @@
+//! How many reconciliations run at the same time, fairly: no namespace may take all places.
+//!
+//! A tenant whose thousand objects each hang until their time is up must not hold up another's only one. So a
+//! reconciliation first waits for one of its namespace's places, and then for one of all.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::lock::lock;
+
+/// A namespace may have one of so many places.
+const SHARE: usize = 4;
+
+/// The places. It keeps something of a namespace only while one of its objects is or wants to be reconciled.
+#[derive(Debug)]
+pub struct Fair {
+    all: Arc<Semaphore>,
+    share: usize,
+    namespaces: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A place. It is free again when this goes.
+#[derive(Debug)]
+pub struct Place<'a> {
+    fair: &'a Fair,
+    namespace: String,
+    permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+}
+
+impl Fair {
+    /// So many places, of which a namespace may have a quarter, but one at least.
+    pub fn new(places: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(places)),
+            share: (places / SHARE).max(1),
+            namespaces: Mutex::default(),
+        }
+    }
+
+    /// Waits for a place for an object of a namespace. Those of one namespace come in the order in which they ask.
+    pub async fn place(&self, namespace: &str) -> Place<'_> {
+        let mut place = Place { fair: self, namespace: namespace.to_owned(), permits: None };
+        let own = {
+            let mut namespaces = lock(&self.namespaces);
+            let own = namespaces.entry(namespace.to_owned());
+            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.share))))
+        };
+        // Neither semaphore is ever closed, so both always give a permit.
+        if let Ok(own) = own.acquire_owned().await
+            && let Ok(one) = Arc::clone(&self.all).acquire_owned().await
+        {
+            place.permits = Some((own, one));
+        }
+        place
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.permits = None;
+        let mut namespaces = lock(&self.fair.namespaces);
+        // Ours in the map alone, and all of its places free: nobody has one or waits for one.
+        let idle = namespaces
+            .get(&self.namespace)
+            .is_some_and(|own| Arc::strong_count(own) == 1 && own.available_permits() == self.fair.share);
+        if idle {
+            namespaces.remove(&self.namespace);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Whether a place is given at once.
+    fn try_place<'a>(fair: &'a Fair, namespace: &'a str) -> Option<Place<'a>> {
+        let mut waiting = Box::pin(fair.place(namespace));
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(place) => Some(place),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn one_namespace_gets_its_share_and_leaves_the_rest_to_others() {
+        let fair = Fair::new(8);
+        let held: Vec<_> = (0..8).filter_map(|_| try_place(&fair, "noisy")).collect();
+        assert_eq!(held.len(), 2);
+        assert!(try_place(&fair, "quiet").is_some());
+        drop(held);
+        assert!(try_place(&fair, "noisy").is_some());
+    }
+
+    #[test]
+    fn all_namespaces_together_get_all_places_and_no_more() {
+        let fair = Fair::new(4);
+        let names: Vec<String> = (0..6).map(|index| format!("tenant-{index}")).collect();
+        let held: Vec<_> = names.iter().filter_map(|name| try_place(&fair, name)).collect();
+        assert_eq!(held.len(), 4);
+    }
+
+    #[test]
+    fn a_namespace_without_work_leaves_nothing_behind() {
+        let fair = Fair::new(4);
+        drop((try_place(&fair, "a"), try_place(&fair, "b")));
+        assert!(lock(&fair.namespaces).is_empty());
+        let held = try_place(&fair, "a");
+        drop(try_place(&fair, "a"));
+        assert_eq!(lock(&fair.namespaces).len(), 1, "who gave up waiting takes nothing from who has a place");
+        drop(held);
+        assert!(lock(&fair.namespaces).is_empty());
+    }
+}
