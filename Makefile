@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
+.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -36,6 +36,9 @@ test-observe: ## The dashboards against a real Prometheus that scrapes a real fl
 	@scripts/setup tools nats-server
 	@tests/observe/grafana-types
 	@tests/observe/run
+
+test-page: ## The status page in headless Chromium
+	@tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
 	@$(MAKE) --no-print-directory test-unit test-rules test-integration chaos-quick

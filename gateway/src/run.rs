@@ -184,10 +184,7 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         let kept = kept::keep(Arc::clone(&services), state.clone(), bus_stop.clone());
         supervisor.spawn("kept tells", kept);
     }
-    supervisor.spawn(
-        "http",
-        http::serve_clients(api.clone(), websocket, config.api.serve_websocket, config.api.echo),
-    );
+    supervisor.spawn("http", http::serve_clients(api.clone(), websocket, config.api.served));
     if let Some(listener) = lines {
         supervisor.spawn("tcp", tcp::serve(api.clone(), listener));
     }

@@ -11,21 +11,35 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Api, authenticate, openrpc, ws};
+use super::{Api, authenticate, openrpc, status, ws};
 use crate::hub::{CloseReason, Session, Transport};
 use crate::net::Listener;
 use crate::net::http::{self, Peer};
 
-/// Serves clients: WebSocket, if it is wanted, and health; and `/echo`, where it is wanted.
-pub async fn serve_clients(api: Api, listener: Listener, serve_websocket: bool, echo: bool) {
+/// What is served to clients besides health.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// WebSocket.
+    pub websocket: bool,
+    /// `/echo`, for tests of the WebSocket protocol.
+    pub echo: bool,
+    /// The status page.
+    pub status_page: bool,
+}
+
+/// Serves clients: health, and what is wanted besides.
+pub async fn serve_clients(api: Api, listener: Listener, served: Served) {
     let mut router = Router::new()
         .route("/api/info", get(info))
         .route("/api/docs", get(|| async { Json(openrpc::document()) }))
         .merge(health());
-    if serve_websocket {
+    if served.websocket {
         router = router.route("/", get(websocket)).route("/ws", get(websocket));
     }
-    if echo {
+    if served.status_page {
+        router = router.merge(status::routes());
+    }
+    if served.echo {
         tracing::warn!("serving /echo, which is for tests: anybody can connect to it");
         router = router.route("/echo", get(self::echo));
     }

@@ -7,6 +7,7 @@ pub mod http;
 mod methods;
 pub mod openrpc;
 pub(crate) mod rpc;
+mod status;
 pub mod tcp;
 mod ws;
 

@@ -16,6 +16,7 @@ use async_nats::ServerAddr;
 use mudgateway_identity::{LoginFiles, parse_servers};
 
 use crate::api::Limits;
+use crate::api::http::Served;
 use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
 use crate::oob::{Offer, Settings};
@@ -133,8 +134,6 @@ impl fmt::Display for RouterAddress {
 pub struct Api {
     /// HTTP and WebSocket.
     pub websocket: SocketAddr,
-    /// Whether WebSocket is served there; health is in any case.
-    pub serve_websocket: bool,
     /// TCP lines, unless they are off.
     pub tcp: Option<SocketAddr>,
     /// TLS for both, if any.
@@ -145,8 +144,8 @@ pub struct Api {
     pub rates: RateLimits,
     /// What a client may do to us.
     pub limits: Limits,
-    /// Whether `/echo` is served, for tests of the WebSocket protocol.
-    pub echo: bool,
+    /// What is served to clients besides health.
+    pub served: Served,
 }
 
 /// Where NATS is and how to log in there.
@@ -221,13 +220,16 @@ impl Config {
             announce_users: layers.boolean("services.announce_users").unwrap_or(false),
             api: Api {
                 websocket: (host, layers.port("api.port").unwrap_or(8080)).into(),
-                serve_websocket: layers.boolean("api.websocket.enabled").unwrap_or(true),
                 tcp: tcp_on.then_some((tcp_host, tcp_port).into()),
                 tls: tls(&mut layers),
                 keys: keys::specs(&mut layers, &mud.name),
                 rates: keys::rates(&mut layers),
                 limits: limits(&mut layers),
-                echo: layers.boolean("development.websocket_echo").unwrap_or(false),
+                served: Served {
+                    websocket: layers.boolean("api.websocket.enabled").unwrap_or(true),
+                    echo: layers.boolean("development.websocket_echo").unwrap_or(false),
+                    status_page: layers.boolean("api.status_page").unwrap_or(false),
+                },
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
             nats: nats(&mut layers),

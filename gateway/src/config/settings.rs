@@ -227,6 +227,12 @@ pub const SETTINGS: &[Setting] = &[
         "Tell all muds the names of our users as they come or change (ucache-update) [default: false]",
     ),
     setting(
+        "api.status_page",
+        "status-page",
+        "STATUS_PAGE",
+        "Serve a page at /status that shows, to who has an API key, how the mud is connected [default: false]",
+    ),
+    setting(
         "nats.url",
         "nats-url",
         "NATS_URL",

@@ -364,7 +364,7 @@ api: {websocket: {enabled: false}}";
     let config = resolve(&[], &[], file).unwrap();
     assert_eq!(config.mud.own_services, [("http".to_owned(), 80)]);
     assert_eq!(config.mud.other_data, [("url".to_owned(), "https://d".to_owned())]);
-    assert!(!config.api.serve_websocket);
+    assert!(!config.api.served.websocket);
 
     let wrong =
         "mud: {name: Dawn, own_services: [{name: tell, port: 1}, {name: x}], other_data: [{name: url}]}

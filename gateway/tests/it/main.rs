@@ -19,6 +19,7 @@ mod replicas;
 mod schema;
 mod services;
 mod stage;
+mod status_page;
 mod support;
 mod tls;
 mod transport;
