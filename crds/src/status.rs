@@ -154,6 +154,8 @@ pub enum Reason {
     ObjectExists,
     /// Programmed: the API server refused an object of the gateway.
     ApplyFailed,
+    /// Programmed: the gateway's login for NATS cannot be made.
+    NatsLoginUnavailable,
     /// Programmed: the pod is available.
     MinimumReplicasAvailable,
     /// Programmed: the pod is not available yet.
@@ -190,6 +192,7 @@ impl Reason {
             Self::ImmutableField => "ImmutableField",
             Self::ObjectExists => "ObjectExists",
             Self::ApplyFailed => "ApplyFailed",
+            Self::NatsLoginUnavailable => "NatsLoginUnavailable",
             Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",
             Self::Progressing => "Progressing",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",

@@ -9,6 +9,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::{SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::backoff::Failures;
 use crate::bus::{Reports, Session};
 use crate::fair::Fair;
@@ -34,6 +35,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Flags.
     pub settings: Arc<Settings>,
+    /// The way into NATS.
+    pub access: Arc<Access>,
     /// Counters.
     pub metrics: Metrics,
     /// Failures in a row of each object.
@@ -57,12 +60,19 @@ pub struct Context {
 
 impl Context {
     /// A context for an operator that starts now.
-    pub fn new(client: Client, settings: Settings, metrics: Metrics, shutdown: CancellationToken) -> Self {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        metrics: Metrics,
+        access: Access,
+        shutdown: CancellationToken,
+    ) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            access: Arc::new(access),
             metrics,
             failures: Arc::default(),
             triggers: Triggers::default(),

@@ -3,6 +3,7 @@
 //! [`run`] is the whole of it. A change seen by a watch ([`controller`]) is noted ([`index`]) and reconciled
 //! ([`mudgateway`]); beside that, the operator keeps NATS in shape and hears the gateways' reports ([`bus`]).
 
+pub mod access;
 pub mod backoff;
 pub mod bus;
 pub mod context;
@@ -33,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::access::Access;
 use crate::bus::Bus;
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -50,6 +52,9 @@ pub enum Error {
     /// The configuration for the API server cannot be used.
     #[error("setting up the connection to the API server: {0}")]
     Client(#[source] kube::Error),
+    /// There is no way into NATS.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// The cluster has no MudGateways.
     #[error(
         "the API server does not know MudGateways: install the definition with \
@@ -93,7 +98,8 @@ pub async fn serve(
         check_definition(controller::api(&client, scope)).await?;
     }
     let identity = identity(&settings);
-    let context = Context::new(client, settings, metrics, shutdown.clone());
+    let access = Access::find(&client, &settings).await?;
+    let context = Context::new(client, settings, metrics, access, shutdown.clone());
     info!(version = env!("CARGO_PKG_VERSION"), ?scopes, "operator started");
 
     let controllers = future::join_all(

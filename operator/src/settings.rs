@@ -1,6 +1,7 @@
 //! Flags and environment variables.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use async_nats::jetstream::stream::StorageType;
 use clap::{Parser, ValueEnum};
@@ -25,13 +26,57 @@ pub struct Settings {
     #[arg(long = "allowed-image", env = "ALLOWED_IMAGES", value_delimiter = ',')]
     pub allowed_images: Vec<String>,
 
-    /// NATS servers, as URLs separated by commas
+    /// NATS servers, as URLs separated by commas, without passwords
     #[arg(long, env = "NATS_URL", hide_env_values = true)]
     pub nats_url: String,
 
     /// The NATS servers the gateways are told, if theirs differ
     #[arg(long, env = "GATEWAY_NATS_URL", hide_env_values = true)]
     pub gateway_nats_url: Option<String>,
+
+    /// The Secret, in the operator's namespace, with the keys of a NATS of our own. Made when it is not there
+    #[arg(long, env = "NATS_AUTH_SECRET", conflicts_with_all = ["nats_credentials_file", "nats_signing_key_file"])]
+    pub nats_auth_secret: Option<String>,
+
+    /// The hosts of the servers of our own NATS, if it may be a cluster
+    #[arg(long, env = "NATS_ROUTE_HOSTS", value_delimiter = ',')]
+    pub nats_route_hosts: Vec<String>,
+
+    /// The operator's credentials: NATS' own form with JWT and key, or one line with user:password or a token
+    #[arg(long, env = "NATS_CREDENTIALS_FILE")]
+    pub nats_credentials_file: Option<PathBuf>,
+
+    /// The seed of a signing key of the operator's account: each gateway gets an identity of its own
+    #[arg(long, env = "NATS_SIGNING_KEY_FILE", requires = "nats_credentials_file")]
+    pub nats_signing_key_file: Option<PathBuf>,
+
+    /// How long an identity lasts, in seconds. It is renewed at half of that
+    #[arg(long, env = "NATS_IDENTITY_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(600..))]
+    pub nats_identity_seconds: u32,
+
+    /// Credentials that all gateways share, where no key signs one for each: they may do then what these allow
+    #[arg(long, env = "GATEWAY_NATS_CREDENTIALS_FILE", conflicts_with_all = ["nats_auth_secret", "nats_signing_key_file"])]
+    pub gateway_nats_credentials_file: Option<PathBuf>,
+
+    /// TLS to NATS, whose certificate must be signed by one of these (PEM); gateways get the file, too
+    #[arg(long, env = "NATS_CA_FILE")]
+    pub nats_ca_file: Option<PathBuf>,
+
+    /// A certificate for the operator to show to NATS (PEM)
+    #[arg(long, env = "NATS_CERTIFICATE_FILE", requires_all = ["nats_key_file", "nats_ca_file"])]
+    pub nats_certificate_file: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, env = "NATS_KEY_FILE", requires = "nats_certificate_file")]
+    pub nats_key_file: Option<PathBuf>,
+
+    /// A certificate for all gateways to show to NATS (PEM)
+    #[arg(long, env = "GATEWAY_NATS_CERTIFICATE_FILE", requires_all = ["gateway_nats_key_file", "nats_ca_file"])]
+    pub gateway_nats_certificate_file: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, env = "GATEWAY_NATS_KEY_FILE", requires = "gateway_nats_certificate_file")]
+    pub gateway_nats_key_file: Option<PathBuf>,
 
     /// Whether NATS keeps channel events and the muds' state in files or in memory
     #[arg(long, env = "NATS_STORAGE", value_enum, default_value_t)]
@@ -218,9 +263,14 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for extra in
-            [["--concurrency", "0"], ["--nats-replicas", "6"], ["--gateway-image-pull-policy", "often"]]
-        {
+        for extra in [
+            ["--nats-identity-seconds", "10"],
+            ["--nats-signing-key-file", "x"],
+            ["--nats-certificate-file", "x"],
+            ["--concurrency", "0"],
+            ["--nats-replicas", "6"],
+            ["--gateway-image-pull-policy", "often"],
+        ] {
             assert!(parse(&extra).is_err(), "{extra:?}");
         }
     }

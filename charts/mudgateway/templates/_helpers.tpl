@@ -64,9 +64,66 @@ app.kubernetes.io/part-of: mudgateway
 {{ .image.repository }}:{{ default .default .image.tag }}
 {{- end }}
 
+{{/* The headless Service by which the servers of NATS find each other. */}}
+{{- define "mudgateway.nats.peers" -}}
+{{- include "mudgateway.nats.fullname" . }}-peers
+{{- end }}
+
+{{/* The Secret with the keys of NATS, which the operator makes. */}}
+{{- define "mudgateway.nats.authSecret" -}}
+{{- include "mudgateway.nats.fullname" . }}-auth
+{{- end }}
+
+{{/* All servers that there may be: the keys are made once, and more servers may come with another release. */}}
+{{- define "mudgateway.nats.hosts" -}}
+{{- $hosts := list }}
+{{- range $index := until 3 }}
+{{- $hosts = append $hosts (printf "%s-%d.%s.%s.svc" (include "mudgateway.nats.fullname" $) $index (include "mudgateway.nats.peers" $) $.Release.Namespace) }}
+{{- end }}
+{{- join "," $hosts }}
+{{- end }}
+
+{{- define "mudgateway.nats.streamReplicas" -}}
+{{- .Values.nats.streamReplicas | default (ternary .Values.nats.replicas 1 .Values.nats.enabled) }}
+{{- end }}
+
+{{/* The Secret with the certificates by which NATS is known, as name and key; empty without TLS of ours. */}}
+{{- define "mudgateway.nats.ca" -}}
+{{- if .Values.nats.enabled }}
+{{- with .Values.nats.tls.serverSecret }}{{ dict "name" . "key" "ca.crt" | toJson }}{{ end }}
+{{- else if .Values.nats.tls.caSecret.name }}
+{{- toJson .Values.nats.tls.caSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The files that the operator needs for NATS: a list of flag, Secret, entry and folder. */}}
+{{- define "mudgateway.nats.files" -}}
+{{- $files := list }}
+{{- $nats := .Values.nats }}
+{{- if not $nats.enabled }}
+{{- range list (list "nats-credentials-file" $nats.auth.credentialsSecret "credentials") (list "nats-signing-key-file" $nats.auth.signingKeySecret "signing-key") (list "gateway-nats-credentials-file" $nats.auth.gatewayCredentialsSecret "gateway-credentials") }}
+{{- $secret := index . 1 }}
+{{- if $secret.name }}
+{{- $files = append $files (dict "flag" (index . 0) "secret" $secret.name "key" $secret.key "folder" (index . 2)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with include "mudgateway.nats.ca" . }}
+{{- $ca := fromJson . }}
+{{- $files = append $files (dict "flag" "nats-ca-file" "secret" $ca.name "key" $ca.key "folder" "ca") }}
+{{- end }}
+{{- range list (list "" $nats.tls.clientSecret "client") (list "gateway-" $nats.tls.gatewayClientSecret "gateway-client") }}
+{{- if index . 1 }}
+{{- $files = append $files (dict "flag" (printf "%snats-certificate-file" (index . 0)) "secret" (index . 1) "key" "tls.crt" "folder" (printf "%s-certificate" (index . 2))) }}
+{{- $files = append $files (dict "flag" (printf "%snats-key-file" (index . 0)) "secret" (index . 1) "key" "tls.key" "folder" (printf "%s-key" (index . 2))) }}
+{{- end }}
+{{- end }}
+{{- toJson $files }}
+{{- end }}
+
 {{- define "mudgateway.nats.url" -}}
 {{- if .Values.nats.enabled }}
-{{- printf "nats://%s.%s.svc:4222" (include "mudgateway.nats.fullname" .) .Release.Namespace }}
+{{- printf "%s://%s.%s.svc:4222" (ternary "tls" "nats" (not (empty .Values.nats.tls.serverSecret))) (include "mudgateway.nats.fullname" .) .Release.Namespace }}
 {{- else }}
 {{- required "nats.url is required when nats.enabled is false" .Values.nats.url }}
 {{- end }}

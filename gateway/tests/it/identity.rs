@@ -310,6 +310,25 @@ async fn what_a_consumer_reads_is_what_its_subject_says() {
 }
 
 #[tokio::test]
+async fn nobody_sweeps_the_keys_of_others_away_with_his_own() {
+    let secured = Secured::start().await;
+    let state = secured.nats.context().await.get_key_value(STATE_BUCKET).await.unwrap();
+    let key = state_key("*test", "Dusk", "password");
+    state.put(&key, "1".into()).await.unwrap();
+    let intruder = secured.intruder("Dawn").await;
+    let own = bucket_subject(STATE_BUCKET, &state_key("*test", "Dawn", "password"));
+    for rollup in ["all", "sub"] {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Rollup", rollup);
+        let request = async_nats::Request::new().headers(headers).payload("x".into());
+        let answer = intruder.client.send_request(own.clone(), request).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+        assert!(answer["error"]["code"].is_number(), "{answer}");
+    }
+    assert_eq!(state.get(&key).await.unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[tokio::test]
 async fn new_credentials_take_effect_and_neither_router_nor_client_notices() {
     let (router, secured) = (router().await, Secured::start().await);
     // These end while the test runs.
@@ -462,4 +481,53 @@ async fn a_password_or_a_token_in_a_file_will_do() {
         assert!(metrics(&gateway).await.contains("bus_connected 1"));
         assert!(!gateway.whole_log().contains("hunter2"));
     }
+}
+
+#[tokio::test]
+async fn servers_of_a_cluster_know_each_other_by_the_same_authority() {
+    // Addresses of this process alone: the port of a cluster is always the same.
+    let pid = std::process::id();
+    let host = |index: u32| format!("127.{}.{}.{index}", 1 + pid / 250 % 250, pid % 250);
+    let hosts: Vec<String> = (1..=3).map(host).collect();
+    let seeds = Seeds {
+        operator: [1; 32],
+        account: [2; 32],
+        signing: [3; 32],
+        user: [4; 32],
+        system: [5; 32],
+        system_user: [6; 32],
+        route: [7; 32],
+    };
+    let authority = Authority::new(&seeds, now(), &hosts).unwrap();
+    let admin =
+        Login::default().with_credentials(Credentials::parse(&authority.operator_credentials).unwrap());
+    let config = |host: &str, routes: &str| {
+        let cluster = format!("cluster {{name: it, listen: \"{host}:6222\"\n{routes}}}\n");
+        format!("server_name: \"{host}\"\nmax_control_line: 64KB\n{}{cluster}", authority.server)
+    };
+    let mut servers = Vec::new();
+    for host in &hosts {
+        servers.push(Nats::bare(&config(host, &authority.cluster), admin.clone()).await);
+    }
+    // Nobody else joins.
+    let stranger = authority.cluster.replace("0707", "0808");
+    let stranger_host = host(4);
+    let stranger = Nats::bare(&config(&stranger_host, &stranger), admin.clone()).await;
+    let context = servers[0].context().await;
+    let config = jetstream::stream::Config { name: "x".to_owned(), num_replicas: 3, ..Default::default() };
+    let made = async {
+        loop {
+            if let Ok(stream) = context.create_stream(config.clone()).await {
+                return stream;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let mut stream = tokio::time::timeout(Duration::from_secs(30), made).await.expect("three servers agree");
+    let cluster = stream.info().await.unwrap().cluster.clone().unwrap();
+    let mut peers: Vec<_> =
+        cluster.replicas.iter().map(|peer| peer.name.clone()).chain(cluster.leader).collect();
+    peers.sort();
+    assert_eq!(peers, hosts);
+    drop(stranger);
 }

@@ -10,7 +10,8 @@ use async_nats::jetstream;
 use i3_router::{Config, Event, RunningRouter};
 use mudclient::Client;
 use mudgateway_crds::bus::{
-    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
+    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET, bucket_stream,
+    bucket_subject,
 };
 use mudgateway_identity::Login;
 use serde_json::{Value, json};
@@ -262,11 +263,16 @@ impl Nats {
 
     /// The same, with more in its configuration, and how to log in as one who may do everything.
     pub async fn start_with(config: &str, admin: Login) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let (child, port) = Self::spawn(&data, None, config).await;
-        let nats = Self { child, data, port, config: config.to_owned(), admin };
+        let nats = Self::bare(config, admin).await;
         nats.prepare().await;
         nats
+    }
+
+    /// The same, with nothing made on it.
+    pub async fn bare(config: &str, admin: Login) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let (child, port) = Self::spawn(&data, None, config).await;
+        Self { child, data, port, config: config.to_owned(), admin }
     }
 
     pub fn url(&self) -> String {
@@ -337,9 +343,7 @@ impl Nats {
             .await
             .unwrap();
         for bucket in [STATE_BUCKET, REPORT_BUCKET] {
-            let config =
-                jetstream::kv::Config { bucket: bucket.to_owned(), history: 1, ..Default::default() };
-            context.create_key_value(config).await.unwrap();
+            context.create_stream(bucket_config(bucket)).await.unwrap();
         }
         self.prepare_locks().await;
     }
@@ -347,9 +351,20 @@ impl Nats {
     /// Makes the bucket of the locks, which is in memory and so is lost with the server.
     async fn prepare_locks(&self) {
         let storage = jetstream::stream::StorageType::Memory;
-        let bucket = LOCK_BUCKET.to_owned();
-        let config = jetstream::kv::Config { bucket, history: 1, storage, ..Default::default() };
-        self.context().await.create_key_value(config).await.unwrap();
+        let config = jetstream::stream::Config { storage, ..bucket_config(LOCK_BUCKET) };
+        self.context().await.create_stream(config).await.unwrap();
+    }
+}
+
+/// A bucket as the operator makes it: nobody sweeps the keys of others away with his own.
+fn bucket_config(bucket: &str) -> jetstream::stream::Config {
+    jetstream::stream::Config {
+        name: bucket_stream(bucket),
+        subjects: vec![bucket_subject(bucket, ">")],
+        max_messages_per_subject: 1,
+        allow_direct: true,
+        deny_delete: true,
+        ..Default::default()
     }
 }
 

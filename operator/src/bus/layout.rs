@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{CreateKeyValueError, CreateStreamError};
+use async_nats::jetstream::context::{CreateStreamError, KeyValueError};
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use async_nats::jetstream::{Context, kv, stream};
 use mudgateway_crds::bus::{
-    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
+    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET, bucket_stream,
+    bucket_subject,
 };
 use mudgateway_crds::report::REPORT_TTL_SECONDS;
 
@@ -24,10 +25,10 @@ pub struct Layout {
 pub enum Error {
     /// A stream.
     #[error("stream {0}: {1}")]
-    Stream(&'static str, #[source] CreateStreamError),
-    /// A bucket.
-    #[error("bucket {0}: {1}")]
-    Bucket(&'static str, #[source] CreateKeyValueError),
+    Stream(String, #[source] CreateStreamError),
+    /// The bucket of the reports.
+    #[error("bucket {REPORT_BUCKET}: {0}")]
+    Bucket(#[source] KeyValueError),
 }
 
 impl Layout {
@@ -36,22 +37,12 @@ impl Layout {
     /// # Errors
     /// When NATS refuses one of them, such as a stream that exists with another kind of storage.
     pub async fn ensure(&self, jetstream: &Context) -> Result<kv::Store, Error> {
-        jetstream
-            .create_or_update_stream(self.channels())
-            .await
-            .map_err(|error| Error::Stream(CHANNEL_STREAM, error))?;
-        jetstream
-            .create_or_update_key_value(self.state())
-            .await
-            .map_err(|error| Error::Bucket(STATE_BUCKET, error))?;
-        jetstream
-            .create_or_update_key_value(self.locks())
-            .await
-            .map_err(|error| Error::Bucket(LOCK_BUCKET, error))?;
-        jetstream
-            .create_or_update_key_value(self.reports())
-            .await
-            .map_err(|error| Error::Bucket(REPORT_BUCKET, error))
+        for config in [self.channels(), self.state(), self.locks(), self.reports()] {
+            let name = config.name.clone();
+            let ensured = jetstream.create_or_update_stream(config).await;
+            ensured.map_err(|error| Error::Stream(name, error))?;
+        }
+        jetstream.get_key_value(REPORT_BUCKET).await.map_err(Error::Bucket)
     }
 
     /// Channel events, kept as long as a client may take to resume.
@@ -72,44 +63,51 @@ impl Layout {
     }
 
     /// The muds' router passwords and lists, which must not get lost.
-    fn state(&self) -> kv::Config {
-        kv::Config {
-            bucket: STATE_BUCKET.to_owned(),
-            description: "State of each mud at its router".to_owned(),
-            history: 1,
-            max_value_size: 1 << 20,
+    fn state(&self) -> stream::Config {
+        stream::Config {
+            max_message_size: 1 << 20,
             max_bytes: 256 << 20,
             storage: self.storage,
-            num_replicas: self.replicas,
-            ..Default::default()
+            ..self.bucket(STATE_BUCKET, "State of each mud at its router")
         }
     }
 
     /// Who holds each router session. It is renewed each second, and a disk would only slow that down; a lock that is
     /// lost with a server is taken again by who held it.
-    fn locks(&self) -> kv::Config {
-        kv::Config {
-            bucket: LOCK_BUCKET.to_owned(),
-            description: "The process that holds each router session".to_owned(),
-            history: 1,
-            max_value_size: 1 << 10,
+    fn locks(&self) -> stream::Config {
+        stream::Config {
+            max_message_size: 1 << 10,
             max_bytes: 16 << 20,
             storage: StorageType::Memory,
-            num_replicas: self.replicas,
-            ..Default::default()
+            ..self.bucket(LOCK_BUCKET, "The process that holds each router session")
         }
     }
 
     /// What the gateways report. It is renewed all the time, so memory will do.
-    fn reports(&self) -> kv::Config {
-        kv::Config {
-            bucket: REPORT_BUCKET.to_owned(),
-            description: "State of each router session".to_owned(),
-            history: 1,
-            max_age: Duration::from_secs(REPORT_TTL_SECONDS),
-            max_value_size: 8 << 10,
+    fn reports(&self) -> stream::Config {
+        let ttl = Duration::from_secs(REPORT_TTL_SECONDS);
+        stream::Config {
+            max_age: ttl,
+            duplicate_window: ttl,
+            max_message_size: 8 << 10,
             max_bytes: 16 << 20,
             storage: StorageType::Memory,
+            ..self.bucket(REPORT_BUCKET, "State of each router session")
+        }
+    }
+
+    /// A bucket. Not by the library's way, which lets who may write one key sweep all others away with it ("rollup").
+    fn bucket(&self, bucket: &str, description: &str) -> stream::Config {
+        stream::Config {
+            name: bucket_stream(bucket),
+            description: Some(description.to_owned()),
+            subjects: vec![bucket_subject(bucket, ">")],
+            max_messages_per_subject: 1,
+            duplicate_window: Duration::from_mins(2),
+            discard: DiscardPolicy::New,
+            allow_direct: true,
+            allow_rollup: false,
+            deny_delete: true,
             num_replicas: self.replicas,
             ..Default::default()
         }

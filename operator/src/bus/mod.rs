@@ -12,6 +12,7 @@ use async_nats::{ConnectOptions, Event};
 use futures::StreamExt;
 use mudgateway_crds::bus::parse_report_key;
 use mudgateway_crds::report::GatewayReport;
+use mudgateway_identity::{Login, Trouble};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -33,8 +34,13 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection.
-    #[error("no connection: {0}")]
-    Connect(#[from] async_nats::ConnectError),
+    #[error("no connection: {}: {source}", trouble.advice())]
+    Connect {
+        /// Why, in one word.
+        trouble: Trouble,
+        /// Why, in the words of the client library.
+        source: async_nats::ConnectError,
+    },
     /// The connection was lost.
     #[error("the connection was lost")]
     Lost,
@@ -56,7 +62,8 @@ impl Error {
     /// The reason as it stands in metric labels and logs.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::Lost => "BusUnavailable",
+            Self::Connect { trouble: Trouble::Unreachable, .. } | Self::Lost => "BusUnavailable",
+            Self::Connect { trouble, .. } => trouble.as_str(),
             Self::Layout(_) => "BusLayoutRefused",
             Self::Permits(_) | Self::Watch(_) | Self::Watcher(_) => "BusWatchFailed",
         }
@@ -103,7 +110,12 @@ impl Bus {
     async fn session(&self) -> Result<std::convert::Infallible, Error> {
         let layout = self.context.settings.layout();
         let lost = CancellationToken::new();
-        let client = connect_options(lost.clone()).connect(self.context.settings.nats_url.as_str()).await?;
+        let access = &self.context.access;
+        let client = connect_options(&access.login, lost.clone()).connect(access.servers.clone()).await;
+        let client = client.map_err(|source| {
+            let trouble = access.login.of_attempt(source.kind());
+            Error::Connect { trouble, source }
+        })?;
         let jetstream = async_nats::jetstream::new(client.clone());
         let bucket = layout.ensure(&jetstream).await?;
         // From the last report of each gateway on: a restarted operator need not wait for the next ones.
@@ -122,7 +134,13 @@ impl Bus {
         loop {
             tokio::select! {
                 entry = entries.next() => self.receive(entry.ok_or(Error::Lost)??),
-                _ = check.tick() => { layout.ensure(&jetstream).await?; }
+                _ = check.tick() => {
+                    // With the new files at once, for the old ones may end.
+                    if access.login.has_changed() {
+                        return Err(Error::Lost);
+                    }
+                    layout.ensure(&jetstream).await?;
+                }
                 ended = &mut permits => return Err(ended.err().map_or(Error::Lost, Error::from)),
                 () = lost.cancelled() => return Err(Error::Lost),
             }
@@ -179,8 +197,9 @@ impl Bus {
     }
 }
 
-fn connect_options(lost: CancellationToken) -> ConnectOptions {
-    ConnectOptions::new()
+fn connect_options(login: &Login, lost: CancellationToken) -> ConnectOptions {
+    login
+        .options()
         .name("mudgateway-operator")
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(10))

@@ -64,6 +64,8 @@ pub struct Metrics {
     managed: Gauge,
     invalid: Gauge,
     conditions: By<Gauge, 2>,
+    /// Identities for NATS that were made for gateways.
+    pub identities_issued: Counter,
     /// Whether there is a session with NATS.
     pub bus_connected: Gauge,
     /// Whether this process is the one that reconciles.
@@ -112,6 +114,8 @@ impl Default for Metrics {
                 "MudGateways by the type and the status of their conditions",
                 &["type", "status"],
             ),
+            identities_issued: book
+                .counter("i3op_nats_identities_issued", "Identities for NATS that were made for gateways"),
             bus_connected: book.gauge("i3op_bus_connected", "1 while there is a session with NATS"),
             leader: book.gauge("i3op_leader", "1 while this process is the one that reconciles"),
             requests: CountRequests::new(&mut book),

@@ -86,6 +86,7 @@ pub async fn apply(client: &Client, namespace: &str, resources: &Resources) -> R
         ingress,
         routes,
         api_key,
+        nats_login,
         deployment,
     } = resources;
     apply_one(client, namespace, network_policy).await?;
@@ -95,6 +96,9 @@ pub async fn apply(client: &Client, namespace: &str, resources: &Resources) -> R
         let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
         let patched = secrets.patch_metadata(&name, &params(), &Patch::Apply(metadata)).await;
         patched.map_err(|source| failed::<Secret>("applying", &name, source))?;
+    }
+    if let Some(secret) = nats_login {
+        apply_one(client, namespace, secret).await?;
     }
     let service = apply_one(client, namespace, service).await?;
     if let Some(ingress) = ingress {

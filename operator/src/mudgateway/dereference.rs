@@ -1,6 +1,7 @@
 //! Step one: reads what the spec refers to, and what already exists under the names we need. Writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -12,9 +13,10 @@ use mudgateway_crds::mudgateway::{ParentRef, SecretRef};
 use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
 
 use super::api_error::{Plain, is_missing_kind};
-use super::build::{api_key_name, kinds};
+use super::build::{api_key_name, kinds, nats_login_name};
 use super::children::{Children, Kind};
 use super::gateway_api::{self, Edge};
+use crate::access::CREDENTIALS;
 use crate::key::Key;
 use crate::network::{Effective, effective};
 
@@ -31,6 +33,8 @@ pub struct Facts {
     pub api_key: Option<SecretFacts>,
     /// The Secrets that the spec refers to, by name, as far as they exist.
     pub secrets: BTreeMap<String, SecretFacts>,
+    /// The Secret of the name we need for the login to NATS.
+    pub nats_login: Option<NatsLogin>,
     /// The Gateway of spec.expose.gateway.
     pub edge: Edge,
 }
@@ -42,6 +46,29 @@ pub struct SecretFacts {
     pub metadata: ObjectMeta,
     /// The names of its entries that are not empty.
     pub entries: BTreeSet<String>,
+}
+
+/// The Secret by which the gateway logs in to NATS, which we made.
+#[derive(Clone, Default)]
+pub struct NatsLogin {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// The credentials in it. Never shown.
+    pub credentials: Option<String>,
+}
+
+impl fmt::Debug for NatsLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsLogin").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+impl From<Secret> for NatsLogin {
+    fn from(mut secret: Secret) -> Self {
+        let metadata = std::mem::take(secret.meta_mut());
+        let credentials = secret.data.and_then(|mut data| data.remove(CREDENTIALS));
+        Self { metadata, credentials: credentials.and_then(|text| String::from_utf8(text.0).ok()) }
+    }
 }
 
 /// An object could not be read.
@@ -81,14 +108,22 @@ pub async fn dereference(
     let given = names.iter().map(|reference| secret(client, namespace, reference));
     let found =
         Kind::ALL.into_iter().map(|kind| metadata(client, children, key, kind, wanted.contains(&kind)));
-    let (found, api_key, secrets, edge) =
-        tokio::try_join!(try_join_all(found), ours, try_join_all(given), edge(client, namespace, spec))?;
+    let nats_login_name = nats_login_name(&key.name);
+    let nats_login = secret_as::<NatsLogin>(client, namespace, &nats_login_name);
+    let (found, api_key, secrets, edge, nats_login) = tokio::try_join!(
+        try_join_all(found),
+        ours,
+        try_join_all(given),
+        edge(client, namespace, spec),
+        nats_login
+    )?;
     Ok(Facts {
         senior,
         network,
         found: found.into_iter().flatten().collect(),
         api_key,
         secrets: names.into_iter().zip(secrets).filter_map(|(name, found)| Some((name, found?))).collect(),
+        nats_login,
         edge,
     })
 }
@@ -148,8 +183,16 @@ async fn edge(client: &Client, namespace: &str, spec: &MudGatewaySpec) -> Result
 }
 
 async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<SecretFacts>, Error> {
+    secret_as(client, namespace, name).await
+}
+
+async fn secret_as<T: From<Secret>>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<T>, Error> {
     let found = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await;
-    found.map(|secret| secret.map(SecretFacts::from)).map_err(|source| failed::<Secret>(name, source))
+    found.map(|secret| secret.map(T::from)).map_err(|source| failed::<Secret>(name, source))
 }
 
 fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Error {

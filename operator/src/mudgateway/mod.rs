@@ -24,6 +24,7 @@ use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::Reason;
+use mudgateway_identity::Subject;
 use rand::TryRng;
 use tracing::{info, warn};
 
@@ -33,6 +34,7 @@ use self::dereference::Facts;
 pub use self::dereference::secrets;
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
+use crate::access::{self, GatewayFiles, gateway_files};
 use crate::backoff;
 use crate::context::Context;
 use crate::key::{Guarded, Key};
@@ -53,6 +55,9 @@ pub enum Error {
     /// Step one.
     #[error(transparent)]
     Dereference(#[from] dereference::Error),
+    /// The login for NATS.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// Step three.
     #[error(transparent)]
     Build(#[from] build::Error),
@@ -77,6 +82,7 @@ impl Error {
             Self::Dereference(error) => api_error::reason(&error.source),
             Self::Apply(error) => api_error::reason(&error.source),
             Self::Status(error) => api_error::reason(&error.source),
+            Self::Access(_) => "NatsLoginUnavailable",
             Self::Build(_) => "BuildFailed",
             Self::Random(_) => "NoRandomness",
             Self::Timeout => "Timeout",
@@ -86,6 +92,7 @@ impl Error {
     /// What the user should be told, if the API server refused what we want, as opposed to being away or busy.
     fn refusal(&self) -> Option<Reason> {
         match self.reason() {
+            "NatsLoginUnavailable" => Some(Reason::NatsLoginUnavailable),
             "Forbidden" => Some(Reason::ApplyFailed),
             "Invalid" if self.to_string().contains("immutable") => Some(Reason::ImmutableField),
             "Invalid" => Some(Reason::ApplyFailed),
@@ -229,8 +236,13 @@ async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Resu
         info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
         gateway.keys = Keys::Made { uid };
     }
+    gateway.nats = nats_files(&gateway, facts, context)?;
     let resources = build::resources(&gateway, &context.settings)?;
     let applied = apply::apply(&context.client, &namespace, &resources).await?;
+    if gateway.nats.issued {
+        context.metrics.identities_issued.inc();
+        info!(mudgateway = %gateway.key, "made an identity for NATS");
+    }
     let wanted = build::kinds(&gateway.spec);
     let is_wanted = |kind| wanted.contains(&kind);
     apply::prune(&context.client, &namespace, &gateway.owner.uid, &facts.found, is_wanted).await?;
@@ -240,7 +252,23 @@ async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Resu
         api_key_secret: resources.api_key.map(|secret| secret.name_any()),
         selector: build::pod_selector(&gateway.key.name),
         key_end: key_end::next(&gateway.spec.api.keys, Timestamp::now()),
+        renew_login_in: gateway.nats.renew_in,
     })
+}
+
+/// The files by which the gateway logs in to NATS: those it has, or new ones when it is time.
+fn nats_files(gateway: &Gateway, facts: &Facts, context: &Context) -> Result<GatewayFiles, access::Error> {
+    let materials = context.access.materials()?;
+    let subject = Subject {
+        network: &gateway.network.name,
+        mud: &gateway.spec.mud.name,
+        namespace: &gateway.key.namespace,
+        name: &gateway.key.name,
+    };
+    let current = facts.nats_login.as_ref().and_then(|login| login.credentials.as_deref());
+    let mut random = [0; 32];
+    rand::rngs::SysRng.try_fill_bytes(&mut random)?;
+    Ok(gateway_files(&materials, &subject, current, random)?)
 }
 
 fn observe(generation: Option<i64>, outcome: Outcome, key: &Key, context: &Context) -> Observation {
@@ -260,7 +288,12 @@ fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
         None => gateway.spec.expose.gateway.as_ref().map(|_| RECHECK),
     };
     let key = key_end::recheck_in(&gateway.spec.api.keys, Timestamp::now());
-    outside.into_iter().chain(key).min().map_or_else(Action::await_change, Action::requeue)
+    outside
+        .into_iter()
+        .chain(key)
+        .chain(applied.renew_login_in)
+        .min()
+        .map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The watches tell when a Secret appears, a spec changes or a name becomes free.

@@ -261,6 +261,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::NameConflict
         | Reason::ObjectExists
         | Reason::ApplyFailed
+        | Reason::NatsLoginUnavailable
         | Reason::ProgressDeadlineExceeded => Some(EventType::Warning),
         Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
         Reason::Session(

@@ -6,9 +6,10 @@ use mudgateway_crds::mudgateway::{ApiTls, SecretRef};
 use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
-use super::build::{API_KEY_ENTRY, api_key_name, kinds};
+use super::build::{API_KEY_ENTRY, api_key_name, kinds, nats_login_name};
 use super::dereference::{Facts, SecretFacts, network_of};
 use super::gateway_api::Edge;
+use crate::access::GatewayFiles;
 use crate::key::Key;
 use crate::network::Effective;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub keys: Keys,
     /// The Gateway that leads to it.
     pub edge: Edge,
+    /// The files by which it logs in to NATS; to be filled in.
+    pub nats: GatewayFiles,
 }
 
 /// Where the API keys are.
@@ -145,7 +148,7 @@ pub fn validate(
     let network = network(&gateway.spec, facts)?;
     let keys = keys(&key.name, &gateway.spec, facts)?;
     let (spec, edge) = (gateway.spec.clone(), facts.edge.clone());
-    Ok(Gateway { key: key.clone(), owner, spec, network, keys, edge })
+    Ok(Gateway { key: key.clone(), owner, spec, network, keys, edge, nats: GatewayFiles::default() })
 }
 
 /// The network, if it is there, and what its proxy asks for.
@@ -205,11 +208,13 @@ fn check_ownership(key: &Key, gateway: &MudGateway, uid: &str, facts: &Facts) ->
             return Err(Rejection::ObjectExists { kind: kind.as_str(), name: kind.name_for(&key.name) });
         }
     }
-    match &facts.api_key {
-        Some(secret) if !is_owned(&secret.metadata, uid) => {
-            Err(Rejection::ObjectExists { kind: "Secret", name: api_key_name(&key.name) })
-        }
-        _ => Ok(()),
+    let secrets = [
+        (facts.api_key.as_ref().map(|secret| &secret.metadata), api_key_name(&key.name)),
+        (facts.nats_login.as_ref().map(|secret| &secret.metadata), nats_login_name(&key.name)),
+    ];
+    match secrets.into_iter().find(|(found, _)| found.is_some_and(|metadata| !is_owned(metadata, uid))) {
+        Some((_, name)) => Err(Rejection::ObjectExists { kind: "Secret", name }),
+        None => Ok(()),
     }
 }
 

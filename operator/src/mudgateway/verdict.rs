@@ -1,5 +1,7 @@
 //! What a reconciliation found, as conditions. Pure.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use mudgateway_crds::report::GatewayReport;
 use mudgateway_crds::status::Reason;
@@ -52,6 +54,8 @@ pub struct Applied {
     pub selector: String,
     /// The API key that ends next.
     pub key_end: Option<KeyEnd>,
+    /// When its login for NATS is to be made anew.
+    pub renew_login_in: Option<Duration>,
 }
 
 /// The end of an API key that is near, or past.
@@ -263,6 +267,7 @@ mod tests {
             api_key_secret: None,
             selector: String::new(),
             key_end: None,
+            renew_login_in: None,
         }
     }
 

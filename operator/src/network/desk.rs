@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use async_nats::{Client, SubscribeError};
+use async_nats::{Client, Subject, SubscribeError};
 use futures::StreamExt;
-use mudgateway_crds::bus::{PERMIT_FILTER, parse_permit_subject};
+use mudgateway_crds::bus::{PERMIT_FILTER, inbox_prefix, parse_permit_subject};
 use mudgateway_crds::network::NetworkLimits;
 use mudgateway_crds::permit::{PermitAnswer, PermitRequest, Step};
 use tracing::debug;
@@ -40,11 +40,20 @@ pub async fn serve(
     while let Some(request) = requests.next().await {
         let mud = parse_permit_subject(&request.subject).map(|(network, name)| Mud { network, name });
         let parsed = serde_json::from_slice::<PermitRequest>(&request.payload);
+        let asker = mud.clone();
         let answer = match (mud, parsed) {
             (Some(mud), Ok(parsed)) => answer(Instant::now(), permits, fleet, &mud, &parsed),
             _ => PermitAnswer::Noted,
         };
-        let Some(reply) = request.reply else { continue };
+        // Nowhere but to who asks: we may publish where others may not.
+        let is_asker = |reply: &Subject| {
+            asker.as_ref().is_some_and(|mud| {
+                reply
+                    .strip_prefix(&inbox_prefix(&mud.network, &mud.name))
+                    .is_some_and(|rest| rest.starts_with('.'))
+            })
+        };
+        let Some(reply) = request.reply.filter(is_asker) else { continue };
         fleet.answered(&answer);
         // Texts and numbers can always be written.
         let payload = serde_json::to_vec(&answer).unwrap_or_default();

@@ -13,8 +13,9 @@ use mudgateway_crds::mudgateway::{
 use mudgateway_crds::network::{AddressOf, Proxy};
 use serde::Serialize;
 
-use super::deployment::{LOGIN_FOLDER, NODE_ADDRESS, TLS_FOLDER, key_file};
+use super::deployment::{LOGIN_FOLDER, NODE_ADDRESS, TLS_FOLDER, key_file, nats_file};
 use super::{Error, METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, metadata, workload_name};
+use crate::access::{CA, CERTIFICATE, CREDENTIALS, KEY};
 use crate::mudgateway::validate::{Gateway, Keys};
 use crate::network::Effective;
 use crate::settings::Settings;
@@ -193,6 +194,14 @@ struct Metrics {
 #[derive(Serialize)]
 struct Nats<'a> {
     url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
 }
 
 /// Which MudGateway the gateway reports for.
@@ -238,9 +247,20 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         api: api(gateway),
         oob: spec.oob.as_ref().map(out_of_band),
         metrics: Metrics { enabled: true, host: EVERYWHERE, port: METRICS_PORT },
-        nats: Nats { url: settings.nats_url_of_gateways() },
+        nats: nats(gateway, settings),
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
         logging: Logging { level: "info", format: "json" },
+    }
+}
+
+fn nats<'a>(gateway: &Gateway, settings: &'a Settings) -> Nats<'a> {
+    let file = |name| gateway.nats.texts.contains_key(name).then(|| nats_file(name));
+    Nats {
+        url: settings.nats_url_of_gateways(),
+        credentials_file: file(CREDENTIALS),
+        ca_file: file(CA),
+        certificate_file: file(CERTIFICATE),
+        key_file: file(KEY),
     }
 }
 

@@ -19,7 +19,9 @@ use mudgateway_crds::mudgateway::{Amounts, LabelValue, LocalSecret, PullPolicy, 
 use sha2::{Digest, Sha256};
 
 use super::config_map::FILE;
-use super::{METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, labels, metadata, selector_labels, workload_name};
+use super::{
+    METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, labels, metadata, nats_login_name, selector_labels, workload_name,
+};
 use crate::mudgateway::validate::{Gateway, PROXY_LOGIN};
 use crate::settings::Settings;
 
@@ -35,6 +37,7 @@ const TLS_VOLUME: &str = "tls";
 
 /// The file of an API key, in a folder of its own.
 const KEY_FILE: &str = "token";
+const NATS_VOLUME: &str = "nats";
 const CONFIG_VOLUME: &str = "config";
 const LOGIN_VOLUME: &str = "proxy-login";
 
@@ -64,6 +67,11 @@ fn new_before_old() -> DeploymentStrategy {
 /// The file of the API key with this index, in the pod.
 pub(super) fn key_file(index: usize) -> PathBuf {
     [FOLDER, "keys", &index.to_string(), KEY_FILE].iter().collect()
+}
+
+/// A file of the login for NATS, in the pod.
+pub(super) fn nats_file(name: &str) -> PathBuf {
+    [FOLDER, "nats", name].iter().collect()
 }
 
 pub(super) fn deployment(
@@ -266,7 +274,10 @@ fn mounts(gateway: &Gateway, keys: usize) -> Vec<VolumeMount> {
     let login = login(gateway).map(|_| mount(LOGIN_VOLUME.to_owned(), LOGIN_FOLDER.to_owned()));
     let keys = (0..keys).map(|index| mount(key_volume(index), format!("{FOLDER}/keys/{index}")));
     let tls = gateway.spec.api.tls.iter().map(|_| mount(TLS_VOLUME.to_owned(), TLS_FOLDER.to_owned()));
-    std::iter::once(config).chain(login).chain(keys).chain(tls).collect()
+    // Whole, so that the kubelet brings new files to a pod that runs.
+    let nats =
+        (!gateway.nats.texts.is_empty()).then(|| mount(NATS_VOLUME.to_owned(), format!("{FOLDER}/nats")));
+    std::iter::once(config).chain(login).chain(nats).chain(keys).chain(tls).collect()
 }
 
 /// The Secret with the login for the proxy.
@@ -300,7 +311,11 @@ fn volumes(gateway: &Gateway, keys: &[SecretRef]) -> Vec<Volume> {
         let entries = entries.map(|entry| (entry.to_owned(), entry.to_owned()));
         secret_volume(TLS_VOLUME.to_owned(), &tls.secret_name, entries)
     });
-    std::iter::once(config).chain(login).chain(keys).chain(tls).collect()
+    let nats = (!gateway.nats.texts.is_empty()).then(|| {
+        let entries = gateway.nats.texts.keys().map(|name| ((*name).to_owned(), (*name).to_owned()));
+        secret_volume(NATS_VOLUME.to_owned(), &nats_login_name(&gateway.key.name), entries)
+    });
+    std::iter::once(config).chain(login).chain(nats).chain(keys).chain(tls).collect()
 }
 
 /// Entries of a Secret, each under the name of its file, and nothing else of it.

@@ -65,6 +65,8 @@ pub struct Resources {
     pub routes: Vec<(Kind, DynamicObject)>,
     /// Labels and owner of the API key we made. Never its data: what an admin put there stays.
     pub api_key: Option<PartialObjectMeta<Secret>>,
+    /// What the gateway logs in to NATS with, if it needs anything.
+    pub nats_login: Option<Secret>,
     /// The pod.
     pub deployment: Deployment,
 }
@@ -90,6 +92,7 @@ pub fn resources(gateway: &Gateway, settings: &Settings) -> Result<Resources, Er
         ingress: exposed::ingress(gateway),
         routes: routes.into_iter().filter_map(|(kind, route)| Some((kind, route?))).collect(),
         api_key: secret::api_key_metadata(gateway),
+        nats_login: secret::nats_login(gateway),
     })
 }
 
@@ -124,6 +127,11 @@ pub fn workload_name(name: &str) -> String {
 /// The name of the Secret we make when the spec names none.
 pub fn api_key_name(name: &str) -> String {
     format!("{name}-api-key")
+}
+
+/// The name of the Secret by which the gateway logs in to NATS.
+pub fn nats_login_name(name: &str) -> String {
+    format!("{name}-gateway-nats")
 }
 
 /// The keys to mount.

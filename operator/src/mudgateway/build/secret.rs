@@ -1,4 +1,4 @@
-//! The API key that we make when the spec names none.
+//! The Secrets we make: the API key when the spec names none, and the login for NATS.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 
-use super::{API_KEY_ENTRY, api_key_name, metadata};
+use super::{API_KEY_ENTRY, api_key_name, metadata, nats_login_name};
 use crate::mudgateway::validate::{Gateway, Keys};
 
 /// The Secret with an API key made of 256 random bits. It is created once and its data never written again.
@@ -32,4 +32,17 @@ pub(super) fn api_key_metadata(gateway: &Gateway) -> Option<PartialObjectMeta<Se
     let Keys::Made { uid } = &gateway.keys else { return None };
     let metadata = metadata(gateway, api_key_name(&gateway.key.name));
     Some(ObjectMeta { uid: Some(uid.clone()), ..metadata }.into_request_partial())
+}
+
+/// The files by which the gateway logs in to NATS.
+pub(super) fn nats_login(gateway: &Gateway) -> Option<Secret> {
+    let files = &gateway.nats.texts;
+    let entries =
+        files.iter().map(|(name, text)| ((*name).to_owned(), ByteString(text.clone().into_bytes())));
+    (!files.is_empty()).then(|| Secret {
+        metadata: metadata(gateway, nats_login_name(&gateway.key.name)),
+        type_: Some("Opaque".to_owned()),
+        data: Some(entries.collect()),
+        ..Default::default()
+    })
 }

@@ -301,6 +301,7 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
         "replicas": 2,
         "expose": {"gateway": {"parentRef": {"name": "edge"}, "tcpSection": "mud"}},
     }));
+    let gateway = with_login(gateway);
     let Resources {
         config_map,
         service,
@@ -309,6 +310,7 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
         ingress,
         routes,
         api_key,
+        nats_login,
         deployment,
     } = made_of(&gateway);
     assert!(ingress.is_none());
@@ -318,10 +320,11 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
         network_policy.metadata,
         disruption_budget.unwrap().metadata,
         api_key.unwrap().metadata,
+        nats_login.unwrap().metadata,
         deployment.metadata,
     ];
     all.extend(routes.into_iter().map(|(_, route)| route.metadata));
-    assert_eq!(all.len(), 8);
+    assert_eq!(all.len(), 9);
     for metadata in all {
         let owners = metadata.owner_references.unwrap();
         assert_eq!((owners.len(), owners[0].uid.as_str()), (1, "uid-of-luminari"));
@@ -331,6 +334,30 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
             assert_eq!(labels[name], value);
         }
     }
+}
+
+fn with_login(mut gateway: Gateway) -> Gateway {
+    gateway.nats.texts =
+        [("nats.creds", "secret"), ("ca.crt", "a CA")].map(|(name, text)| (name, text.to_owned())).into();
+    gateway
+}
+
+#[test]
+fn the_login_for_nats_is_a_secret_that_the_pod_sees_change() {
+    let gateway = with_login(minimal());
+    let resources = made_of(&gateway);
+    assert_eq!(resources.nats_login.unwrap().data.unwrap()["nats.creds"].0, b"secret");
+    let config = &resources.config_map.data.unwrap()["config.yaml"];
+    assert!(!config.contains("secret"), "{config}");
+    assert!(config.contains("credentials_file: /etc/mudgateway/nats/nats.creds"), "{config}");
+    assert!(config.contains("ca_file: /etc/mudgateway/nats/ca.crt") && !config.contains("certificate_file"));
+    let pod = resources.deployment.spec.template.spec.unwrap();
+    let mount = pod.containers[0].volume_mounts.iter().flatten().find(|mount| mount.name == "nats").unwrap();
+    assert_eq!((mount.mount_path.as_str(), &mount.sub_path), ("/etc/mudgateway/nats", &None));
+    // Renewal starts no new pod.
+    let mut renewed = with_login(minimal());
+    renewed.nats.texts.insert("nats.creds", "another".to_owned());
+    assert_eq!(hash(&renewed), hash(&gateway));
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn observed(session: Session) -> Observation {
         api_key_secret: Some("luminari-api-key".to_owned()),
         selector: "app=luminari".to_owned(),
         key_end: None,
+        renew_login_in: None,
     };
     Observation { generation: Some(3), outcome: Outcome::Applied(Box::new(applied)), session }
 }
