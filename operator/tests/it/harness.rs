@@ -298,6 +298,7 @@ impl Operator {
     /// The same, with more flags.
     pub(crate) async fn start_with(space: &Space, nats_url: &str, more: &[&str]) -> Self {
         let mut config = config().await;
+        config.default_namespace.clone_from(&space.name);
         config.auth_info.impersonate = Some(OPERATOR_USER.to_owned());
         let args = [
             "operator",

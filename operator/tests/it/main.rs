@@ -19,6 +19,7 @@ mod children;
 mod definition;
 mod exposure;
 mod harness;
+mod identity;
 mod leader;
 mod nats;
 mod tenancy;

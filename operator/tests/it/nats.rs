@@ -21,8 +21,13 @@ pub(crate) struct Nats {
 impl Nats {
     /// Starts a server with an empty store.
     pub(crate) fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_with(unused_port(), "")
+    }
+
+    /// Starts a server at a port, with more in its configuration.
+    pub(crate) fn start_with(port: u16, config: &str) -> Self {
         let store = TempDir::new().unwrap();
+        std::fs::write(store.path().join("nats.conf"), config).unwrap();
         let child = spawn(port, store.path());
         Self { port, store, child }
     }
@@ -41,6 +46,7 @@ impl Nats {
     /// Starts it again at the same place, with nothing in its store.
     pub(crate) fn revive_empty(&mut self) {
         self.store = TempDir::new().unwrap();
+        std::fs::write(self.store.path().join("nats.conf"), "").unwrap();
         self.child = spawn(self.port, self.store.path());
     }
 
@@ -65,12 +71,19 @@ impl Drop for Nats {
     }
 }
 
+/// A port that nobody listens at.
+pub(crate) fn unused_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 fn spawn(port: u16, store: &Path) -> Child {
     let folder = run_ok("tests/cluster/tools/build", &["--path", "nats-server"], b"").stdout;
     let folder = String::from_utf8(folder).unwrap();
     Command::new(Path::new(folder.trim()).join("nats-server"))
         .args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"])
         .arg(store)
+        .arg("--config")
+        .arg(store.join("nats.conf"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
