@@ -64,7 +64,7 @@ fn unknown_and_missing_values_are_refused() {
     for (value, message) in [
         ("nats.bogus=1", "additional properties 'bogus' not allowed"),
         ("nats.enabled=false", "nats.url is required when nats.enabled is false"),
-        ("nats.replicas=2", "nats.replicas"),
+        ("nats.replicas=2", "value must be one of 1, 3"),
         ("nats.replicas=3,nats.auth.enabled=false", "nats.replicas 3 needs nats.auth.enabled"),
         ("operator.concurrency=0", "minimum: got 0, want 1"),
     ] {
