@@ -151,6 +151,12 @@ fn own_subject(network: &str, mud: &str, part: &str) -> String {
     format!("i3.v1.{}.own.{}.{part}", token(network), token(mud))
 }
 
+/// The subject on which one mud's gateway relays what muds elsewhere say on a channel to hosted muds whose own link is
+/// down.
+pub fn relay_subject(network: &str, channel: &str, mud: &str) -> String {
+    format!("i3.v1.{}.relay.{}.{}", token(network), token(channel), token(mud))
+}
+
 /// The stream under a bucket.
 pub fn bucket_stream(bucket: &str) -> String {
     format!("KV_{bucket}")
@@ -162,7 +168,7 @@ pub fn bucket_subject(bucket: &str, key: &str) -> String {
 }
 
 /// The fields of a mud's state: no other may be stored, so that no mud takes the room of all.
-pub const STATE_FIELDS: &[&str] = &["password", "routers", "mudlist", "chanlist", "outbox"];
+pub const STATE_FIELDS: &[&str] = &["password", "routers", "mudlist", "chanlist", "outbox", "kept", "ucache"];
 
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {
@@ -265,6 +271,7 @@ mod tests {
         assert_eq!(own_snapshot_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.snapshot");
         assert_eq!(own_sessions_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.sessions");
         assert_eq!(own_request_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.request");
+        assert_eq!(relay_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.relay.a=2Eb.My=20Mud");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");
         assert_eq!(lock_key("*i4", "My Mud"), "=2Ai4.My=20Mud");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::forward::Forward;
 use crate::api::{Api, drain, http, tcp};
 use crate::bus::lock::{Holding, Keeper, LockListener};
-use crate::bus::{Bus, BusError, Direct, Permits, StateStore, report};
+use crate::bus::{Bus, BusError, Direct, Permits, Publisher, Relay, StateStore, report};
 use crate::config::{Config, Source};
 use crate::hub::CloseReason;
 use crate::keys::{KeyError, Keyring};
@@ -24,7 +24,7 @@ use crate::oob::{self, Driver};
 use crate::replicas::{self, Replicas};
 use crate::router::{Link, LinkEvent, LinkListener, Memory, RouterHandle, Rules, spool};
 use crate::services::useless::Useless;
-use crate::services::{BusLink, Services, Setup, kept, lists};
+use crate::services::{BusLink, Services, Setup, kept, lists, users};
 use crate::supervise::Supervisor;
 
 /// How long conversations with other muds may take to end.
@@ -111,6 +111,11 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let direct = bus
         .as_ref()
         .map(|bus| Direct::start(bus, &config.mud.name, Arc::clone(&metrics), &supervisor, bus_stop.clone()));
+    let relay = direct.as_ref().map(|direct| {
+        // Another number for each process, so that what two of them relay is told apart.
+        Relay::start(direct, rand::random(), &supervisor, bus_stop.clone())
+    });
+    let (publisher, unpublished) = Publisher::new();
     let (outgoing, to_others) = mpsc::channel(replicas::QUEUE);
     let services = Arc::new(Services::new(
         Setup {
@@ -130,9 +135,10 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
             announce_users: config.announce_users,
         },
         router.clone(),
-        bus.as_ref().zip(direct.clone()).map(|(bus, direct)| BusLink {
+        bus.as_ref().zip(direct.clone()).zip(relay.clone()).map(|((bus, direct), relay)| BusLink {
             direct,
-            publisher: bus.start_publisher(&supervisor, bus_stop.clone()),
+            relay,
+            publisher,
             connected: bus.connected(),
             outgoing,
         }),
@@ -143,6 +149,10 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         session_lock(&config, bus.as_ref(), &me, &services, &state, &supervisor, &lock_stop).await;
     if let Some(bus) = &bus {
         bus.start_login(&supervisor, bus_stop.clone());
+        let speaker = Arc::clone(&services);
+        bus.start_publisher(unpublished, &supervisor, bus_stop.clone(), move |event| {
+            speaker.on_unpublished(&event);
+        });
         Replicas::start(bus, &me, &services, to_others, &supervisor, &bus_stop);
         let (reader, listener) = (Arc::clone(&services), Arc::clone(&services));
         bus.start_subscriber(
@@ -156,9 +166,18 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
         let clients = move || hub.hub.count_all();
         start_report(bus, &config, &router, &holding, clients, &supervisor, &bus_stop);
     }
-    if let Some(direct) = direct {
-        let listener = Arc::clone(&services);
-        direct.start_links(router.watch(), holding.clone(), &supervisor, bus_stop.clone());
+    if let (Some(direct), Some(relay)) = (direct, relay) {
+        let (listener, member, hearer) =
+            (Arc::clone(&services), Arc::clone(&services), Arc::clone(&services));
+        direct.start_links(
+            relay,
+            router.watch(),
+            holding.clone(),
+            move || member.wanted(),
+            move |relayed| hearer.on_relayed(relayed),
+            &supervisor,
+            bus_stop.clone(),
+        );
         direct.start_mailbox(
             router.watch(),
             holding.clone(),
@@ -215,6 +234,8 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let spool_stop = CancellationToken::new();
     let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), spool_stop.clone());
     let spool = supervisor.spawn("spool", spool);
+    let users = users::keep(Arc::clone(&services), state.clone(), holding.clone(), spool_stop.clone());
+    let users = supervisor.spawn("users", users);
     let permits = bus.as_ref().map_or_else(Permits::none, |bus| Permits::over(bus, &config.mud.name));
     let ways = Ways { rules: link_rules, permits };
     let link = link(&config, state, router, metrics, services, holding, ways, &clients_stop);
@@ -236,6 +257,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     spool_stop.cancel();
     if let Err(error) = spool.await {
         tracing::error!(%error, "what waits for the router was not kept");
+    }
+    if let Err(error) = users.await {
+        tracing::error!(%error, "what is known of users was not kept");
     }
     lock_stop.cancel();
     if let Some(lock) = lock

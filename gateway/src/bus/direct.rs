@@ -142,6 +142,16 @@ impl Direct {
         lock(&self.links).any_cut(Instant::now())
     }
 
+    /// Whether a hosted mud has told that it is on a channel of the provider's.
+    pub fn is_member(&self, mud: &str, channel: &str) -> bool {
+        lock(&self.links).is_member(Instant::now(), mud, channel)
+    }
+
+    /// How many other hosted muds have told that they are on a channel of the provider's.
+    pub fn members(&self, channel: &str) -> usize {
+        lock(&self.links).members(Instant::now(), channel)
+    }
+
     /// Hands a packet to the gateway of a mud, and waits up to 1 s for its word.
     ///
     /// # Errors

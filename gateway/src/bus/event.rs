@@ -60,11 +60,42 @@ pub struct EmoteTarget {
     pub message_target: String,
 }
 
+/// How far a channel reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// All muds of the network, by the router.
+    #[default]
+    Network,
+    /// The muds of this provider that have the channel with this scope, by the bus alone.
+    Provider,
+}
+
+impl Scope {
+    /// The word for it in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Provider => "provider",
+        }
+    }
+
+    fn is_network(&self) -> bool {
+        *self == Self::Network
+    }
+}
+
 /// The value published on [`mudgateway_crds::bus::channel_subject`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelEvent {
     /// Unique for each message said, also for two of the same text.
     pub id: String,
+    /// How far it reaches: a channel of the provider's and one of the network's may have the same name.
+    #[serde(default, skip_serializing_if = "Scope::is_network")]
+    pub scope: Scope,
+    /// How long it had waited when it was published, in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited: u64,
     /// The message.
     #[serde(flatten)]
     pub message: ChannelMessage,
@@ -78,6 +109,18 @@ pub(super) fn read(network: &str, message: &Message) -> Option<ChannelEvent> {
     let event: ChannelEvent = serde_json::from_slice(&message.payload).ok()?;
     let ChannelMessage { channel, mud, .. } = &event.message;
     (channel_subject(network, channel, mud) == *message.subject).then_some(event)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl ChannelEvent {
+    /// A message that is said now.
+    pub fn new(message: ChannelMessage, scope: Scope) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), scope, waited: 0, message }
+    }
 }
 
 #[cfg(test)]

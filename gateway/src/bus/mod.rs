@@ -10,6 +10,7 @@ mod links;
 pub mod lock;
 mod mailbox;
 mod permits;
+mod relay;
 pub mod report;
 mod state;
 
@@ -25,14 +26,17 @@ use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
 use mudgateway_identity::Login;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use direct::{Audience, Direct, Handed};
 pub use echo::{EchoFilter, Path, Remembered};
-pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
+pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Scope};
 pub use files::FileError;
+pub use links::Wanted;
 pub use mailbox::Refusal;
 pub use permits::{Permits, Turn};
+pub use relay::{Relay, Relayed};
 pub use state::{Part, StateError, StateStore};
 
 use crate::allowance::Allowance;
@@ -121,17 +125,22 @@ impl Bus {
         self.connected.clone()
     }
 
-    /// Starts publishing: what is put into the queue goes to the stream, in order, each event once.
-    pub(crate) fn start_publisher(&self, supervisor: &Supervisor, shutdown: CancellationToken) -> Publisher {
-        let (queue, events) = mpsc::channel(QUEUE);
+    /// Starts publishing: what is put into the queue goes to the stream, in order, each event once. What the bus was
+    /// away too long for goes to `unpublished`.
+    pub(crate) fn start_publisher(
+        &self,
+        waiting: Waiting,
+        supervisor: &Supervisor,
+        shutdown: CancellationToken,
+        unpublished: impl Fn(ChannelEvent) + Send + Sync + 'static,
+    ) {
         let bus = self.clone();
         supervisor.spawn("bus publisher", async move {
             tokio::select! {
-                () = bus.publish_all(events) => {}
+                () = bus.publish_all(waiting.0, unpublished) => {}
                 () = shutdown.cancelled() => {}
             }
         });
-        Publisher { queue }
     }
 
     /// Starts listening: every channel event of the network goes to `handler` with its place in the stream, in
@@ -173,21 +182,43 @@ impl Bus {
         });
     }
 
-    async fn publish_all(&self, mut events: mpsc::Receiver<(Instant, ChannelEvent)>) {
+    async fn publish_all(
+        &self,
+        mut events: mpsc::Receiver<(Instant, ChannelEvent)>,
+        unpublished: impl Fn(ChannelEvent),
+    ) {
         while let Some((accepted, event)) = events.recv().await {
-            let mut delay = Duration::from_millis(50);
             self.metrics.bus.publish_queue.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
-            while let Err(error) = self.publish(accepted, &event).await {
-                self.metrics.bus.publish_failed();
-                if accepted.elapsed() > EVENT_TTL {
-                    self.metrics.bus.gave_up();
-                    tracing::warn!(%error, channel = event.message.channel, "gave up publishing a channel message");
-                    break;
-                }
-                tokio::time::sleep(delay).await;
-                delay = (delay * 2).min(Duration::from_secs(2));
+            if let Err(event) = self.publish_in_time(accepted, event).await {
+                self.metrics.bus.gave_up();
+                tracing::debug!(channel = event.message.channel, "gave up publishing a channel message");
+                unpublished(event);
             }
             tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Publishes an event until it is stored; gives it back when it has become too old for that.
+    async fn publish_in_time(&self, accepted: Instant, mut event: ChannelEvent) -> Result<(), ChannelEvent> {
+        let mut connected = self.connected();
+        let mut delay = Duration::from_millis(50);
+        loop {
+            // What is published without a connection waits in the library, and arrives when nobody wants it any more.
+            let left = EVENT_TTL.saturating_sub(accepted.elapsed());
+            let there = async { connected.wait_for(|connected| *connected).await.is_ok() };
+            if left.is_zero() || timeout(left, there).await != Ok(true) {
+                return Err(event);
+            }
+            event.waited = u64::try_from(accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
+            match self.publish(accepted, &event).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    self.metrics.bus.publish_failed();
+                    tracing::debug!(%error, "cannot publish a channel message yet");
+                }
+            }
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(Duration::from_secs(2));
         }
     }
 
@@ -236,15 +267,16 @@ impl Bus {
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
             let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
-            if age > EVENT_TTL {
-                self.metrics.bus.too_old();
-                continue;
-            }
             let Some(event) = event::read(&self.network, &message) else {
                 self.metrics.bus.unreadable();
                 tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
                 continue;
             };
+            let age = age + Duration::from_millis(event.waited);
+            if age > EVENT_TTL {
+                self.metrics.bus.too_old();
+                continue;
+            }
             // By when it was said: after an outage much comes at once.
             let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
             if allowance.admit(said, &event.message.mud) {
@@ -272,7 +304,16 @@ pub struct Publisher {
     queue: mpsc::Sender<(Instant, ChannelEvent)>,
 }
 
+/// What waits to be published.
+pub(crate) struct Waiting(mpsc::Receiver<(Instant, ChannelEvent)>);
+
 impl Publisher {
+    /// A queue that takes events before [`Bus::start_publisher`] takes them out.
+    pub(crate) fn new() -> (Self, Waiting) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        (Self { queue }, Waiting(waiting))
+    }
+
     /// Queues an event; false when the queue is full.
     pub fn publish(&self, event: ChannelEvent) -> bool {
         self.queue.try_send((Instant::now(), event)).is_ok()

@@ -21,6 +21,8 @@ pub enum Part {
     Outbox,
     /// The tells that wait for a client, in JSON.
     Kept,
+    /// What is known of users of other muds, in JSON.
+    Ucache,
 }
 
 impl Part {
@@ -33,6 +35,7 @@ impl Part {
             Self::Chanlist => "chanlist",
             Self::Outbox => "outbox",
             Self::Kept => "kept",
+            Self::Ucache => "ucache",
         }
     }
 
@@ -45,6 +48,7 @@ impl Part {
             Self::Chanlist => "chanlist.lpc",
             Self::Outbox => "outbox.json",
             Self::Kept => "kept.json",
+            Self::Ucache => "ucache.json",
         }
     }
 }
@@ -145,7 +149,15 @@ mod tests {
 
     #[test]
     fn every_part_may_be_stored_on_the_bus_and_nothing_else() {
-        let parts = [Part::Password, Part::Routers, Part::Mudlist, Part::Chanlist, Part::Outbox];
+        let parts = [
+            Part::Password,
+            Part::Routers,
+            Part::Mudlist,
+            Part::Chanlist,
+            Part::Outbox,
+            Part::Kept,
+            Part::Ucache,
+        ];
         assert_eq!(parts.map(Part::field), STATE_FIELDS);
     }
 

@@ -1,6 +1,7 @@
 //! Configuration: flags, then environment, then a YAML file, and one error that lists all that is wrong.
 
 mod announced;
+mod channels;
 mod egress;
 mod keys;
 mod layers;
@@ -8,6 +9,7 @@ mod settings;
 mod source;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
 use crate::oob::{Offer, Settings};
 use crate::router::{PACKETS_PER_SECOND, Rules};
-use crate::services::{FilterDefault, Pattern, Policy};
+use crate::services::{FilterDefault, Pattern, Policy, Scope};
 
 pub use layers::{Ignored, Layers, Problem};
 pub use settings::{SETTINGS, Setting};
@@ -43,8 +45,8 @@ pub struct Config {
     pub rules: Rules,
     /// A router password to start with, for a mud that is known to the router already.
     pub router_password: Option<i64>,
-    /// Channels listened to from the start.
-    pub channels: Vec<String>,
+    /// Channels the mud is on from the start, and how far each reaches.
+    pub channels: BTreeMap<String, Scope>,
     /// The rules for what comes in and goes out.
     pub policy: Policy,
     /// How many messages of each channel are remembered.
@@ -209,11 +211,12 @@ impl Config {
         let tcp_on = layers.boolean("api.tcp.enabled").unwrap_or(true);
         let tcp_port = layers.port("api.tcp.port").unwrap_or(8081);
         let mud = Mud { oob: offer, ..mud(&mut layers) };
+        let nats = nats(&mut layers);
         let mut config = Self {
             oob,
             network: layers.text("network").unwrap_or_else(|| first_name(&routers)),
             router_password: layers.parsed("router.primary.password", "a whole number"),
-            channels: layers.list("channels.default_channels", "name"),
+            channels: channels::channels(&mut layers, nats.is_some()),
             policy: policy(&mut layers),
             history: layers.parsed("channels.history_size", "a whole number").unwrap_or(100),
             filter_default: filter_default(&mut layers),
@@ -232,7 +235,7 @@ impl Config {
                 },
             },
             metrics: metrics_on.then_some((metrics_host, metrics_port).into()),
-            nats: nats(&mut layers),
+            nats,
             kubernetes: resource_name(&mut layers),
             holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),

@@ -75,7 +75,7 @@ fn the_operators_file_is_understood() {
     let file = r#"
 mud: {name: Dawn, port: 4000, admin_email: a@b.example, mudlib: L, base_mudlib: B, driver: D, mud_type: LP, open_status: open}
 router: {primary: {name: "*demo", host: router.demo.svc, port: 8787}, fallback: [{name: "*b", host: b, port: 9000}]}
-channels: {default_channels: [{name: imud_gossip}, {name: imud_code}]}
+channels: {default_channels: [{name: imud_gossip}, {name: imud_code, scope: network}, {name: staff, scope: provider}]}
 api: {host: 0.0.0.0, port: 8080, tcp: {port: 8081}, auth: {key_files: [/etc/mudgateway/keys/0/token]}}
 metrics: {enabled: true, host: 0.0.0.0, port: 9090}
 nats: {url: "nats://nats:4222"}
@@ -84,11 +84,31 @@ logging: {level: info, format: json}
 "#;
     let config = resolve(&[], &[("POD_NAME", "dawn-1")], file).unwrap();
     assert_eq!(config.rules.routers.len(), 2);
-    assert_eq!(config.channels, ["imud_gossip", "imud_code"]);
+    let channels: Vec<_> =
+        config.channels.iter().map(|(name, scope)| (name.as_str(), scope.as_str())).collect();
+    assert_eq!(channels, [("imud_code", "network"), ("imud_gossip", "network"), ("staff", "provider")]);
     let file = KeySource::File("/etc/mudgateway/keys/0/token".into());
     assert!(config.api.keys == [KeySpec { source: file, ..given("") }]);
     assert_eq!(config.kubernetes, Some(ResourceName { namespace: "tenant-a".into(), name: "dawn".into() }));
     assert_eq!(config.holder, "dawn-1");
+}
+
+#[test]
+fn what_is_wrong_with_a_channel_is_said() {
+    let file = "channels: {default_channels: [a, {name: a, scope: provider}, {name: b, scope: world}, {name: c, scope: 1}]}";
+    let with_bus = [MINIMAL, &[("NATS_URL", "nats://nats:4222")]].concat();
+    for (environment, expected) in [
+        (&with_bus[..], "entry 2 is there already with another scope: remove one of the two"),
+        (&with_bus[..], "entry 3 has a scope that is neither network nor provider"),
+        (&with_bus[..], "entry 4 has a scope that is neither network nor provider"),
+        (MINIMAL, "entry 2 has the scope provider, which needs nats.url"),
+    ] {
+        let text = resolve(&[], environment, file).err().unwrap().to_string();
+        assert!(
+            text.contains(&format!("channels.default_channels: {expected}")),
+            "{expected:?} is missing in {text}"
+        );
+    }
 }
 
 #[test]

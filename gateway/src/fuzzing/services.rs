@@ -12,7 +12,7 @@ use crate::hub::{CloseReason, Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
 use crate::oob::{Offer, Rules};
 use crate::router::{LinkEvent, LinkListener, OUTBOX_PACKETS, RouterHandle, SessionStatus};
-use crate::services::{FilterDefault, Pattern, Policy, Services, Setup};
+use crate::services::{FilterDefault, Pattern, Policy, Scope, Services, Setup};
 
 const MUD: &str = "Dawn";
 
@@ -157,7 +157,7 @@ fn setup() -> Setup {
         mud: MUD.to_owned(),
         oob: Rules { offer, ..Rules::default() },
         epoch: 1,
-        channels: vec![CHANNELS[1].to_owned()],
+        channels: [(CHANNELS[1].to_owned(), Scope::Network)].into(),
         policy: Policy { ignore: vec![Pattern::parse("troll@*").unwrap()], ..Policy::default() },
         history: HISTORY,
         filter_default: FilterDefault::Pass,

@@ -18,7 +18,7 @@ pub enum Copy {
 #[derive(Debug)]
 pub struct ChannelMetrics {
     messages: [[Counter; 2]; 2],
-    copies: [[Counter; 2]; 2],
+    copies: [[Counter; 2]; 3],
 }
 
 impl ChannelMetrics {
@@ -37,7 +37,7 @@ impl ChannelMetrics {
         let outcomes = ["delivered", "swallowed"];
         Self {
             messages: ["in", "out"].map(|direction| classes.map(|class| messages.of([direction, class]))),
-            copies: ["bus", "router"].map(|path| outcomes.map(|outcome| copies.of([path, outcome]))),
+            copies: ["bus", "router", "relay"].map(|path| outcomes.map(|outcome| copies.of([path, outcome]))),
         }
     }
 
@@ -48,6 +48,11 @@ impl ChannelMetrics {
 
     /// Counts a copy.
     pub fn copy(&self, path: Path, copy: Copy) {
-        self.copies[path as usize][copy as usize].inc();
+        let path = match path {
+            Path::Bus => 0,
+            Path::Router => 1,
+            Path::Relay { .. } => 2,
+        };
+        self.copies[path][copy as usize].inc();
     }
 }

@@ -7,6 +7,7 @@ mod channels;
 mod clients;
 mod oob;
 mod python;
+mod relay;
 mod router;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub use bus::BusMetrics;
 pub use channels::{ChannelMetrics, Copy};
 pub use clients::{Authenticated, ClientMetrics, Connected, Outcome};
 pub use oob::{Called, OobMetrics};
+pub use relay::RelayMetrics;
 pub use router::{Direction, RouterMetrics, Traffic};
 
 use crate::services::Services;
@@ -33,6 +35,8 @@ pub struct Metrics {
     pub channels: ChannelMetrics,
     /// The bus and the session lock.
     pub bus: BusMetrics,
+    /// What is relayed between gateways.
+    pub relay: RelayMetrics,
     /// Mail, files and news.
     pub oob: OobMetrics,
     /// How late tasks run.
@@ -60,6 +64,7 @@ impl Metrics {
             clients: ClientMetrics::new(&mut book),
             channels: ChannelMetrics::new(&mut book),
             bus: BusMetrics::new(&mut book),
+            relay: RelayMetrics::new(&mut book),
             oob: OobMetrics::new(&mut book),
             python: python::Names::new(&mut book, mud),
             book,

@@ -132,6 +132,9 @@ pub enum NotAccepted {
     /// The outbox holds as many packets as it may.
     #[error("too many packets wait for the router; try again later")]
     Full,
+    /// The bus is away, or does not keep up.
+    #[error("too much waits for the bus; try again later")]
+    BusFull,
     /// No router would take it.
     #[error("this cannot be sent over Intermud-3: {0}")]
     Unwritable(#[from] EncodeError),

@@ -73,6 +73,22 @@ impl Services {
         }
     }
 
+    /// Sends a packet to one hosted mud, by the bus whatever the links are.
+    ///
+    /// # Errors
+    /// [`NotAccepted`]; nothing was sent then, unless it says that nobody knows.
+    pub(super) async fn carry_by_bus(&self, mud: &str, packet: Packet) -> Result<Accepted, NotAccepted> {
+        let direct = self.bus.as_ref().map(|bus| &bus.direct).filter(|direct| direct.is_connected());
+        match direct {
+            Some(direct) => match direct.hand_over(mud, &packet).await? {
+                Handed::Taken => Ok(Accepted::Sent),
+                Handed::Nobody => Err(NotAccepted::Away(mud.to_owned())),
+                Handed::Unknown => Err(NotAccepted::Unknown(mud.to_owned())),
+            },
+            None => Err(NotAccepted::Away(mud.to_owned())),
+        }
+    }
+
     /// Sends a packet to every mud: by the router, and by the bus to the hosted muds that would not get it from there.
     /// While our link is down only these get it; without the bus it waits for the router.
     ///

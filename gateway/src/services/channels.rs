@@ -7,7 +7,7 @@ use intermud3::text::clean;
 use jiff::Timestamp;
 
 use super::{SWITCHED_OFF, Said, Services, packets};
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path, StreamPlace};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path, Scope, StreamPlace, Wanted};
 use crate::hub::SaidCopy;
 use crate::metrics::{Copy, Direction};
 use crate::router::{Accepted, Class, NotAccepted};
@@ -21,13 +21,15 @@ impl Services {
     /// [`NotAccepted`]; nothing was said then.
     pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
         let said = cleaned(said);
+        if self.scope(&said.channel) == Scope::Provider {
+            return self.say_to_provider(said);
+        }
         let accepted = self.router.send(packets::channel(&said), Class::Channel).await?;
-        self.metrics.channels.message(Direction::Out, self.configured.contains(&said.channel));
-        if let Some(bus) = &self.bus {
-            let event = ChannelEvent { id: uuid::Uuid::new_v4().to_string(), message: said };
-            if !bus.publisher.publish(event) {
-                tracing::warn!("the bus cannot keep up: a channel message goes by the router alone");
-            }
+        self.metrics.channels.message(Direction::Out, self.configured.contains_key(&said.channel));
+        if let Some(bus) = &self.bus
+            && !bus.publisher.publish(ChannelEvent::new(said, Scope::Network))
+        {
+            tracing::warn!("the bus cannot keep up: a channel message goes by the router alone");
         }
         Ok(accepted)
     }
@@ -55,8 +57,10 @@ impl Services {
 
     /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
     pub fn listen(&self, channel: &str) {
-        lock(&self.switched_off).remove(channel);
-        self.switch(channel, true);
+        if self.scope(channel) == Scope::Network {
+            lock(&self.switched_off).remove(channel);
+            self.switch(channel, true);
+        }
     }
 
     /// Switches a channel off at the router when no client is on it any more and it is not configured.
@@ -69,11 +73,23 @@ impl Services {
     /// Handles a channel event of another hosted mud, or the copy of one of our own, from a place in the stream.
     pub fn on_bus(&self, place: StreamPlace, event: ChannelEvent) {
         self.reached(Some(place));
+        if self.scope(&event.message.channel) != event.scope {
+            return;
+        }
         if self.policy().ignores_user(&event.message.user, &event.message.mud) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
         self.deliver(Path::Bus, Some(place), event.message);
+    }
+
+    /// Handles a channel message that the router brought. A channel of the provider's is another one than that of the
+    /// network with the same name.
+    pub(super) fn on_channel_message(&self, said: ChannelMessage) {
+        self.switch_off_unwanted(&said.channel);
+        if self.scope(&said.channel) == Scope::Network {
+            self.deliver(Path::Router, None, said);
+        }
     }
 
     /// Delivers one copy of a channel message, unless its twin was delivered before.
@@ -84,7 +100,7 @@ impl Services {
         let delivered = echoes.admit(Instant::now(), path, &message);
         self.metrics.channels.copy(path, if delivered { Copy::Delivered } else { Copy::Swallowed });
         if delivered {
-            self.metrics.channels.message(Direction::In, self.configured.contains(&message.channel));
+            self.metrics.channels.message(Direction::In, self.configured.contains_key(&message.channel));
             lock(&self.history).record(Said { message: message.clone(), at });
         }
         self.hub.publish_copy(at, SaidCopy { path, stream, delivered, message });
@@ -93,7 +109,7 @@ impl Services {
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is
     /// switched off, once.
     pub(super) fn switch_off_unwanted(&self, channel: &str) {
-        if self.is_wanted(channel) {
+        if self.is_wanted_of_router(channel) {
             return;
         }
         let mut switched_off = lock(&self.switched_off);
@@ -103,7 +119,20 @@ impl Services {
     }
 
     pub(super) fn is_wanted(&self, channel: &str) -> bool {
-        self.configured.contains(channel) || self.hub.anyone_on(channel)
+        self.configured.contains_key(channel) || self.hub.anyone_on(channel)
+    }
+
+    /// Whether the router is to send us what is said on a channel.
+    pub(super) fn is_wanted_of_router(&self, channel: &str) -> bool {
+        self.scope(channel) == Scope::Network && self.is_wanted(channel)
+    }
+
+    /// The channels we are on.
+    pub fn wanted(&self) -> Wanted {
+        let configured = self.configured.keys().cloned();
+        let all = self.hub.channels().into_iter().chain(configured);
+        let (network, provider) = all.partition(|channel| self.scope(channel) == Scope::Network);
+        Wanted { network, provider }
     }
 
     pub(super) fn switch(&self, channel: &str, on: bool) {

@@ -13,12 +13,15 @@ mod owned;
 pub mod packets;
 mod policy;
 mod presence;
+mod provider;
 mod questions;
+mod relay;
 pub mod replica;
 mod ucache;
 pub mod useless;
+pub mod users;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,7 +43,8 @@ pub use presence::{Gender, Presence, Rejected, User};
 use ucache::{Announced, UserCache};
 
 use crate::allowance::Allowance;
-use crate::bus::{Direct, EchoFilter, Path, Publisher, StreamPlace};
+pub use crate::bus::Scope;
+use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace};
 use crate::hub::{Addressed, Event, Hub, Outgoing, Trouble};
 use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
@@ -56,6 +60,8 @@ pub struct BusLink {
     pub publisher: Publisher,
     /// The way of packets to one other hosted mud.
     pub direct: Direct,
+    /// The way to hosted muds whose link is down, for what others say.
+    pub relay: Relay,
     /// Whether the bus is there.
     pub connected: watch::Receiver<bool>,
     /// The way to the other processes of the mud.
@@ -70,7 +76,8 @@ pub struct Services {
     pub oob: Oob,
     metrics: Arc<Metrics>,
     mud: String,
-    configured: HashSet<String>,
+    /// The channels that are always on, and how far each reaches.
+    configured: BTreeMap<String, Scope>,
     policy: Mutex<Arc<Policy>>,
     router: RouterHandle,
     bus: Option<BusLink>,
@@ -122,8 +129,8 @@ pub struct Setup {
     pub oob: Rules,
     /// The epoch of the events' positions.
     pub epoch: u64,
-    /// Channels that are always on.
-    pub channels: Vec<String>,
+    /// Channels that are always on, and how far each reaches.
+    pub channels: BTreeMap<String, Scope>,
     /// The rules for what comes in and goes out.
     pub policy: Policy,
     /// How many messages of each channel are remembered.
@@ -146,7 +153,7 @@ impl Services {
             metrics: setup.metrics,
             oob: Oob::new(setup.oob),
             mud: setup.mud,
-            configured: setup.channels.into_iter().collect(),
+            configured: setup.channels,
             policy: Mutex::new(Arc::new(setup.policy)),
             router,
             bus,
@@ -277,9 +284,7 @@ impl Services {
         }
         lock(&self.switched_off).clear();
         *lock(&self.established) = Some(Instant::now());
-        let mut wanted: Vec<_> = self.hub.channels().union(&self.configured).cloned().collect();
-        wanted.sort();
-        for channel in wanted {
+        for channel in self.wanted().network {
             self.switch(&channel, true);
         }
         self.hub.publish(Event::reconnected());
@@ -291,15 +296,16 @@ impl Services {
     }
 
     fn on_packet(&self, path: Path, packet: Packet) {
+        let said = inbound::channel_message(&packet);
+        self.offer_to_relay(path, said.as_ref());
         let from_router = path == Path::Router
             && self.router.status().router.as_deref() == Some(packet.header.origin_mud.as_str());
         if !from_router && self.policy().ignores(&packet.header) {
             self.ignored.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if let Some(said) = inbound::channel_message(&packet) {
-            self.switch_off_unwanted(&said.channel);
-            self.deliver(Path::Router, None, said);
+        if let Some(said) = said {
+            self.on_channel_message(said);
         } else if let Some(event) = inbound::event(&self.mud, &packet, from_router) {
             self.note(&packet, from_router);
             // Nobody waiting for an answer is no error.

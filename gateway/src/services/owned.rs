@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::filter::{Decision, FilterDefault, decide};
 use super::{Channel, Services, inbound};
-use crate::bus::Path;
+use crate::bus::{Path, Scope};
 use crate::hub::{Event, FilterRequested};
 use crate::router::{Class, NotAccepted};
 use crate::sync::lock;
@@ -50,6 +50,12 @@ pub enum ChannelError {
         /// The channel.
         channel: String,
     },
+    /// It is a channel of the provider's.
+    #[error("the channel {channel} is one of the provider's, of which the router knows nothing")]
+    Provider {
+        /// The channel.
+        channel: String,
+    },
     /// No muds, or too many, or no names.
     #[error("name 1 to {MUDS} muds in add and remove together")]
     Muds,
@@ -67,7 +73,7 @@ impl Services {
     /// # Errors
     /// [`ChannelError`] when it cannot be, or cannot be asked.
     pub async fn create_channel(&self, user: &str, channel: &str, kind: i64) -> Result<(), ChannelError> {
-        check_name(channel)?;
+        self.check_network(channel)?;
         if let Some(owner) = self.channel_owner(channel) {
             return Err(ChannelError::Exists { channel: channel.to_owned(), owner });
         }
@@ -110,6 +116,7 @@ impl Services {
     /// # Errors
     /// [`ChannelError`] when the router cannot be asked.
     pub async fn ask_channel_admins(&self, user: &str, channel: &str) -> Result<(), ChannelError> {
+        self.check_network(channel)?;
         self.order(user, Body::ChanAdminlist(ChanAdminlist { channel: channel.to_owned() })).await
     }
 
@@ -175,8 +182,16 @@ impl Services {
         Decision { drop: self.filter_default == FilterDefault::Drop, ..Decision::default() }
     }
 
-    fn check_ours(&self, channel: &str) -> Result<(), ChannelError> {
+    fn check_network(&self, channel: &str) -> Result<(), ChannelError> {
         check_name(channel)?;
+        match self.scope(channel) {
+            Scope::Network => Ok(()),
+            Scope::Provider => Err(ChannelError::Provider { channel: channel.to_owned() }),
+        }
+    }
+
+    fn check_ours(&self, channel: &str) -> Result<(), ChannelError> {
+        self.check_network(channel)?;
         match self.channel_owner(channel) {
             Some(owner) if owner == self.mud() => Ok(()),
             Some(owner) => Err(ChannelError::NotOurs { channel: channel.to_owned(), owner }),

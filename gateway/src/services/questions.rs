@@ -6,7 +6,7 @@ use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
 use super::{Question, Rejected, Services, User, packets};
-use crate::bus::Path;
+use crate::bus::{Path, Scope};
 use crate::hub::Change;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
@@ -52,7 +52,13 @@ impl Services {
         target_mud: &str,
         question: Question<'_>,
     ) -> Result<Accepted, NotAccepted> {
-        self.carry(target_mud, packets::question(&self.mud, user, target_mud, question)).await
+        let packet = packets::question(&self.mud, user, target_mud, question);
+        match question {
+            Question::ChannelWho(channel) if self.scope(channel) == Scope::Provider => {
+                self.carry_by_bus(target_mud, packet).await
+            }
+            _ => self.carry(target_mud, packet).await,
+        }
     }
 
     /// Asks every mud whether a user is there; the answers come as events.
@@ -67,7 +73,8 @@ impl Services {
     pub(super) fn answer(&self, path: Path, packet: &Packet) {
         let presence = lock(&self.presence);
         let users = presence.users(Instant::now()).unwrap_or_default();
-        let answer = packets::answer(&self.mud, packet, users, |channel| self.is_wanted(channel));
+        let asker = &packet.header.origin_mud;
+        let answer = packets::answer(&self.mud, packet, users, |channel| self.shows(path, asker, channel));
         drop(presence);
         match answer {
             Some(answer) => self.respond(path, packet, || answer),

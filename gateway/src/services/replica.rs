@@ -88,6 +88,9 @@ impl LockListener for Services {
             Duty::Holder if !self.leads() => {
                 let (epoch, complete) = self.hub.lead(epoch);
                 tracing::info!(epoch, complete, "writing the log");
+                if let Some(bus) = &self.bus {
+                    bus.relay.begin(Instant::now(), complete);
+                }
                 if !complete {
                     self.incomplete.notify_one();
                 }

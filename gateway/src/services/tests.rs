@@ -17,7 +17,7 @@ const CHANNEL: &str = "imud_gossip";
 const PLACE: StreamPlace = StreamPlace { sequence: 1, published: std::time::SystemTime::UNIX_EPOCH };
 
 fn setup(channels: &[&str]) -> Setup {
-    let channels = channels.iter().map(|channel| (*channel).to_owned()).collect();
+    let channels = channels.iter().map(|channel| ((*channel).to_owned(), Scope::Network)).collect();
     let ignore = vec![Pattern::parse("troll@*").unwrap()];
     let policy = Policy { ignore, ..Policy::default() };
     Setup { mud: "Dawn".into(), epoch: 1, channels, policy, history: 10, ..Setup::default() }
@@ -82,7 +82,7 @@ fn by_bus() -> ChannelEvent {
         message: "hi".into(),
         target: None,
     };
-    ChannelEvent { id: "1".into(), message }
+    ChannelEvent::new(message, Scope::Network)
 }
 
 #[test]
@@ -346,7 +346,7 @@ async fn a_targeted_emote_is_heard_as_it_was_sent_and_once() {
     // What the other gateways get by the bus is what the router's copy says.
     from_router(&services, text);
     let message = inbound::channel_message(&packet(text)).unwrap();
-    services.on_bus(PLACE, ChannelEvent { id: "1".into(), message });
+    services.on_bus(PLACE, ChannelEvent::new(message, Scope::Network));
     let heard = events(&session);
     assert_eq!((heard.len(), &heard[0]["method"]), (1, &Value::from("channel_emote")));
     let params = &heard[0]["params"];
@@ -368,7 +368,7 @@ fn an_emote_to_another_is_another_emote() {
         )
     };
     let message = inbound::channel_message(&packet(&poke("ann"))).unwrap();
-    services.on_bus(PLACE, ChannelEvent { id: "1".into(), message });
+    services.on_bus(PLACE, ChannelEvent::new(message, Scope::Network));
     from_router(&services, &poke("zoe"));
     assert_eq!(events(&session).len(), 2);
 }

@@ -205,3 +205,22 @@ async fn what_was_queued_is_sent_by_the_process_that_comes_after() {
     let _dawn = on_bus("Dawn", &router, &nats, &[]).await;
     super::support::received(&router, mark, "left behind.").await;
 }
+
+#[tokio::test]
+async fn what_is_known_of_users_is_there_after_a_planned_end_and_for_who_takes_over() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let standby = Gateway::start("Dawn", &router, &[("NATS_URL", nats.url().as_str())]).await;
+    standby.logged("\"reason\":\"Standby\"").await;
+    let mut far = super::raw_mud::RawMud::start(&router, "Far", 0, r#""ucache":1,"#).await;
+    far.broadcast(r#"({"ucache-update",5,"Far",0,0,0,"eve","Lady Eve",1,})"#).await;
+    let ask = json!({"target_mud": "Far", "target_user": "eve"});
+    let is_known = |info: &serde_json::Value| info["visname"] == "Lady Eve";
+    super::support::until(&dawn.client().await, "user_info", ask.clone(), is_known).await;
+    dawn.terminate().await;
+    dawn.ended().await;
+    standby.logged("SessionEstablished").await;
+    let client = standby.client().await;
+    let known = super::support::until(&client, "user_info", ask, is_known).await;
+    assert_eq!((&known["cached"], &known["gender"]), (&json!(true), &json!("female")));
+}

@@ -75,6 +75,19 @@ impl RawMud {
         self.router.send(&format!(r#"({{"{kind}",5,"{}",0,"{to}",0,}})"#, self.name)).await;
     }
 
+    /// Says something on a channel.
+    pub async fn say(&mut self, channel: &str, text: &str) {
+        let name = &self.name;
+        self.router
+            .send(&format!(r#"({{"channel-m",5,"{name}","eve",0,0,"{channel}","Eve","{text}",}})"#))
+            .await;
+    }
+
+    /// Sends a packet to all.
+    pub async fn broadcast(&mut self, packet: &str) {
+        self.router.send(packet).await;
+    }
+
     /// Waits for a packet of a type.
     pub async fn expect(&mut self, kind: &str) -> String {
         loop {

@@ -76,6 +76,21 @@ impl Gateway {
         Self::spawn(command, state).await
     }
 
+    /// The same, with a configuration file.
+    pub async fn start_with_file(
+        mud: &str,
+        router: &RunningRouter,
+        file: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("config.yaml");
+        std::fs::write(&path, file).unwrap();
+        let mut command = Self::command(mud, router);
+        command.arg("--config").arg(path).envs(environment.iter().copied());
+        Self::spawn(command, state).await
+    }
+
     fn command(mud: &str, router: &RunningRouter) -> Command {
         let address = router.addr();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mudgateway"));

@@ -8,6 +8,7 @@ use super::{Context, Example, Method, Place, Sent, someone};
 use crate::api::rpc::{GATEWAY_ERROR, RpcError};
 use crate::bus::{ChannelKind, ChannelMessage, EmoteTarget};
 use crate::keys::Permission;
+use crate::services::Scope;
 
 /// `channel_join`.
 pub(super) struct Join;
@@ -327,7 +328,7 @@ struct ListFilter {
     /// Owned by this mud.
     owner: Option<String>,
     /// With at least so many members.
-    min_members: Option<u64>,
+    min_members: Option<usize>,
 }
 
 /// Result of `channel_list`.
@@ -348,12 +349,15 @@ pub(super) struct Listed {
 struct Channel {
     /// Its name.
     name: String,
-    /// The mud that owns it.
+    /// The mud that owns it; empty for a channel of the provider's.
     owner: String,
     /// 0 open except to the banned, 1 open to the admitted, 2 filtered.
     r#type: i64,
-    /// Always 0: routers do not tell.
-    member_count: u64,
+    /// How many muds are on it; 0 for a channel of the network, since routers do not tell.
+    member_count: usize,
+    /// `network`: it is the router's, for all muds of the network. `provider`: it is the provider's, for those of its
+    /// muds that are configured to have it, and nothing of it goes to the router.
+    scope: &'static str,
 }
 
 impl Method for List {
@@ -362,7 +366,7 @@ impl Method for List {
     const PERMISSION: Option<Permission> = Some(Permission::Channel);
     const EXAMPLE: Example = Example {
         params: r#"{"filter": {"owner": "*test"}}"#,
-        result: r#"{"status": "success", "count": 1, "channels": [{"name": "imud_gossip", "owner": "*test", "type": 0, "member_count": 0}],
+        result: r#"{"status": "success", "count": 1, "channels": [{"name": "imud_gossip", "owner": "*test", "type": 0, "member_count": 0, "scope": "network"}],
             "subscribed_channels": ["imud_gossip"]}"#,
     };
     type Params = ListParams;
@@ -370,16 +374,24 @@ impl Method for List {
 
     async fn call(context: Context<'_>, params: ListParams) -> Result<Listed, RpcError> {
         let filter = params.filter;
-        let channels: Vec<_> = context
-            .services()
-            .channels()
-            .into_iter()
-            .map(|channel| Channel {
-                name: channel.name,
-                owner: channel.owner,
-                r#type: channel.kind,
-                member_count: 0,
-            })
+        let services = context.services();
+        let network = services.channels().into_iter().map(|channel| Channel {
+            name: channel.name,
+            owner: channel.owner,
+            r#type: channel.kind,
+            member_count: 0,
+            scope: Scope::Network.as_str(),
+        });
+        let network = network.filter(|channel| services.scope(&channel.name) == Scope::Network);
+        let provider = services.provider_channels().into_iter().map(|name| Channel {
+            owner: String::new(),
+            r#type: 0,
+            member_count: services.provider_members(&name),
+            scope: Scope::Provider.as_str(),
+            name,
+        });
+        let channels: Vec<_> = network
+            .chain(provider)
             .filter(|channel| {
                 filter.r#type.is_none_or(|kind| channel.r#type == kind)
                     && filter.owner.as_ref().is_none_or(|owner| channel.owner == *owner)

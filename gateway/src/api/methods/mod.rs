@@ -328,7 +328,7 @@ fn not_accepted(error: &NotAccepted) -> RpcError {
         NotAccepted::Away(mud) | NotAccepted::Unknown(mud) => {
             Some(json!({"field": "target_mud", "mud_name": mud}))
         }
-        NotAccepted::Full | NotAccepted::Unwritable(_) => None,
+        NotAccepted::Full | NotAccepted::BusFull | NotAccepted::Unwritable(_) => None,
     };
     RpcError { data, ..RpcError::new(GATEWAY_ERROR, error.to_string()) }
 }

@@ -355,6 +355,7 @@ fn refused(error: ChannelError) -> RpcError {
         ChannelError::Exists { owner, .. } | ChannelError::NotOurs { owner, .. } => {
             (GATEWAY_ERROR, Some(json!({"error_code": "not-allowed", "owner": owner})))
         }
+        ChannelError::Provider { .. } => (GATEWAY_ERROR, Some(json!({"error_code": "not-allowed"}))),
         ChannelError::Unknown { .. } => (GATEWAY_ERROR, Some(json!({"error_code": "unk-channel"}))),
         ChannelError::NoRouter | ChannelError::NotAccepted(_) => (GATEWAY_ERROR, None),
     };

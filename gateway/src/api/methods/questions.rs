@@ -15,7 +15,7 @@ use crate::api::rpc::RpcError;
 use crate::hub::{Event, Identity, Located};
 use crate::keys::Permission;
 use crate::router::NotAccepted;
-use crate::services::Question;
+use crate::services::{Question, Scope};
 
 /// Asks one mud, and waits if that is wanted. `echo` is what the result repeats of the question.
 async fn ask(
@@ -203,9 +203,11 @@ impl Method for ChannelWho {
 
     async fn call(context: Context<'_>, params: ChannelWhoParams) -> Result<Asked, RpcError> {
         let ChannelWhoParams { channel, target_mud, from_user, waiting } = params;
-        let Some(mud) = target_mud else {
-            let users = context.services().users_on(&channel);
-            let members = json!([{"mud": context.services().mud(), "users": users}]);
+        let services = context.services();
+        let ours = |mud: &String| services.scope(&channel) == Scope::Provider && mud == services.mud();
+        let Some(mud) = target_mud.filter(|mud| !ours(mud)) else {
+            let users = services.users_on(&channel);
+            let members = json!([{"mud": services.mud(), "users": users}]);
             return Ok(Asked::new(
                 "success",
                 json!({"channel": channel, "members": members, "users": users}),
