@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::kubectl::wait;
 use crate::{Error, Result};
 
 /// How long an answer may take.
@@ -16,6 +17,9 @@ const ANSWER: Duration = Duration::from_secs(15);
 
 /// The most messages kept that nobody has asked for yet.
 const BACKLOG: usize = 10_000;
+
+/// How long a connection is tried.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One connection, authenticated.
 pub struct Client {
@@ -29,11 +33,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to an endpoint (`ws://…` or `tcp://…`) and authenticates.
+    /// Connects to an endpoint (`ws://…` or `tcp://…`) and authenticates. A node's proxy learns of a pod that is ready up
+    /// to a second later; until then it refuses, and clients try again.
     ///
     /// # Errors
-    /// When the connection or the key is refused.
+    /// When the connection or the key is refused for 10 s.
     pub fn connect(url: &str, key: &str) -> Result<Self> {
+        wait(&format!("a connection to {url}"), PATIENCE, || {
+            Ok(Self::attempt(url, key).map_err(|error| error.to_string()))
+        })
+    }
+
+    fn attempt(url: &str, key: &str) -> Result<Self> {
         let mut child = Command::new("kubectl")
             .args(["exec", "-i", "-n", "i3-demo", "deploy/i3-router", "--", "/mudclient", url])
             .stdin(Stdio::piped())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::install::{self, file};
-use crate::kubectl::{get, kubectl, namespace, run, wait, wait_condition};
+use crate::kubectl::{get, kubectl, namespace, run, wait_condition};
 use crate::{Error, Result, expect_equal};
 
 /// How long a gateway may take to get ready: its image is on the node already.
@@ -142,11 +142,7 @@ fn connect(tenant: &Tenant, endpoint: impl Fn(&Value) -> String) -> Result<Clien
         "go-template={{.data.token | base64decode}}",
     ])?;
     let endpoint = endpoint(&status["endpoints"]);
-    // A node's proxy learns of a pod that is ready up to a second later; until then it refuses, and clients try again.
-    let what = format!("a connection to {endpoint}");
-    wait(&what, Duration::from_secs(10), || {
-        Ok(Client::connect(&endpoint, &key).map_err(|error| error.to_string()))
-    })
+    Client::connect(&endpoint, &key)
 }
 
 fn join(client: &mut Client) -> Result<()> {
