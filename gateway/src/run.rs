@@ -147,13 +147,14 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let me = format!("{}.{}", config.holder, uuid::Uuid::new_v4());
     let (lock, holding) =
         session_lock(&config, bus.as_ref(), &me, &services, &state, &supervisor, &lock_stop).await;
+    let mut log_end = None;
     if let Some(bus) = &bus {
         bus.start_login(&supervisor, bus_stop.clone());
         let speaker = Arc::clone(&services);
         bus.start_publisher(unpublished, &supervisor, bus_stop.clone(), move |event| {
             speaker.on_unpublished(&event);
         });
-        Replicas::start(bus, &me, &services, to_others, &supervisor, &bus_stop);
+        log_end = Some(Replicas::start(bus, &me, &services, to_others, &supervisor, &bus_stop));
         let (reader, listener) = (Arc::clone(&services), Arc::clone(&services));
         bus.start_subscriber(
             holding.clone(),
@@ -260,6 +261,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     }
     if let Err(error) = users.await {
         tracing::error!(%error, "what is known of users was not kept");
+    }
+    if let Some(log_end) = log_end {
+        log_end.reach().await;
     }
     lock_stop.cancel();
     if let Some(lock) = lock

@@ -18,6 +18,9 @@ const CAPACITY: usize = 1000;
 /// The most bytes of large events, such as files, that can be had again: a client that comes back gets all at once.
 const BULK: usize = 512 * 1024;
 
+/// The most ends of epochs remembered.
+const ENDS: usize = 16;
+
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -57,6 +60,8 @@ pub struct EventLog {
     recent: VecDeque<Logged>,
     /// After this place nothing is missing but what is of no use later.
     complete_after: Position,
+    /// The last places of earlier epochs, oldest first.
+    ends: VecDeque<Position>,
     /// The bytes of the large ones among the recent.
     bulk: usize,
 }
@@ -65,13 +70,19 @@ impl EventLog {
     /// An empty log.
     pub fn new(epoch: u64) -> Self {
         let start = Position { epoch, seq: 0 };
-        Self { last: start, recent: VecDeque::new(), complete_after: start, bulk: 0 }
+        Self { last: start, recent: VecDeque::new(), complete_after: start, ends: VecDeque::new(), bulk: 0 }
     }
 
-    /// A log as another process has it: where it is, after which place nothing is missing, and the recent events.
-    pub fn of(last: Position, complete_after: Position, recent: Vec<Logged>) -> Self {
+    /// A log as another process has it: where it is, after which place nothing is missing, where earlier epochs ended,
+    /// and the recent events.
+    pub fn of(last: Position, complete_after: Position, ends: Vec<Position>, recent: Vec<Logged>) -> Self {
         let bulk = recent.iter().map(|logged| logged.event.bulk()).sum();
-        Self { last, recent: recent.into(), complete_after, bulk }
+        Self { last, recent: recent.into(), complete_after, ends: ends.into(), bulk }
+    }
+
+    /// The last places of earlier epochs.
+    pub fn ends(&self) -> Vec<Position> {
+        self.ends.iter().copied().collect()
     }
 
     /// The place of the last event.
@@ -92,6 +103,10 @@ impl EventLog {
     /// From now on this process writes, under an epoch greater than all before. `complete` says whether nothing is
     /// missing of what others wrote.
     pub fn begin(&mut self, epoch: u64, complete: bool) {
+        if self.ends.len() >= ENDS {
+            self.ends.pop_front();
+        }
+        self.ends.push_back(self.last);
         self.last = Position { epoch: epoch.max(self.last.epoch + 1), seq: 0 };
         if !complete {
             self.complete_after = self.last;
@@ -124,19 +139,50 @@ impl EventLog {
         }
     }
 
+    /// Takes back what nobody has heard: it gets another place.
+    pub fn withdraw(&mut self, position: Position) {
+        let index = self.recent.partition_point(|logged| logged.position < position);
+        if let Some(logged) = self.recent.get(index).filter(|logged| logged.position == position) {
+            self.bulk -= logged.event.bulk();
+            self.recent.remove(index);
+        }
+    }
+
     /// Another process has come to a place.
     pub fn advance(&mut self, position: Position) {
         self.last = self.last.max(position);
     }
 
     /// All that came after a position; none when the log does not reach back that far.
+    ///
+    /// A position past the end of its epoch is of a client whose process was cut off from the others and went on: up to
+    /// the moment at which its successor was accepted by the router it has heard from there what is said on channels.
     pub fn since(&mut self, now: Timestamp, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
         let reaches = position <= self.last && position >= self.complete_after;
         reaches.then(|| {
             let skip = self.recent.partition_point(|logged| logged.position <= position);
-            self.recent.iter().skip(skip)
+            let heard_until = self.heard_until(position);
+            let heard =
+                move |logged: &&Logged| logged.position < heard_until && logged.event.channel().is_some();
+            self.recent.iter().skip(skip).filter(move |logged| !heard(logged))
         })
+    }
+
+    /// Where the next epoch's writer was accepted by the router, for a position past the end of its epoch.
+    fn heard_until(&self, position: Position) -> Position {
+        let mut ends = self.ends.iter();
+        let past = ends.any(|end| end.epoch == position.epoch && position.seq > end.seq);
+        // The epoch that followed, which may be the present one.
+        let next = ends.next().map_or(self.last.epoch, |end| end.epoch);
+        let accepted = |logged: &&Logged| {
+            logged.position.epoch == next && matches!(*logged.event, Event::GatewayReconnected(_))
+        };
+        match self.recent.iter().find(accepted).filter(|_| past) {
+            Some(accepted) => accepted.position,
+            None if past => Position { epoch: next, seq: u64::MAX },
+            None => Position::default(),
+        }
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -193,6 +239,18 @@ mod tests {
         assert_eq!(log.skip(), at(7, 4));
         log.append(now, event());
         assert_eq!(seqs(&mut log, now, at(7, 3)), Some(vec![5]), "what is no event has a place and no more");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_had_again() {
+        let now = Timestamp::now();
+        let mut log = EventLog::new(7);
+        for _ in 0..3 {
+            log.append(now, event());
+        }
+        log.withdraw(at(7, 2));
+        log.withdraw(at(7, 9));
+        assert_eq!(seqs(&mut log, now, at(7, 0)), Some(vec![1, 3]));
     }
 
     #[test]
@@ -256,7 +314,25 @@ mod tests {
         log.append(now, file(BULK + 1));
         assert_eq!((seqs(&mut log, now, at(7, 4)), seqs(&mut log, now, at(7, 5))), (None, Some(vec![])));
         assert_eq!((log.bulk, log.recent.len()), (0, 0));
-        let copy = EventLog::of(log.position(), log.complete_after(), log.recent().cloned().collect());
-        assert_eq!(copy.position(), at(7, 5));
+    }
+
+    #[test]
+    fn who_was_cut_off_and_went_on_has_heard_the_channels_until_the_successor_was_accepted() {
+        let now = Timestamp::now();
+        let chat = || Arc::new(super::super::event::tests::chat("c"));
+        let mut log = EventLog::new(7);
+        log.append(now, chat());
+        log.skip();
+        log.begin(9, true);
+        log.append(now, chat());
+        log.append(now, event());
+        log.append(now, chat());
+        let mut copy =
+            EventLog::of(log.position(), log.complete_after(), log.ends(), log.recent().cloned().collect());
+        for log in [&mut log, &mut copy] {
+            assert_eq!(places(log, now, at(7, 2)), Some(vec![at(9, 1), at(9, 2), at(9, 3)]));
+            assert_eq!(places(log, now, at(7, 3)), Some(vec![at(9, 2), at(9, 3)]));
+            assert_eq!(places(log, now, at(9, 0)), Some(vec![at(9, 1), at(9, 2), at(9, 3)]));
+        }
     }
 }

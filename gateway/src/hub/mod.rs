@@ -11,6 +11,7 @@ mod record;
 mod session;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub struct Hub {
     inner: Mutex<Inner>,
     /// What the other processes of the mud are to be told; none: there are no others.
     outgoing: Option<mpsc::Sender<Outgoing>>,
+    /// Counts what is told to them.
+    told: AtomicU64,
     /// Counts the changes of the tells that wait.
     kept: watch::Sender<u64>,
 }
@@ -146,6 +149,7 @@ impl Hub {
             metrics: Arc::default(),
             inner: Mutex::new(inner),
             outgoing,
+            told: AtomicU64::new(0),
             kept: watch::Sender::new(0),
         }
     }
@@ -308,7 +312,10 @@ impl Hub {
         match fate {
             Fate::Told => {}
             Fate::Kept => keep(&mut inner, KeptTell { position, at, event: logged.event }),
-            Fate::Waited(since) => inner.kept.forget(since),
+            Fate::Waited(since) => {
+                inner.kept.forget(since);
+                inner.log.withdraw(since);
+            }
         }
     }
 
@@ -362,6 +369,11 @@ impl Hub {
         let mut inner = lock(&self.inner);
         let changed = inner.others.forget_silent(Instant::now());
         self.settle(&mut inner, changed)
+    }
+
+    /// How much the other processes have been told, or soon will be.
+    pub fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// All sessions of this process, as the others are told of them.
@@ -481,6 +493,8 @@ impl Hub {
         for tell in &taken {
             // Who goes on from a place before it has just got it.
             if tell.position <= after {
+                // Who comes back later must not get it at both places.
+                inner.log.withdraw(tell.position);
                 self.tell(inner, tell.at, Arc::clone(&tell.event), Some(tell.position));
             }
         }
@@ -521,10 +535,10 @@ impl Hub {
 
     /// Others notice when something is missing.
     fn out(&self, outgoing: impl FnOnce() -> Outgoing) {
-        if let Some(sender) = &self.outgoing
-            && sender.try_send(outgoing()).is_err()
-        {
-            tracing::debug!("too much waits to be told to the other processes");
+        let Some(sender) = &self.outgoing else { return };
+        match sender.try_send(outgoing()) {
+            Ok(()) => drop(self.told.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => tracing::debug!("too much waits to be told to the other processes"),
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum News {
         /// These.
         sessions: Vec<Remote>,
     },
+    /// The process has just come, and wants to be told of all sessions.
+    Hello,
     /// The process ends.
     Gone,
 }
@@ -135,7 +137,7 @@ impl Others {
                     }
                 }
             }
-            News::Gone => {}
+            News::Hello | News::Gone => {}
         }
         changed
     }

@@ -93,6 +93,19 @@ fn tells_wait_for_the_next_client_and_are_delivered_once() {
 }
 
 #[test]
+fn who_comes_back_does_not_get_a_tell_again_that_another_client_took_meanwhile() {
+    let hub = hub();
+    let (first, _) = admitted(&hub, None);
+    let position = hub.position();
+    hub.remove(&first);
+    hub.publish(tell("waits"));
+    let (other, _) = admitted(&hub, None);
+    assert_eq!(received(&other).len(), 1);
+    let (second, _) = admitted(&hub, Some(Resume { session: first.id, position }));
+    assert_eq!(seqs(&second), [2], "once, at its new place");
+}
+
+#[test]
 fn the_tells_that_wait_are_bounded() {
     let hub = hub();
     for index in 0..kept::KEPT_TELLS + 5 {
@@ -167,4 +180,131 @@ fn a_session_can_join_only_so_many_channels() {
     assert!((0..SESSION_CHANNELS).all(|index| session.join(&index.to_string())));
     assert!(!session.join("one more"));
     assert!(session.join("0"), "one it is on already");
+}
+
+/// Two processes of a mud: what the first tells comes to the second at once.
+struct Two {
+    writer: Hub,
+    follower: Hub,
+    told: mpsc::Receiver<Outgoing>,
+}
+
+impl Two {
+    fn new() -> Self {
+        let (sender, told) = mpsc::channel(1000);
+        let (quiet, _) = mpsc::channel(1000);
+        let (writer, follower) = (Hub::shared("Dusk", sender), Hub::shared("Dusk", quiet));
+        writer.lead(7);
+        follower.restore(writer.state());
+        Self { writer, follower, told }
+    }
+
+    /// Lets the follower hear all; returns how many entries of the log there were.
+    fn hear(&mut self) -> usize {
+        let mut records = 0;
+        while let Ok(outgoing) = self.told.try_recv() {
+            match outgoing {
+                Outgoing::Record(record) => {
+                    records += 1;
+                    let Record { position, at, change } = *record;
+                    match change {
+                        Change::Event { event, fate } => self.follower.take(position, at, Some(event), fate),
+                        _ => self.follower.take(position, at, None, Fate::Told),
+                    }
+                }
+                Outgoing::News(news) => drop(self.follower.hear("writer", news)),
+            }
+        }
+        records
+    }
+}
+
+#[test]
+fn clients_of_a_follower_get_what_those_of_the_writer_get_at_the_same_places() {
+    let mut two = Two::new();
+    let ((here, _), (there, _)) = (admitted(&two.writer, None), admitted(&two.follower, None));
+    for text in ["one", "two"] {
+        two.writer.publish(tell(text));
+    }
+    assert_eq!(two.hear(), 2);
+    let lines = received(&here);
+    assert_eq!((lines.len(), &lines), (2, &received(&there)), "byte for byte");
+    assert_eq!(two.follower.position(), two.writer.position());
+}
+
+#[test]
+fn a_session_goes_on_on_another_process_and_in_the_next_epoch() {
+    let mut two = Two::new();
+    let (first, _) = admitted(&two.writer, None);
+    first.join("imud_gossip");
+    two.writer.changed(&first, Some("imud_gossip"));
+    two.writer.publish(tell("heard"));
+    two.hear();
+    let position = two.writer.position();
+    // The writer tells its own client more than it can tell the other process before it dies.
+    two.writer.publish(tell("heard by the client alone"));
+    let ahead = two.writer.position();
+    two.follower.lead(9);
+    two.follower.publish(tell("new"));
+    for (position, expected) in [(position, vec![1]), (ahead, vec![1])] {
+        let (session, admission) = admitted(&two.follower, Some(Resume { session: first.id, position }));
+        assert_eq!(admission.recovered, Some(true));
+        assert!(session.is_on("imud_gossip"));
+        assert_eq!(seqs(&session), expected, "{position:?}");
+        two.follower.remove(&session);
+        let _ = two
+            .follower
+            .hear("writer", News::Session { session: Box::new(remote(&first, position)), listen: None });
+    }
+}
+
+#[test]
+fn a_client_that_is_ahead_of_a_follower_gets_nothing_twice() {
+    let mut two = Two::new();
+    let (first, _) = admitted(&two.writer, None);
+    two.hear();
+    let _ = two.follower.hear(
+        "writer",
+        News::Session { session: Box::new(remote(&first, two.writer.position())), listen: None },
+    );
+    two.writer.publish(tell("one"));
+    let position = two.writer.position();
+    let (session, admission) = admitted(&two.follower, Some(Resume { session: first.id, position }));
+    assert_eq!(admission.recovered, Some(true));
+    two.writer.publish(tell("two"));
+    two.hear();
+    assert_eq!(seqs(&session), [2]);
+}
+
+#[test]
+fn a_tell_that_nobody_heard_waits_on_all_processes_and_is_told_once_by_the_writer() {
+    let mut two = Two::new();
+    two.writer.publish(tell("waits"));
+    two.hear();
+    assert_eq!((two.writer.kept().len(), two.follower.kept().len()), (1, 1));
+    let (there, _) = admitted(&two.follower, None);
+    assert!(received(&there).is_empty(), "only the writer gives places");
+    let news = News::Session { session: Box::new(remote(&there, two.follower.position())), listen: None };
+    let _ = two.writer.hear("follower", news);
+    two.hear();
+    assert_eq!(seqs(&there), [2]);
+    assert_eq!((two.writer.kept().len(), two.follower.kept().len()), (0, 0));
+}
+
+#[test]
+fn who_was_paused_does_not_tell_again_what_its_clients_heard_from_it() {
+    let mut two = Two::new();
+    let (session, _) = admitted(&two.writer, None);
+    session.join("imud_gossip");
+    two.follower.lead(9);
+    // Both have the same from the bus or the router.
+    for hub in [&two.writer, &two.follower] {
+        hub.publish(chat("imud_gossip"));
+    }
+    two.follower.publish(tell("after"));
+    two.writer.follow();
+    two.writer.miss();
+    two.writer.restore(two.follower.state());
+    assert_eq!(seqs(&session), [1, 2], "the chat of the old epoch, and the tell of the new one");
+    two.hear();
 }

@@ -15,8 +15,8 @@ use futures::StreamExt;
 use mudgateway_crds::bus::{own_log_subject, own_sessions_subject, own_snapshot_subject};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -34,6 +34,9 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// The most bytes of a message; NATS takes none over 1 MiB.
 const MESSAGE: usize = 1_000_000;
+
+/// How long it may take to tell the end of the log.
+const END_TOLD_WITHIN: Duration = Duration::from_millis(300);
 
 /// The sessions in one message.
 const SESSIONS: usize = 50;
@@ -66,6 +69,37 @@ pub struct Replicas {
     me: String,
     connected: watch::Receiver<bool>,
     services: Arc<Services>,
+    /// Counts what was told.
+    told: watch::Sender<u64>,
+    /// Another process wants to be told of all sessions.
+    asked: Arc<Notify>,
+}
+
+/// The end of writing the log, when another process is to go on.
+pub struct LogEnd {
+    client: Client,
+    services: Arc<Services>,
+    told: watch::Receiver<u64>,
+}
+
+impl LogEnd {
+    /// Writes no more, and waits until all that was written is on its way: what another process then does not know it
+    /// would tell again.
+    pub async fn reach(mut self) {
+        self.services.hub.follow();
+        let all = self.services.hub.told();
+        let on_its_way = async {
+            // Should the teller be gone there is nothing to wait for.
+            if self.told.wait_for(|told| *told >= all).await.is_ok()
+                && let Err(error) = self.client.flush().await
+            {
+                tracing::debug!(%error, "the end of the log may not be on its way");
+            }
+        };
+        if timeout(END_TOLD_WITHIN, on_its_way).await.is_err() {
+            tracing::debug!("the end of the log is not on its way yet");
+        }
+    }
 }
 
 impl Replicas {
@@ -77,7 +111,7 @@ impl Replicas {
         outgoing: mpsc::Receiver<Outgoing>,
         supervisor: &Supervisor,
         stop: &CancellationToken,
-    ) {
+    ) -> LogEnd {
         let replicas = Self {
             client: bus.context().client(),
             network: bus.network().to_owned(),
@@ -85,7 +119,11 @@ impl Replicas {
             me: me.to_owned(),
             connected: bus.connected(),
             services: Arc::clone(services),
+            told: watch::Sender::new(0),
+            asked: Arc::default(),
         };
+        let (client, told) = (replicas.client.clone(), replicas.told.subscribe());
+        let end = LogEnd { client, services: Arc::clone(services), told };
         let (teller, follower, listener, server) =
             (replicas.clone(), replicas.clone(), replicas.clone(), replicas);
         let stopped = stop.clone();
@@ -116,6 +154,7 @@ impl Replicas {
                 () = for_ever(|| server.serve_snapshots()) => {}
             }
         });
+        end
     }
 
     /// Tells what comes, how far the log is, and all sessions now and then.
@@ -125,12 +164,19 @@ impl Replicas {
         loop {
             tokio::select! {
                 biased;
-                Some(what) = outgoing.recv() => match what {
-                    Outgoing::Record(record) => self.tell_record(record).await,
-                    Outgoing::News(news) => self.tell_news(news).await,
-                },
+                Some(what) = outgoing.recv() => {
+                    match what {
+                        Outgoing::Record(record) => self.tell_record(record).await,
+                        Outgoing::News(news) => self.tell_news(news).await,
+                    }
+                    self.told.send_modify(|told| *told += 1);
+                }
                 _ = beat.tick() => self.tell_beat(&outgoing).await,
                 Ok(()) = status.changed() => self.tell_beat(&outgoing).await,
+                () = self.asked.notified() => {
+                    rounds += 1;
+                    self.tell_round(rounds).await;
+                }
                 _ = round.tick() => {
                     rounds += 1;
                     self.tell_round(rounds).await;
@@ -219,10 +265,17 @@ impl Replicas {
     /// Listens to what the other processes tell of their sessions.
     async fn listen(&self) -> Result<(), SubscribeError> {
         let mut told = self.client.subscribe(own_sessions_subject(&self.network, &self.mud)).await?;
+        let mut connected = self.connected.clone();
+        if connected.wait_for(|connected| *connected).await.is_ok() {
+            self.tell_news(News::Hello).await;
+        }
         while let Some(message) = told.next().await {
             if let Some(FromProcess::<News> { from, news }) = read(&message.payload)
                 && from != self.me
             {
+                if let News::Hello = news {
+                    self.asked.notify_one();
+                }
                 self.services.on_news(&from, news);
             }
         }

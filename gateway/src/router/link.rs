@@ -245,6 +245,7 @@ impl Link {
                     "another process of this mud took over",
                 ));
             }
+            session.set_watchful(duty == Duty::Holdover);
             let pace =
                 if self.handle.status().is_connected() { self.send_waiting(wire).await? } else { None };
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));

@@ -30,6 +30,16 @@ pub const UNPROVEN_SILENT_AFTER: Duration = Duration::from_secs(90);
 /// How often such a router is probed.
 pub const UNPROVEN_PROBE_AFTER: Duration = Duration::from_secs(30);
 
+/// The same while another process may have taken the name over without a word of the router's: a login from the same
+/// address leaves the old link open but deaf (dead-souls-router rule 35), and our clients hear nothing meanwhile.
+pub const WATCHFUL_PROBE_AFTER: Duration = Duration::from_secs(2);
+
+/// How long after a probe without an answer the next one is sent then.
+pub const WATCHFUL_AGAIN_AFTER: Duration = Duration::from_millis(1500);
+
+/// After how long without a packet the link is given up then.
+pub const WATCHFUL_SILENT_AFTER: Duration = Duration::from_secs(5);
+
 /// How often a registration is repeated while it may be that the old login has not ended yet: a login from another
 /// address waits in silence, and is heard on the same socket once the old one has closed (rule 36). No more than
 /// one a second, or the router takes it for a flood.
@@ -84,6 +94,8 @@ pub struct Session {
     insist: bool,
     /// How often it was repeated.
     repeated: u32,
+    /// Whether another process may have taken the name over.
+    watchful: bool,
 }
 
 impl Session {
@@ -101,7 +113,13 @@ impl Session {
             password,
             insist,
             repeated: 0,
+            watchful: false,
         }
+    }
+
+    /// Whether another process may have taken the name over, so that a deaf link must be found out soon.
+    pub fn set_watchful(&mut self, watchful: bool) {
+        self.watchful = watchful;
     }
 
     /// When the registration was sent.
@@ -171,13 +189,21 @@ impl Session {
 
     /// How long without a packet until the next probe.
     fn probe_after(&self) -> Duration {
-        let again = if self.echoes { PROBE_AGAIN_AFTER } else { UNPROVEN_PROBE_AFTER };
-        PROBE_AFTER + again * self.probes
+        let (first, again) = match (self.echoes, self.watchful) {
+            (true, true) => (WATCHFUL_PROBE_AFTER, WATCHFUL_AGAIN_AFTER),
+            (true, false) => (PROBE_AFTER, PROBE_AGAIN_AFTER),
+            (false, _) => (PROBE_AFTER, UNPROVEN_PROBE_AFTER),
+        };
+        first + again * self.probes
     }
 
     /// How long without a packet until the link is given up.
     fn silent_after(&self) -> Duration {
-        if self.echoes { SILENT_AFTER } else { UNPROVEN_SILENT_AFTER }
+        match (self.echoes, self.watchful) {
+            (true, true) => WATCHFUL_SILENT_AFTER,
+            (true, false) => SILENT_AFTER,
+            (false, _) => UNPROVEN_SILENT_AFTER,
+        }
     }
 
     fn is_probe(&self, packet: &Packet) -> bool {
@@ -255,6 +281,18 @@ mod tests {
         let start = Instant::now();
         let mut session = proven(start);
         assert_eq!(until_silent(&mut session, start + PROVE_AFTER), (vec![4, 6], 8));
+    }
+
+    #[test]
+    fn a_link_that_may_be_deaf_is_found_out_soon() {
+        let start = Instant::now();
+        let mut session = proven(start);
+        session.set_watchful(true);
+        assert_eq!(until_silent(&mut session, start + PROVE_AFTER), (vec![2, 3], 5));
+        let mut unproven = Session::new("Dawn", "*test", start, PASSWORD, false);
+        unproven.receive(start, reply("*test", "*test"));
+        unproven.set_watchful(true);
+        assert_eq!(until_silent(&mut unproven, start).1, 90, "it may be one that never sends probes back");
     }
 
     #[test]

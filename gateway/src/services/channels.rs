@@ -94,6 +94,10 @@ impl Services {
 
     /// Delivers one copy of a channel message, unless its twin was delivered before.
     pub(super) fn deliver(&self, path: Path, stream: Option<StreamPlace>, message: ChannelMessage) {
+        if !self.leads() {
+            // Another process decides about the copies now.
+            return;
+        }
         let at = now_in_microseconds();
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut echoes = lock(&self.echoes);

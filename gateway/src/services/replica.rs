@@ -50,6 +50,8 @@ pub enum Part {
         position: Position,
         /// After which place its events are all there.
         complete_after: Position,
+        /// Where earlier epochs ended.
+        ends: Vec<Position>,
         /// How far the stream of the bus was read.
         stream: Option<StreamPlace>,
         /// How the session with the router is.
@@ -193,6 +195,7 @@ impl Services {
         let mut parts = vec![Part::Start {
             position: log.position(),
             complete_after: log.complete_after(),
+            ends: log.ends(),
             stream: *lock(&self.stream),
             status: Box::new(self.router.status()),
         }];
@@ -217,7 +220,7 @@ impl Services {
     /// Takes the place of the process that told all this. False: it is no snapshot, or one of the past.
     pub fn restore(&self, parts: Vec<Part>) -> bool {
         let mut parts = parts.into_iter();
-        let Some(Part::Start { position, complete_after, stream, status }) = parts.next() else {
+        let Some(Part::Start { position, complete_after, ends, stream, status }) = parts.next() else {
             return false;
         };
         if self.leads() || position.epoch < self.hub.position().epoch {
@@ -247,7 +250,7 @@ impl Services {
         *lock(&self.directory) = directory;
         *lock(&self.echoes) = EchoFilter::of(Instant::now(), echoes);
         *lock(&self.stream) = stream;
-        self.hub.restore(HubState { log: EventLog::of(position, complete_after, recent), kept });
+        self.hub.restore(HubState { log: EventLog::of(position, complete_after, ends, recent), kept });
         self.on_beat(&Beat { position, status: *status });
         true
     }

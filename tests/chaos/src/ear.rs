@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// The gateways there are, by the address for clients.
 #[derive(Clone, Default)]
-pub struct Doors(Arc<Mutex<Vec<SocketAddr>>>);
+pub struct Doors(Arc<Mutex<Vec<SocketAddr>>>, Arc<watch::Sender<Option<SocketAddr>>>);
 
 impl Doors {
     /// Adds one.
@@ -38,6 +38,21 @@ impl Doors {
     /// Takes one away.
     pub fn remove(&self, door: SocketAddr) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| *one != door);
+    }
+
+    /// Sends the client to one; none: it goes where it likes.
+    pub fn want(&self, door: Option<SocketAddr>) {
+        self.1.send_replace(door);
+    }
+
+    fn wanted(&self) -> Option<SocketAddr> {
+        *self.1.borrow()
+    }
+
+    /// Ends when another one is wanted.
+    async fn unwanted(&self, door: SocketAddr) {
+        // The sender lives as long as we do.
+        let _ = self.1.subscribe().wait_for(|wanted| wanted.is_some_and(|wanted| wanted != door)).await;
     }
 
     fn all(&self) -> Vec<SocketAddr> {
@@ -54,6 +69,7 @@ pub struct Ear {
 
 /// What it needs to go on where it was.
 struct Memory {
+    /// Where it was last.
     door: SocketAddr,
     session: Value,
     epoch: Value,
@@ -78,6 +94,7 @@ impl Ear {
                 tokio::select! {
                     () = self.hear(&client, &mut memory) => {}
                     () = self.doubt(door, &client) => {}
+                    () = self.doors.unwanted(door) => {}
                 }
                 self.at.send_replace(None);
             } else {
@@ -88,6 +105,9 @@ impl Ear {
 
     /// A gateway that is on the network, or else one that answers, rather the one it had; and which of both.
     async fn choose(&self, had: Option<SocketAddr>) -> Option<(SocketAddr, bool)> {
+        if let Some(wanted) = self.doors.wanted() {
+            return Some((wanted, true));
+        }
         let mut asking: FuturesUnordered<_> =
             self.doors.all().into_iter().map(|door| async move { (door, ask(door).await) }).collect();
         let end = tokio::time::Instant::now() + LOOK;
@@ -107,15 +127,14 @@ impl Ear {
         }
     }
 
-    /// Goes there, on where it was if it was there before.
+    /// Goes there, on from where it was, on whatever process that was.
     async fn enter(&self, door: SocketAddr, memory: &mut Option<Memory>) -> Result<Client, Error> {
         let client = connect(door).await?;
         let mut params = json!({"api_key": KEY});
-        if let Some(Memory { session, epoch, seq, .. }) = memory.as_ref().filter(|memory| memory.door == door)
-        {
+        if let Some(Memory { session, epoch, seq, .. }) = memory {
             params["resume"] = json!({"session_id": session, "epoch": epoch, "seq": seq});
         }
-        let welcome = client.call("authenticate", params).await?;
+        let welcome = client.call("authenticate", params.clone()).await?;
         let recovered = welcome["recovered"] == true;
         let position = &welcome["position"];
         *memory = Some(Memory {
@@ -125,6 +144,9 @@ impl Ear {
             seq: position["seq"].clone(),
         });
         if !recovered {
+            if params.get("resume").is_some() {
+                eprintln!("the client could not go on from {} at {door}: {welcome}", params["resume"]);
+            }
             client.call("channel_join", json!({"channel": CHANNEL})).await?;
         }
         Ok(client)

@@ -173,7 +173,12 @@ impl Gateway {
         self.log.last("\"session lock\"").is_some_and(|line| line.contains("\"to\":\"Standby\""))
     }
 
-    /// Whether it says that it is on the network.
+    /// Whether the session lock is its own, as far as it knows.
+    pub fn holds(&self) -> bool {
+        self.log.last("\"session lock\"").is_some_and(|line| line.contains("\"to\":\"Holder\""))
+    }
+
+    /// Whether it says that the mud is on the network.
     pub async fn is_connected(&self) -> bool {
         let Ok(client) = open(self.address).await else { return false };
         client.call("status", json!({})).await.is_ok_and(|status| status["connected"] == true)

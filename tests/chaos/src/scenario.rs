@@ -19,8 +19,9 @@ const PLANNED: Duration = Duration::from_secs(1);
 /// Another process is logged in within this time after a crash.
 const CRASH: Duration = Duration::from_secs(5);
 
-/// The most that nobody may be logged in when the link to the router goes dead but stays open.
-const HALF_OPEN: Duration = Duration::from_secs(10);
+/// A link that went dead is given up after 8 s, and then come a back-off, which earlier failures may have raised, and the
+/// second that a router wants between two connections.
+const HALF_OPEN: Duration = Duration::from_secs(13);
 
 /// How long a recovery may take after the fault is mended.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -43,6 +44,10 @@ pub enum Scenario {
     Kill,
     /// SIGSTOP, and SIGCONT later.
     Stop,
+    /// SIGTERM to the holder, while the client is on the other process.
+    PlannedOther,
+    /// SIGKILL to the holder, while the client is on the other process.
+    KillOther,
     /// All links of the holder go dead, as those of a node that is cut off.
     NodeCutOff,
     /// As planned, where each process has an address of its own.
@@ -129,8 +134,8 @@ const REFUSED: Faults = Faults { latency: Duration::ZERO, jitter: Duration::ZERO
 
 impl Scenario {
     /// The scenarios of the short suite.
-    pub const QUICK: [Scenario; 5] =
-        [Self::Planned, Self::Kill, Self::Stop, Self::NatsRestart, Self::RouterRestart];
+    pub const QUICK: [Scenario; 6] =
+        [Self::Planned, Self::Kill, Self::KillOther, Self::Stop, Self::NatsRestart, Self::RouterRestart];
 
     /// What it is, for the table.
     pub fn about(self) -> &'static str {
@@ -138,6 +143,8 @@ impl Scenario {
             Self::Planned => "planned: SIGTERM to the holder",
             Self::Kill => "crash: SIGKILL",
             Self::Stop => "pause: SIGSTOP, 8 s later SIGCONT",
+            Self::PlannedOther => "planned, the client on the other process",
+            Self::KillOther => "crash, the client on the other process",
             Self::NodeCutOff => "all links of the holder dead for 12 s",
             Self::PlannedElsewhere => "planned, each process with its own address",
             Self::KillElsewhere => "crash, each with its own address",
@@ -174,7 +181,8 @@ impl Scenario {
             self,
             Self::PlannedElsewhere | Self::KillElsewhere | Self::StopElsewhere | Self::NodeCutOffElsewhere
         );
-        Setup { cluster: self == Self::NatsLeader, own_addresses }
+        let on_standby = matches!(self, Self::PlannedOther | Self::KillOther);
+        Setup { on_standby, cluster: self == Self::NatsLeader, own_addresses }
     }
 
     /// About how long a run takes.
@@ -214,8 +222,13 @@ impl Scenario {
     /// The most that nobody may be logged in; none: nothing is promised.
     pub fn promise(self) -> Option<Duration> {
         match self {
-            Self::Planned | Self::PlannedElsewhere => Some(PLANNED),
-            Self::Kill | Self::KillElsewhere | Self::Stop | Self::NodeCutOff | Self::RouterCut => Some(CRASH),
+            Self::Planned | Self::PlannedElsewhere | Self::PlannedOther => Some(PLANNED),
+            Self::Kill
+            | Self::KillElsewhere
+            | Self::KillOther
+            | Self::Stop
+            | Self::NodeCutOff
+            | Self::RouterCut => Some(CRASH),
             Self::RouterHalfOpen => Some(HALF_OPEN),
             _ => None,
         }
@@ -245,11 +258,11 @@ impl Scenario {
     async fn break_it(self, world: &mut World, holder: usize) -> Result<(), Error> {
         let member = &world.members[holder];
         match self {
-            Self::Planned | Self::PlannedElsewhere => {
+            Self::Planned | Self::PlannedElsewhere | Self::PlannedOther => {
                 member.gateway.signal("-TERM").await?;
                 world.bury(holder).await?;
             }
-            Self::Kill | Self::KillElsewhere => {
+            Self::Kill | Self::KillElsewhere | Self::KillOther => {
                 member.gateway.signal("-KILL").await?;
                 world.bury(holder).await?;
             }
@@ -280,7 +293,12 @@ impl Scenario {
 
     async fn mend(self, world: &mut World, holder: usize) -> Result<(), Error> {
         match self {
-            Self::Planned | Self::PlannedElsewhere | Self::Kill | Self::KillElsewhere => return Ok(()),
+            Self::Planned
+            | Self::PlannedElsewhere
+            | Self::PlannedOther
+            | Self::Kill
+            | Self::KillElsewhere
+            | Self::KillOther => return Ok(()),
             Self::Stop | Self::StopElsewhere => world.members[holder].gateway.signal("-CONT").await?,
             Self::NatsRestart | Self::NatsLeader => world.nats.restart_all().await?,
             _ => {}

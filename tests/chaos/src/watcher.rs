@@ -58,6 +58,11 @@ impl Watcher {
         self.changes().last().map(|(_, sight)| sight.clone())
     }
 
+    /// How long nothing has changed.
+    pub fn steady_for(&self, now: Instant) -> Duration {
+        self.changes().last().map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(*at))
+    }
+
     /// The most sessions of the mud at one time.
     pub fn most_sessions(&self) -> usize {
         self.changes().iter().map(|(_, sight)| sight.sessions.len()).max().unwrap_or_default()
@@ -138,5 +143,6 @@ mod tests {
             (None, Duration::ZERO)
         );
         assert_eq!(watcher.most_sessions(), 1);
+        assert_eq!(watcher.steady_for(at(700)), Duration::from_millis(300));
     }
 }

@@ -24,6 +24,9 @@ const PROCESSES: usize = 2;
 /// How long it may take until all is well before a run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a session must have lasted: in its first second it finds out whether its router sends probes back.
+const STEADY: Duration = Duration::from_secs(2);
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -39,6 +42,8 @@ pub struct Programs {
 /// What a world is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
+    /// The client is on a process that stands by when something is broken, not on the holder.
+    pub on_standby: bool,
     /// Three NATS servers in a cluster, not one.
     pub cluster: bool,
     /// The router sees each process of the mud come from another address, as pods on nodes of their own do.
@@ -128,8 +133,8 @@ impl World {
         })
     }
 
-    /// Waits until all is well: two processes, one of them logged in, on one link, with the client on it, who hears
-    /// everybody. Which one that is.
+    /// Waits until all is well: two processes, one of them logged in, on one link, with the client where it is to be, who
+    /// hears everybody. Which one that is.
     ///
     /// # Errors
     /// When it does not get well.
@@ -139,10 +144,13 @@ impl World {
         }
         let (start, place) = (Instant::now(), self.tally.place());
         loop {
-            if let Some(holder) = self.holder().await
-                && self.tally.reaches(&place)
-            {
-                return Ok(holder);
+            if let Some(holder) = self.holder().await {
+                let seat = self.seat(holder);
+                self.doors.want(Some(seat));
+                if *self.ear.borrow() == Some(seat) && self.tally.reaches(&place) {
+                    self.doors.want(None);
+                    return Ok(holder);
+                }
             }
             if start.elapsed() > PATIENCE {
                 let logs = self.members.iter().map(|member| member.gateway.log.tail(12));
@@ -158,15 +166,22 @@ impl World {
         }
     }
 
-    /// The process that is logged in, if it alone is, the others stand by, and the client is there.
+    /// The process that is logged in, if it alone is, and the others stand by.
     async fn holder(&self) -> Option<usize> {
-        let at = (*self.ear.borrow())?;
-        let holder = self.members.iter().position(|member| member.client.address() == at)?;
+        let holder = self.members.iter().position(|member| member.gateway.holds())?;
         let sight = self.watcher.last()?;
-        let one_link = sight.sessions.len() == 1 && sight.open == 1;
+        let steady = self.watcher.steady_for(Instant::now()) >= STEADY;
+        let one_link = sight.sessions.len() == 1 && sight.open == 1 && steady;
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != holder);
         let stand_by = others.map(|(_, member)| member).all(|member| member.gateway.stands_by());
         (one_link && stand_by && self.members[holder].gateway.is_connected().await).then_some(holder)
+    }
+
+    /// Where the client is to be.
+    fn seat(&self, holder: usize) -> SocketAddr {
+        let stands_by = |index: &usize| *index != holder;
+        let standby = (0..self.members.len()).find(stands_by).filter(|_| self.setup.on_standby);
+        self.members[standby.unwrap_or(holder)].client.address()
     }
 
     /// Waits until of everybody something is heard that is said from now on.

@@ -10,12 +10,15 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
+use super::{ASK_TIMEOUT, Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
 use crate::bus::Bus;
 use crate::bus::kv::{self, Bucket, PutError, Watch};
 
 /// Between two attempts to watch the key.
 const RETRY: Duration = Duration::from_millis(250);
+
+/// A revision that no key ever has.
+const NEVER: u64 = u64::MAX / 2;
 
 /// What the key holds.
 #[derive(Serialize, Deserialize)]
@@ -150,6 +153,8 @@ impl Keeper {
     pub async fn run(mut self, leave: CancellationToken) {
         let mut writing: OptionFuture<BoxFuture<'static, Result<u64, WriteError>>> = None.into();
         let mut is_writing = false;
+        let mut asking: OptionFuture<BoxFuture<'static, bool>> = None.into();
+        let mut is_asking = false;
         let mut connected = self.connected.clone();
         let yielding = Arc::clone(&self.yielding);
         while !self.lock.has_left() {
@@ -158,6 +163,10 @@ impl Keeper {
                 writing = Some(write).into();
                 is_writing = true;
             }
+            if !is_asking && self.lock.ask(now) {
+                asking = Some(self.answers()).into();
+                is_asking = true;
+            }
             self.publish(now);
             let (wake_at, stays) = (self.lock.wake_at(now), self.lock.stays());
             tokio::select! {
@@ -165,6 +174,13 @@ impl Keeper {
                     is_writing = false;
                     self.lock.wrote(Instant::now(), outcome.unwrap_or(Err(WriteError::Unknown)));
                     self.look_if_needed().await;
+                }
+                answers = &mut asking, if is_asking => {
+                    is_asking = false;
+                    if answers != Some(true) {
+                        tracing::debug!("the bucket of the session lock takes no writes");
+                        self.lost();
+                    }
                 }
                 () = self.follow() => {}
                 _ = connected.changed() => self.lost(),
@@ -223,6 +239,15 @@ impl Keeper {
         self.see(entry.as_ref());
         self.watch = Some(watch);
         Ok(())
+    }
+
+    /// Asks whether the bucket takes writes, by one that it must refuse: only its leader can.
+    fn answers(&self) -> BoxFuture<'static, bool> {
+        let (bucket, key) = (self.bucket.clone(), self.key.clone());
+        Box::pin(async move {
+            let refused = bucket.update(&key, Vec::new().into(), NEVER);
+            matches!(timeout(ASK_TIMEOUT, refused).await, Ok(Err(PutError::Conflict)))
+        })
     }
 
     fn see(&mut self, entry: Option<&kv::Entry>) {

@@ -1,7 +1,7 @@
 //! The session lock: of all the processes that serve one mud, one talks to the router.
 //!
 //! The lock is one key of a NATS bucket; its revision is the fencing token. The holder renews it each second. A standby
-//! that has watched a healthy bus for 3 s without a renewal takes it. The holder may register with the router only
+//! that has watched a healthy bus for 3 s without a renewal takes it; healthy means that the lock's bucket takes writes. The holder may register with the router only
 //! within 2 s of its last renewal, so that no two processes may at once, whatever their clocks say: only durations
 //! are compared, and each process measures its own. A holder that cannot reach the bus keeps the session it has
 //! ("holdover") but opens none; the router is the last fence, for it knows one session to a name.
@@ -24,6 +24,13 @@ pub const FRESH: Duration = Duration::from_secs(2);
 
 /// How long a standby must have watched the bus without seeing a renewal before it takes the lock.
 pub const TAKEN_OVER_AFTER: Duration = Duration::from_secs(3);
+
+/// How long after a renewal of another the bucket is asked whether it works at all, and then how often.
+const ASK_AFTER: Duration = Duration::from_millis(1200);
+const ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long its answer is waited for.
+pub const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long the outcome of a write is waited for.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -112,6 +119,8 @@ pub struct SessionLock {
     renewed: Option<Instant>,
     /// The write that is under way, and when it was sent.
     writing: Option<(Write, Instant)>,
+    /// When the bucket was asked last whether it works.
+    asked: Option<Instant>,
     /// Until when another may take a lock that we gave back.
     yields_until: Option<Instant>,
     /// Whether the lock is to be given back: for good, or to who can do better.
@@ -139,6 +148,7 @@ impl SessionLock {
             others: known,
             renewed: None,
             writing: None,
+            asked: None,
             yields_until: None,
             leaving: Leaving::No,
         }
@@ -222,6 +232,16 @@ impl SessionLock {
         }
     }
 
+    /// Whether the driver should ask now if the bucket takes writes; it counts as asked. A bucket without a leader takes
+    /// none, and then the holder's silence means nothing: the driver says so by [`SessionLock::bus`].
+    pub fn ask(&mut self, now: Instant) -> bool {
+        let due = self.ask_at().is_some_and(|at| at <= now);
+        if due {
+            self.asked = Some(now);
+        }
+        due
+    }
+
     /// Whether the driver should read the key, because a write found it other than it was seen.
     pub fn should_look(&self) -> bool {
         self.watching.is_some() && !self.looked
@@ -254,7 +274,18 @@ impl SessionLock {
         let stale = self.renewed.map(|sent| sent + FRESH).filter(|stale| *stale > now);
         let wanted = self.watched_and_looked().then(|| self.wanted(now)).flatten().map(|(at, _)| at);
         let next = if self.writing.is_some() { None } else { wanted };
-        [stale, next].into_iter().flatten().min().unwrap_or(now + RENEW_EVERY)
+        [stale, next, self.ask_at()].into_iter().flatten().min().unwrap_or(now + RENEW_EVERY)
+    }
+
+    /// When to ask whether the bucket works: while another holds the lock and does not renew it.
+    fn ask_at(&self) -> Option<Instant> {
+        let (Some(watching), Some((entry, seen))) = (self.watching, &self.last) else { return None };
+        let silent = self.looked && self.renewed.is_none() && entry.held && entry.by != self.me;
+        if !silent || self.leaving == Leaving::ForGood {
+            return None;
+        }
+        let first = (*seen).max(watching) + ASK_AFTER;
+        Some(self.asked.map_or(first, |asked| first.max(asked + ASK_EVERY)))
     }
 
     fn watched_and_looked(&self) -> bool {

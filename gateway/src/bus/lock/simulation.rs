@@ -24,6 +24,9 @@ enum Message {
     WriteArrives(usize, u64, Write),
     WriteAnswer(usize, u64, Result<u64, WriteError>),
     WriteTimeout(usize, u64),
+    /// Whether the bucket takes writes; with the watch under which it was asked.
+    Answer(usize, u64, bool),
+    Rewatch(usize),
     Registration(usize, u64),
     Accepted(usize, u64),
     BadMojo(usize, u64),
@@ -45,6 +48,8 @@ enum Fault {
     CutRouter(usize),
     HealRouter(usize),
     LoseBucket,
+    /// The bucket has no leader for so long.
+    LoseLeader(u64),
 }
 
 struct Process {
@@ -70,6 +75,7 @@ struct World {
     count: u64,
     key: Option<Entry>,
     revision: u64,
+    no_leader_until: u64,
     processes: Vec<Process>,
     same_address: bool,
     /// The connection and process that is logged in.
@@ -93,6 +99,7 @@ impl World {
             count: 0,
             key: None,
             revision: 0,
+            no_leader_until: 0,
             processes: Vec::new(),
             same_address,
             registered: None,
@@ -188,6 +195,7 @@ impl World {
             Message::Watch(index, ..)
             | Message::WriteAnswer(index, ..)
             | Message::WriteTimeout(index, ..)
+            | Message::Answer(index, ..)
             | Message::Accepted(index, ..)
             | Message::BadMojo(index, ..)
             | Message::Deaf(index, ..)
@@ -222,6 +230,23 @@ impl World {
                 if process.alive && process.write == Some(id) {
                     process.write = None;
                     process.lock.wrote(now, Err(WriteError::Unknown));
+                }
+            }
+            Message::Answer(index, watch, answers) => {
+                let process = &mut self.processes[index];
+                if !answers && process.watch == Some(watch) {
+                    process.watch = None;
+                    process.lock.bus(now, false);
+                    self.send(250, Message::Rewatch(index));
+                }
+            }
+            Message::Rewatch(index) if self.no_leader_until > self.now => {
+                self.send(250, Message::Rewatch(index));
+            }
+            Message::Rewatch(index) => {
+                let process = &self.processes[index];
+                if process.alive && !process.bus_cut && process.watch.is_none() {
+                    self.watch(index);
                 }
             }
             Message::Registration(index, link) => self.register(index, link),
@@ -259,7 +284,7 @@ impl World {
 
     /// The bus takes a write, or does not.
     fn store(&mut self, index: usize, id: u64, write: Write) {
-        if self.processes[index].bus_cut {
+        if self.processes[index].bus_cut || self.no_leader_until > self.now {
             return;
         }
         let outcome = if write.expected == self.key.as_ref().map(|key| key.revision) {
@@ -366,6 +391,7 @@ impl World {
                 self.processes[index].lock.yield_to_others();
             }
             Fault::HealRouter(index) => self.processes[index].router_cut = false,
+            Fault::LoseLeader(millis) => self.no_leader_until = self.now + millis,
             Fault::LoseBucket => {
                 self.key = None;
                 self.revision = 0;
@@ -406,6 +432,14 @@ impl World {
             let key = self.key.clone();
             let latency = self.latency();
             self.send(latency, Message::Watch(index, watch, key));
+        }
+        if self.processes[index].lock.ask(now)
+            && let Some(watch) = self.processes[index].watch
+        {
+            let answers = self.no_leader_until <= self.now && !self.processes[index].bus_cut;
+            let timeout = u64::try_from(ASK_TIMEOUT.as_millis()).unwrap();
+            let after = if answers { self.latency() } else { timeout };
+            self.send(after, Message::Answer(index, watch, answers));
         }
         let Some(write) = self.processes[index].lock.write(now) else { return };
         let id = self.unique();
@@ -499,12 +533,13 @@ fn a_thousand_schedules_of_faults_never_have_two_holders_and_all_recover() {
 
 fn fault(random: &mut impl Rng, processes: usize) -> Fault {
     let index = random.random_range(0..processes);
-    match random.random_range(0..6) {
+    match random.random_range(0..7) {
         0 => Fault::Kill(index),
         1 => Fault::Pause(index, random.random_range(10..12_000)),
         2 => Fault::CutBus(index),
         3 => Fault::CutRouter(index),
         4 => Fault::LoseBucket,
+        5 => Fault::LoseLeader(random.random_range(10..12_000)),
         _ => Fault::Start(index),
     }
 }
@@ -558,6 +593,18 @@ fn who_loses_the_router_hands_over_within_five_seconds() {
         let gaps = gaps(same_address, Fault::CutRouter);
         assert_eq!(gaps.len(), 300);
         assert!(gaps[296] <= 5000, "p99 {} ms", gaps[296]);
+    }
+}
+
+#[test]
+fn an_election_that_takes_long_is_no_reason_to_take_over() {
+    for seed in 0..300 {
+        let mut world = World::new(seed, 2, true);
+        world.run_until(5000 + seed * 7);
+        world.send(0, Message::Fault(Fault::LoseLeader(500 + seed * 40)));
+        world.run_until(30_000);
+        world.check_settled();
+        assert_eq!(world.logins, 1, "seed {seed}");
     }
 }
 

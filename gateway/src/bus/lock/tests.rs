@@ -62,7 +62,8 @@ fn a_standby_takes_over_after_three_quiet_seconds_of_a_healthy_bus() {
     let mut lock = watching(&clock, entry(7, "other", true));
     lock.seen(clock.at(1000), entry(8, "other", true));
     assert_eq!(lock.write(clock.at(3999)), None);
-    assert_eq!(lock.wake_at(clock.at(1000)), clock.at(4000));
+    assert!(lock.ask(clock.at(3900)));
+    assert_eq!(lock.wake_at(clock.at(3900)), clock.at(4000));
     assert_eq!(lock.write(clock.at(4000)), Some(Write { expected: Some(8), held: true }));
     assert_eq!(lock.duty(clock.at(4000)), Duty::Standby, "not before the answer");
     lock.wrote(clock.at(4002), Ok(9));
@@ -79,6 +80,28 @@ fn seconds_without_the_bus_do_not_count() {
     lock.seen(clock.at(10_000), entry(7, "other", true));
     assert_eq!(lock.write(clock.at(12_999)), None);
     assert!(lock.write(clock.at(13_000)).is_some());
+}
+
+#[test]
+fn the_bucket_is_asked_while_the_holder_is_silent_and_its_own_silence_does_not_count() {
+    let clock = clock();
+    let mut lock = watching(&clock, entry(7, "other", true));
+    lock.seen(clock.at(1000), entry(8, "other", true));
+    assert!(!lock.ask(clock.at(2199)));
+    assert_eq!(lock.wake_at(clock.at(1000)), clock.at(2200));
+    assert!(lock.ask(clock.at(2200)));
+    assert!(!lock.ask(clock.at(2699)), "not again at once");
+    assert!(lock.ask(clock.at(2700)));
+    // No answer: the bucket has no leader, and nobody can renew.
+    lock.bus(clock.at(3200), false);
+    assert!(!lock.ask(clock.at(3300)));
+    lock.bus(clock.at(6000), true);
+    lock.seen(clock.at(6000), entry(8, "other", true));
+    assert_eq!(lock.write(clock.at(8999)), None);
+    lock.seen(clock.at(8999), entry(9, "other", true));
+    assert_eq!(lock.write(clock.at(9000)), None);
+    let mut holder = holder(&clock);
+    assert!(!holder.ask(clock.at(60_000)), "who holds the lock writes");
 }
 
 #[test]
