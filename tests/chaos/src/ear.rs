@@ -137,18 +137,19 @@ impl Ear {
         let welcome = client.call("authenticate", params.clone()).await?;
         let recovered = welcome["recovered"] == true;
         let position = &welcome["position"];
-        *memory = Some(Memory {
-            door,
-            session: welcome["session_id"].clone(),
-            epoch: position["epoch"].clone(),
-            seq: position["seq"].clone(),
-        });
+        // Before it is remembered: a session that was cut off in between would be resumed without its channel for ever.
         if !recovered {
             if params.get("resume").is_some() {
                 eprintln!("the client could not go on from {} at {door}: {welcome}", params["resume"]);
             }
             client.call("channel_join", json!({"channel": CHANNEL})).await?;
         }
+        *memory = Some(Memory {
+            door,
+            session: welcome["session_id"].clone(),
+            epoch: position["epoch"].clone(),
+            seq: position["seq"].clone(),
+        });
         Ok(client)
     }
 
