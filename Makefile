@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick bench fuzz lint format \
+.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick fleet bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -70,6 +70,10 @@ chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAIL
 chaos: ## All faults, many times: a quarter of an hour. Rewrites the table in docs/FAILOVER.md
 	@scripts/setup tools nats-server
 	@tests/chaos/run
+
+fleet: ## 200 gateways lose their router at once: how soon all are back, and that none is turned away. 12 minutes
+	@scripts/setup tools nats-server
+	@tests/fleet/run
 
 test-coverage: ## Line coverage of the tests that need no cluster
 	@scripts/coverage

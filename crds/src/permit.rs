@@ -32,7 +32,7 @@ pub enum Step {
         /// Whether the router knows the mud: it gave it a password.
         known: bool,
     },
-    /// The mud is connected, or no longer tries, though the router may have seen it.
+    /// The router has accepted the mud's connection by now, as its answer shows, or the mud no longer tries.
     Used,
     /// The mud has not reached the router and leaves its turn to another one.
     GivenBack,

@@ -19,7 +19,7 @@ use super::memory::Memory;
 use super::routers::Routers;
 use super::rules::{Egress, Rules};
 use super::session::{Due, Received, Session};
-use super::turn::{Door, HAND_OVER};
+use super::turn::{Door, HAND_OVER, InUse};
 use super::wire::{self, Failed, Wire};
 use super::{Class, LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
 use crate::bus::Permits;
@@ -152,22 +152,24 @@ impl Link {
     /// One session from connecting to its end.
     async fn attempt(&self, router: &RouterAddress, routers: &mut Routers, insist: bool) -> Ended {
         match self.establish(router, insist).await {
-            Ok((mut wire, mut session)) => match self.serve(router, routers, &mut wire, &mut session).await {
-                ControlFlow::Break(ended) => ended,
-                ControlFlow::Continue(()) => ended(SessionReason::SessionLost, "the session ended"),
-            },
+            Ok((mut wire, mut session, permit)) => {
+                match self.serve(router, routers, &mut wire, &mut session, permit).await {
+                    ControlFlow::Break(ended) => ended,
+                    ControlFlow::Continue(()) => ended(SessionReason::SessionLost, "the session ended"),
+                }
+            }
             Err(ended) => ended,
         }
     }
 
     /// Connects and sends the registration.
-    async fn establish(&self, router: &RouterAddress, insist: bool) -> Result<(Wire, Session), Ended> {
+    async fn establish(&self, router: &RouterAddress, insist: bool) -> Result<(Wire, Session, InUse), Ended> {
         let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
         let password = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
             password = self.memory.password(self.initial_password) => password.map_err(unavailable)?,
         };
-        let mut wire = tokio::select! {
+        let (mut wire, permit) = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
             connected = self.connect(router, insist, password.known) => connected?,
         };
@@ -185,11 +187,16 @@ impl Link {
         tracing::info!(%router, "registering with the router");
         // A wrong password must not be shown again and again: routers ban an address for that.
         let insist = insist && password.known;
-        Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist)))
+        Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist), permit))
     }
 
     /// Waits for the turn, and connects.
-    async fn connect(&self, router: &RouterAddress, takes_over: bool, known: bool) -> Result<Wire, Ended> {
+    async fn connect(
+        &self,
+        router: &RouterAddress,
+        takes_over: bool,
+        known: bool,
+    ) -> Result<(Wire, InUse), Ended> {
         let egress = self.rules.borrow().egress.clone();
         let door = Door::new(&self.permits, router, egress.name());
         let purpose = if takes_over { Purpose::TakeOver } else { Purpose::Connect };
@@ -211,12 +218,17 @@ impl Link {
                 door.give_back().await;
                 continue;
             }
-            let connected = Wire::connect(router, &egress, &self.metrics).await;
-            match &connected {
-                Err(Failed { seen: false, .. }) => door.give_back().await,
-                _ => door.used().await,
-            }
-            return connected.map_err(|failed| failed.ended);
+            return match Wire::connect(router, &egress, &self.metrics).await {
+                Ok(wire) => Ok((wire, door.in_use())),
+                Err(Failed { ended, seen }) => {
+                    if seen {
+                        drop(door.in_use());
+                    } else {
+                        door.give_back().await;
+                    }
+                    Err(ended)
+                }
+            };
         }
     }
 
@@ -232,11 +244,13 @@ impl Link {
         routers: &mut Routers,
         wire: &mut Wire,
         session: &mut Session,
+        permit: InUse,
     ) -> ControlFlow<Ended> {
         let mut stall_check = interval(wire::STALL_CHECK);
         let egress = self.rules.borrow().egress.clone();
         let mut leave = std::pin::pin!(self.time_to_leave(router, &egress));
         let mut holding = self.holding.clone();
+        let mut permit = Some(permit);
         loop {
             let duty = holding.now();
             if !duty.may_keep() {
@@ -254,6 +268,8 @@ impl Link {
                 () = &mut leave => return ControlFlow::Break(self.farewell(router, wire).await),
                 () = holding.wait_for(|now| now != duty) => {}
                 packet = wire.receive() => {
+                    // Routers say nothing but to those they have accepted.
+                    drop(permit.take());
                     if self.receive(router, routers, session, into_flow(packet)?).await? {
                         return ControlFlow::Break(self.redirect(router, routers, wire).await);
                     }

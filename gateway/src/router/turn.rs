@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use mudgateway_crds::permit::{PermitRequest, Purpose, Step};
 use mudgateway_crds::report::SessionReason;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::ended::{Ended, ended};
 use crate::bus::{Permits, Turn};
@@ -16,11 +17,19 @@ pub(super) const HAND_OVER: Duration = Duration::from_secs(5);
 /// Waiting for longer than this is worth telling.
 const TOLD_AFTER: Duration = Duration::from_secs(2);
 
+/// A router that has not answered within this accepted the connection long ago: it refuses by silence.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+
 /// The way to one router, for which the operator keeps a queue.
 pub(super) struct Door<'a> {
     permits: &'a Permits,
     router: String,
     egress: String,
+}
+
+/// A permit that is in use. When this is dropped, but soon in any case, the operator is told to let others connect.
+pub(super) struct InUse {
+    _done: oneshot::Sender<()>,
 }
 
 /// The right to connect now. What became of it should be told.
@@ -71,9 +80,17 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// The mud is connected, or the router may have seen that it tried.
-    pub(super) async fn used(&self) {
-        self.permits.tell(self.router.clone(), self.egress.clone(), Step::Used).await;
+    /// The mud is connected. That the router has accepted it, and from when on it accepts another, only its answer
+    /// shows: until then the kernel alone may have.
+    pub(super) fn in_use(&self) -> InUse {
+        let (done, answered) = oneshot::channel();
+        let (permits, router, egress) = (self.permits.clone(), self.router.clone(), self.egress.clone());
+        tokio::spawn(async move {
+            // Dropped, or too late: both mean the same.
+            let _ = timeout(ANSWERED_WITHIN, answered).await;
+            permits.tell(router, egress, Step::Used).await;
+        });
+        InUse { _done: done }
     }
 
     /// The router has seen nothing of the mud.

@@ -5,6 +5,7 @@ mod adversaries;
 mod api;
 mod bus;
 mod direct;
+mod egress;
 mod examples;
 mod faults;
 mod golden;

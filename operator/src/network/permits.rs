@@ -102,6 +102,8 @@ struct Door {
 struct Out {
     mud: Mud,
     granted: Instant,
+    /// When it was this mud's turn: a little before, so that being late does not add up.
+    turn: Instant,
     /// Whether it is for the mud's next process.
     reserved: bool,
 }
@@ -137,12 +139,12 @@ impl Permits {
         door.ask(now, pace.interval, question)
     }
 
-    /// A mud has used its permit: it is connected, or has given up.
+    /// A mud has used its permit: the router has accepted it by now, or the mud has given up.
     pub fn used(&mut self, now: Instant, interval: Duration, router: &str, mud: &Mud) {
         if let Some(door) = self.doors.get_mut(router)
             && let Some(out) = door.out.take_if(|out| out.mud == *mud)
         {
-            door.opens = Some((out.granted + interval).max(now + interval.saturating_sub(MARGIN)));
+            door.opens = Some((out.turn + interval).max(now + interval.saturating_sub(MARGIN)));
         }
     }
 
@@ -216,7 +218,7 @@ impl Door {
         let hands_over = question.purpose == Purpose::HandOver;
         if let Some(out) = self.out.as_mut().filter(|out| out.mud == *question.mud && out.reserved) {
             if !hands_over {
-                *out = Out { granted: now, reserved: false, mud: out.mud.clone() };
+                *out = Out { granted: now, turn: now, reserved: false, mud: out.mud.clone() };
             }
             return granted();
         }
@@ -228,7 +230,8 @@ impl Door {
             let Waiting { mud, .. } = self.queue.remove(place);
             self.lately.retain(|(_, _, one)| *one != mud);
             self.lately.push((now, question.egress.to_owned(), mud.clone()));
-            self.out = Some(Out { mud, granted: now, reserved: hands_over });
+            let turn = if now.duration_since(opens) < MARGIN { opens } else { now };
+            self.out = Some(Out { mud, granted: now, turn, reserved: hands_over });
             return granted();
         }
         let turn = match late {
@@ -246,7 +249,7 @@ impl Door {
     /// When the next may go, as far as is known.
     fn opens(&self, now: Instant, interval: Duration) -> Instant {
         match &self.out {
-            Some(out) => (out.granted + interval).max(now + SHORTLY),
+            Some(out) => (out.turn + interval).max(now + SHORTLY),
             None => self.opens.unwrap_or(now),
         }
     }

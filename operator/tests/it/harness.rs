@@ -13,8 +13,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Config, CustomResourceExt, Resource, ResourceExt};
-use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
+use mudgateway_crds::{IntermudNetwork, MudGateway};
 use mudgateway_operator::Error;
 use mudgateway_operator::settings::Settings;
 use serde::Serialize;
@@ -256,11 +256,15 @@ async fn set_up(client: Client) {
             .unwrap();
     }
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
-    let name = MudGateway::crd_name();
     let params = PatchParams::apply("it").force();
-    definitions.patch(name, &params, &Patch::Apply(later_definition())).await.unwrap();
-    let established = await_condition(definitions, name, conditions::is_crd_established());
-    tokio::time::timeout(PATIENCE, established).await.expect("the definition is not served").unwrap();
+    let network = serde_json::to_value(IntermudNetwork::crd()).unwrap();
+    for (name, definition) in
+        [(MudGateway::crd_name(), later_definition()), (IntermudNetwork::crd_name(), network)]
+    {
+        definitions.patch(name, &params, &Patch::Apply(definition)).await.unwrap();
+        let established = await_condition(definitions.clone(), name, conditions::is_crd_established());
+        tokio::time::timeout(PATIENCE, established).await.expect("the definition is not served").unwrap();
+    }
 
     let namespace = format!(
         "{{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {{\"name\": \"{OPERATOR_NAMESPACE}\"}}}}"

@@ -22,4 +22,5 @@ mod harness;
 mod identity;
 mod leader;
 mod nats;
+mod network;
 mod tenancy;

@@ -72,6 +72,16 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// How many events after the mark are as wanted, of those that are kept, and the place behind the last.
+    pub(crate) fn count(&self, since: Mark, wanted: impl Fn(&Event) -> bool) -> (usize, Mark) {
+        let kept = self.kept();
+        let skip = usize::try_from(since.0.saturating_sub(kept.first)).unwrap_or(usize::MAX);
+        let count = kept.events.iter().skip(skip).filter(|event| wanted(event)).count();
+        (count, Mark(kept.first + kept.events.len() as u64))
+    }
+}
+
 impl Kept {
     fn push(&mut self, event: Event) {
         self.bytes += size(&event);

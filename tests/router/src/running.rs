@@ -169,6 +169,12 @@ impl RunningRouter {
         self.shared.journal.mark()
     }
 
+    /// How many events since the mark are as wanted, and the mark to go on counting from. The oldest of many events are
+    /// forgotten, so who counts for long asks often.
+    pub fn count(&self, since: Mark, wanted: impl Fn(&Event) -> bool) -> (usize, Mark) {
+        self.shared.journal.count(since, wanted)
+    }
+
     /// The first event since the mark that is as wanted, or `None` if there is none in time. Events of the
     /// past count, so nothing is missed between an action and this call.
     pub async fn wait_for(

@@ -252,8 +252,8 @@ fn a_fleet_of_200_is_back_in_200_intervals() {
             }
         }
     }
-    assert!(granted_at.windows(2).all(|pair| pair[1] - pair[0] >= INTERVAL), "too soon");
+    assert!(granted_at.windows(2).all(|pair| pair[1] - pair[0] >= INTERVAL - MARGIN), "too soon");
     let last = *granted_at.last().unwrap() - start;
-    assert!(last < INTERVAL * 200 + Duration::from_secs(2), "{last:?}");
+    assert!(last < INTERVAL * 200, "{last:?}");
     assert!(questions < 200 * 60, "{questions} questions");
 }

@@ -1,0 +1,112 @@
+//! Networks that the provider maintains.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use mudgateway_crds::network::NetworkConditionType;
+use mudgateway_crds::status::ConditionType;
+use mudgateway_crds::{IntermudNetwork, MudGateway};
+use serde_json::{Value, json};
+
+use crate::harness::{NO_NATS, Operator, PATIENCE, Space, run};
+
+/// Creates or changes the network that has the name of a test's namespace.
+async fn apply(space: &Space, spec: Value) -> kube::Result<IntermudNetwork> {
+    let object = json!({
+        "apiVersion": "intermud.dev/v1alpha1",
+        "kind": "IntermudNetwork",
+        "metadata": {"name": space.name},
+        "spec": spec,
+    });
+    networks(space).patch(&space.name, &PatchParams::apply("it").force(), &Patch::Apply(object)).await
+}
+
+fn networks(space: &Space) -> Api<IntermudNetwork> {
+    Api::all(space.client.clone())
+}
+
+fn spec(more: Value) -> Value {
+    let mut spec = json!({"routers": [{"name": "*it", "host": "router.example", "port": 8787}]});
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec
+}
+
+/// A MudGateway on that network.
+async fn on_it(space: &Space, name: &str) -> MudGateway {
+    let object = json!({
+        "apiVersion": "intermud.dev/v1alpha1",
+        "kind": "MudGateway",
+        "metadata": {"name": name},
+        "spec": {"mud": {"name": name}, "networkRef": {"name": space.name}},
+    });
+    let api: Api<MudGateway> = space.api();
+    api.patch(name, &PatchParams::apply("it"), &Patch::Apply(object)).await.unwrap()
+}
+
+fn reason(gateway: &MudGateway, type_: ConditionType) -> Option<&str> {
+    Some(gateway.status.as_ref()?.condition(type_)?.reason.as_str())
+}
+
+#[tokio::test]
+async fn a_network_reaches_its_muds_and_a_change_restarts_nothing() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    on_it(&space, "dawn").await;
+    let lost = |gateway: &MudGateway| reason(gateway, ConditionType::Accepted) == Some("NetworkNotFound");
+    space.wait::<MudGateway>("dawn", "without a network", lost).await;
+
+    apply(&space, spec(json!({"bans": ["*@SpamMUD"]}))).await.unwrap();
+    let has = |text: &'static str| {
+        move |map: &ConfigMap| map.data.as_ref().is_some_and(|data| data["config.yaml"].contains(text))
+    };
+    space.wait::<ConfigMap>("dawn-gateway", "told of the ban", has("*@SpamMUD")).await;
+    let before: Deployment = space.wait("dawn-gateway", "there", |_| true).await;
+
+    apply(&space, spec(json!({"bans": ["*@Other"]}))).await.unwrap();
+    space.wait::<ConfigMap>("dawn-gateway", "told of the other ban", has("*@Other")).await;
+    let after: Deployment = space.wait("dawn-gateway", "there", |_| true).await;
+    assert_eq!(before.spec.template, after.spec.template, "nothing is restarted");
+
+    let name = space.name.clone();
+    let seen = async {
+        loop {
+            let network = networks(&space).get(&name).await.unwrap();
+            match network.status {
+                Some(status) if status.muds == 1 => return status,
+                _ => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            }
+        }
+    };
+    let status = tokio::time::timeout(PATIENCE, seen).await.expect("no status");
+    assert_eq!(status.condition(NetworkConditionType::Accepted).unwrap().status, "True");
+    assert_eq!(status.condition(NetworkConditionType::Ready).unwrap().reason, "NobodyConnects");
+    let printed = run("kubectl", &["get", "intermudnetworks", &name], b"");
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    assert!(printed.contains("REGISTERED") && printed.contains("Unknown"), "{printed}");
+
+    networks(&space).delete(&name, &DeleteParams::default()).await.unwrap();
+    space.wait::<MudGateway>("dawn", "without a network again", lost).await;
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn bad_networks_are_refused_with_the_way_out() {
+    let space = Space::new().await;
+    let router = |name: &str| json!({"name": name, "host": "h", "port": 1});
+    let cases = [
+        (json!({"routers": []}), "should have at least 1 items"),
+        (json!({"routers": [router("i4")]}), "a router's name begins with '*'"),
+        (json!({"routers": [router("*i4"), router("*i4")]}), "routers must have different names"),
+        (json!({"bans": ["SpamMUD"]}), "a ban is a pattern user@mud"),
+        (json!({"policies": {"ignore": ["SpamMUD"]}}), "what is ignored is a pattern user@mud"),
+        (json!({"limits": {"packetsPerSecond": 20}}), "should be less than or equal to 9"),
+        (json!({"limits": {"connectIntervalMilliseconds": 500}}), "should be greater than or equal to 1000"),
+        (json!({"limits": {"mudsPerAddress": 0}}), "should be greater than or equal to 1"),
+        (json!({"egress": {"addressOf": "Moon"}}), "supported values"),
+        (json!({"egress": {"proxy": {"port": 1080}}}), "Required value"),
+    ];
+    for (more, message) in cases {
+        let error = apply(&space, spec(more.clone())).await.expect_err("accepted").to_string();
+        assert!(error.to_lowercase().contains(&message.to_lowercase()), "{more} was refused with {error}");
+    }
+}
