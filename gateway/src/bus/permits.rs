@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use async_nats::{Client, Request};
 use mudgateway_crds::bus::permit_subject;
-use mudgateway_crds::permit::{PermitAnswer, PermitRequest, Step};
+use mudgateway_crds::permit::{PermitAnswer, PermitRequest, Purpose, Step};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Bus;
 
-/// How long the operator may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long the operator may take to answer. That there is none is known at once: this is for one that is slow, and a
+/// whole fleet that does not wait for it would be turned away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same for who takes over or hands over, and for what needs no answer.
+const HASTY: Duration = Duration::from_secs(1);
 
 /// What the operator said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +88,16 @@ impl Permits {
         let operator = self.operator.as_ref().filter(|operator| *operator.connected.borrow())?;
         // An inbox of its own goes with the request; the shared one remembers requests without an answer for ever.
         let inbox = operator.client.new_inbox();
-        let request = Request::new().payload(serde_json::to_vec(request).ok()?.into()).inbox(inbox);
+        let patience = match request.step {
+            Step::Ask { purpose: Purpose::Connect, .. } => ANSWER_WITHIN,
+            _ => HASTY,
+        };
+        let request = Request::new()
+            .payload(serde_json::to_vec(request).ok()?.into())
+            .inbox(inbox)
+            .timeout(Some(patience));
         let answer = operator.client.send_request(operator.subject.clone(), request);
-        match timeout(ANSWER_WITHIN, answer).await {
+        match timeout(patience, answer).await {
             Ok(Ok(answer)) => serde_json::from_slice(&answer.payload).ok(),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the operator does not hand out permits");
@@ -105,6 +116,6 @@ impl Permits {
         let payload = serde_json::to_vec(&PermitRequest { router, egress, step }).unwrap_or_default();
         let sent = operator.client.publish(operator.subject.clone(), payload.into());
         // With a full buffer it would wait for NATS.
-        let _ = timeout(ANSWER_WITHIN, sent).await;
+        let _ = timeout(HASTY, sent).await;
     }
 }
