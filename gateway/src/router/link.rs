@@ -38,6 +38,10 @@ const YIELD_INTERVAL: Duration = Duration::from_secs(30);
 /// How long another process must hold the session before that is worth telling.
 const STANDBY_AFTER: Duration = Duration::from_secs(5);
 
+/// Another process must have held the session for this long for this one to take it over: who has just started stands
+/// by for a moment, too, and a whole fleet that starts is not to go first.
+const TAKES_OVER_AFTER: Duration = Duration::from_secs(1);
+
 /// How long what waits may still be sent at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -76,20 +80,19 @@ impl Link {
         let mut slow_backoff = Backoff::new(SLOW_FLOOR, SLOW_FLOOR, SLOW_CAP);
         let mut routers = Routers::new(self.rules.borrow().routers.clone());
         self.memory.restore(&mut routers).await;
-        let mut insist = false;
+        let mut stood_by = None;
         let mut yielded: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
             routers.configure(self.rules.borrow().routers.clone());
             let router = routers.current().clone();
             if self.holding.now() != Duty::Holder {
-                self.stand_by(&router).await;
                 // Who held the session before may not have closed it yet.
-                insist = true;
+                stood_by = Some(self.stand_by(&router).await);
                 continue;
             }
             self.handle.take_over(&self.memory).await;
             let started = Instant::now();
-            let ended = self.attempt(&router, &mut routers, std::mem::take(&mut insist)).await;
+            let ended = self.attempt(&router, &mut routers, stood_by.take()).await;
             if ended.reason == SessionReason::Standby {
                 self.set_status(ended.reason, ended.message, &router);
                 continue;
@@ -124,21 +127,25 @@ impl Link {
         }
     }
 
-    /// Waits until this process may hold the session.
-    async fn stand_by(&self, router: &RouterAddress) {
+    /// Waits until this process may hold the session. Returns for how long another one held it meanwhile.
+    async fn stand_by(&self, router: &RouterAddress) -> Duration {
         let mut holding = self.holding.clone();
         // The lock is free, or ours again, in a moment: no news.
         let news_at = tokio::time::Instant::now() + STANDBY_AFTER;
         let mut told = false;
+        let mut held_by_other: Option<Instant> = None;
         loop {
             let duty = holding.now();
             match duty {
-                Duty::Holder => return,
-                Duty::Standby => self.handle.hand_over(),
+                Duty::Holder => break,
+                Duty::Standby => {
+                    held_by_other.get_or_insert_with(Instant::now);
+                    self.handle.hand_over();
+                }
                 Duty::Holdover | Duty::Unknown => {}
             }
             tokio::select! {
-                () = self.shutdown.cancelled() => return,
+                () = self.shutdown.cancelled() => break,
                 () = holding.wait_for(|now| now != duty) => {}
                 () = tokio::time::sleep_until(news_at), if !told => {
                     told = true;
@@ -147,11 +154,17 @@ impl Link {
                 }
             }
         }
+        held_by_other.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// One session from connecting to its end.
-    async fn attempt(&self, router: &RouterAddress, routers: &mut Routers, insist: bool) -> Ended {
-        match self.establish(router, insist).await {
+    /// One session from connecting to its end. `stood_by`: for how long another process held it just before.
+    async fn attempt(
+        &self,
+        router: &RouterAddress,
+        routers: &mut Routers,
+        stood_by: Option<Duration>,
+    ) -> Ended {
+        match self.establish(router, stood_by).await {
             Ok((mut wire, mut session, permit)) => {
                 match self.serve(router, routers, &mut wire, &mut session, permit).await {
                     ControlFlow::Break(ended) => ended,
@@ -163,7 +176,12 @@ impl Link {
     }
 
     /// Connects and sends the registration.
-    async fn establish(&self, router: &RouterAddress, insist: bool) -> Result<(Wire, Session, InUse), Ended> {
+    async fn establish(
+        &self,
+        router: &RouterAddress,
+        stood_by: Option<Duration>,
+    ) -> Result<(Wire, Session, InUse), Ended> {
+        let takes_over = stood_by.is_some_and(|time| time >= TAKES_OVER_AFTER);
         let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
         let password = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
@@ -171,7 +189,7 @@ impl Link {
         };
         let (mut wire, permit) = tokio::select! {
             () = self.shutdown.cancelled() => return Err(shutdown()),
-            connected = self.connect(router, insist, password.known) => connected?,
+            connected = self.connect(router, takes_over, password.known) => connected?,
         };
         if self.holding.now() != Duty::Holder {
             return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
@@ -186,7 +204,7 @@ impl Link {
         self.register(router, password.value, &mut wire).await?;
         tracing::info!(%router, "registering with the router");
         // A wrong password must not be shown again and again: routers ban an address for that.
-        let insist = insist && password.known;
+        let insist = stood_by.is_some() && password.known;
         Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist), permit))
     }
 
