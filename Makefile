@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-autobahn test-e2e test-coverage chaos chaos-quick fleet bench fuzz lint format \
+.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -41,7 +41,7 @@ test-page: ## The status page in headless Chromium
 	@tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
-	@$(MAKE) --no-print-directory test-unit test-rules test-integration chaos-quick
+	@$(MAKE) --no-print-directory test-unit test-rules test-integration test-gateway-api chaos-quick
 	@if scripts/setup has-python2; then $(MAKE) --no-print-directory test-autobahn; \
 	else echo "NOT RUN: test-autobahn; its suite needs Python 2.7 (pyenv install 2.7.18)"; fi
 	@$(MAKE) --no-print-directory test-e2e
@@ -53,6 +53,12 @@ test-integration: ## The gateway against a real nats-server, the operator agains
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/integration
+
+test-gateway-api: ## Muds reached through a real Gateway: Contour and Envoy, plain and under TLS, over a failover
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@scripts/setup gateway-api
+	@tests/gateway-api
 
 test-autobahn: ## WebSocket conformance: the 301 cases of the Autobahn test suite without compression
 	@scripts/setup autobahn

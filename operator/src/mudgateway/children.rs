@@ -96,6 +96,9 @@ impl Kind {
     pub fn name_for(self, gateway: &str) -> String {
         match self {
             Self::Service => gateway.to_owned(),
+            // Contour takes routes of different kinds and one name for one, and reports on one of them only.
+            Self::TcpRoute => format!("{}-tcp", workload_name(gateway)),
+            Self::TlsRoute => format!("{}-tls", workload_name(gateway)),
             _ => workload_name(gateway),
         }
     }

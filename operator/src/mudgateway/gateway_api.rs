@@ -94,10 +94,12 @@ impl Gateway {
 
 impl Listener {
     fn takes(&self, hostname: Option<&str>) -> bool {
-        let (Some(own), Some(hostname)) = (self.hostname.as_deref(), hostname) else { return true };
-        match own.strip_prefix('*') {
-            Some(suffix) => hostname.len() > suffix.len() && hostname.ends_with(suffix),
-            None => own == hostname,
+        let Some(own) = self.hostname.as_deref() else { return true };
+        match (own.strip_prefix('*'), hostname) {
+            // Who has no host name comes by the address, and that is below no other name.
+            (suffix, None) => suffix.is_none(),
+            (Some(suffix), Some(hostname)) => hostname.len() > suffix.len() && hostname.ends_with(suffix),
+            (None, Some(hostname)) => own == hostname,
         }
     }
 
@@ -175,6 +177,7 @@ mod tests {
         assert_eq!(name(Some("a.muds.example"), None), Some("https"));
         assert_eq!(name(Some("muds.example"), None), Some("http"));
         assert_eq!(name(Some("a.muds.example"), Some("http")), Some("http"));
+        assert_eq!(name(None, None), Some("http"), "an address is below no host name");
         assert_eq!(name(None, Some("mud")), None, "it does not take HTTP");
         assert!(edge.listener("https").unwrap().ends_tls() && !edge.listener("mud").unwrap().ends_tls());
     }

@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    /// The same with WebSocket, which has no `welcome`.
+    /// The same with WebSocket, which has no `welcome`. Where `name` is a URL, its host and path are asked for.
     pub async fn over_web_socket(
         name: &str,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -65,7 +65,9 @@ pub(crate) async fn web_socket_over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<(Outgoing, Incoming), ConnectError> {
     let failed = |source| ConnectError::WebSocket { url: name.to_owned(), source: Box::new(source) };
-    let opened = client_async_with_config("ws://gateway/ws", stream, Some(limits())).await;
+    // Whoever is in front of a gateway looks at host and path.
+    let url = if name.contains("://") { name } else { "ws://gateway/ws" };
+    let opened = client_async_with_config(url, stream, Some(limits())).await;
     Ok(messages(opened.map_err(failed)?.0))
 }
 
