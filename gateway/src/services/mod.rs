@@ -282,6 +282,9 @@ impl Services {
         if let Some(router) = self.router.status().router {
             lock(&self.directory).use_router(&router);
         }
+        if let Some(bus) = &self.bus {
+            bus.relay.established();
+        }
         lock(&self.switched_off).clear();
         *lock(&self.established) = Some(Instant::now());
         for channel in self.wanted().network {
