@@ -28,6 +28,7 @@ LABEL org.opencontainers.image.title="mudgateway-operator" \
 COPY --from=builder /out/mudgateway-operator /
 # Health and metrics.
 EXPOSE 9090
+HEALTHCHECK --interval=10s --timeout=5s CMD ["/mudgateway-operator", "probe"]
 ENTRYPOINT ["/mudgateway-operator"]
 
 FROM base AS gateway
@@ -36,4 +37,5 @@ LABEL org.opencontainers.image.title="mudgateway" \
 COPY --from=builder /out/mudgateway /
 # WebSocket and HTTP, JSON-RPC over TCP, health and metrics.
 EXPOSE 8080 8081 9090
+HEALTHCHECK --interval=10s --timeout=5s CMD ["/mudgateway", "probe"]
 ENTRYPOINT ["/mudgateway"]

@@ -10,6 +10,9 @@ use mudgateway::{run, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
+    if let Some(probed) = mudgateway_telemetry::probe::command("/health/ready") {
+        return probed;
+    }
     let matches = command().get_matches();
     let config = match configuration(&matches) {
         Ok(config) => config,
@@ -63,7 +66,7 @@ fn command() -> Command {
         .about("Connects one MUD to an Intermud-3 router and serves it a JSON-RPC API")
         .after_help(
             "A flag wins over its environment variable, which wins over the file. No router is contacted unless you \
-             name it.",
+             name it. `mudgateway probe [ADDRESS [PATH]]` asks a running gateway whether it is ready.",
         )
         .arg(
             Arg::new("config")

@@ -10,8 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+fn main() -> ExitCode {
+    mudgateway_telemetry::probe::command("/readyz").unwrap_or_else(operate)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn operate() -> ExitCode {
     match run(Settings::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -17,6 +17,10 @@
 {{- include "mudgateway.fullname" . }}-operator
 {{- end }}
 
+{{- define "mudgateway.operator.serviceAccountName" -}}
+{{- default (include "mudgateway.operator.fullname" .) .Values.operator.serviceAccount.name }}
+{{- end }}
+
 {{- define "mudgateway.nats.fullname" -}}
 {{- include "mudgateway.fullname" . }}-nats
 {{- end }}
@@ -26,6 +30,9 @@
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "mudgateway.operator.selectorLabels" -}}

@@ -92,11 +92,13 @@ impl BusMetrics {
             ),
             lock_held: book
                 .gauge("session_lock_held", "1 while this process is the one of the mud that may talk to the router"),
-            lock_duties: book.counters(
-                "session_lock_changes",
-                "Changes of what this process may do with the router session, by what it may do then",
-                &["duty"],
-            ),
+            lock_duties: book
+                .counters(
+                    "session_lock_changes",
+                    "Changes of what this process may do with the router session, by what it may do then",
+                    &["duty"],
+                )
+                .known([["standby"], ["unknown"], ["holdover"], ["holder"]]),
             epoch: book.float_gauge(
                 "session_epoch",
                 "The epoch of the positions of events: it grows with each failover that clients can notice",

@@ -12,6 +12,15 @@ use super::{catch_up, gauge};
 use crate::router::{Class, OUTBOX_PACKETS};
 use crate::services::Services;
 
+/// How router sessions end most often: an alert on one of them needs its first.
+const ENDINGS: [SessionReason; 5] = [
+    SessionReason::RouterUnreachable,
+    SessionReason::RouterRefused,
+    SessionReason::SessionLost,
+    SessionReason::RouterSilent,
+    SessionReason::ProtocolError,
+];
+
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -92,11 +101,13 @@ impl RouterMetrics {
                 "From a registration to the router's acceptance",
                 WAITS,
             ),
-            sessions_ended: book.counters(
-                "i3_router_sessions_ended",
-                "Router sessions, and attempts at one, that ended, by reason",
-                &["reason"],
-            ),
+            sessions_ended: book
+                .counters(
+                    "i3_router_sessions_ended",
+                    "Router sessions, and attempts at one, that ended, by reason",
+                    &["reason"],
+                )
+                .known(ENDINGS.map(|reason| [reason.as_str()])),
             packets: book.counters("i3_packets", "Packets from and to the router", &["direction", "type"]),
             bytes: [Direction::In, Direction::Out].map(|way| bytes.of([way.as_str()])),
             totals: Default::default(),

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 const DURATIONS: &[f64] = &[0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0];
 
 /// The resources that the operator has to do with.
-const RESOURCES: [&str; 24] = [
+const RESOURCES: [&str; 25] = [
     "mudgateways",
     "mudgateways/status",
     "intermudnetworks",
@@ -38,6 +38,7 @@ const RESOURCES: [&str; 24] = [
     "serviceaccounts",
     "services",
     "tcproutes",
+    "tlsroutes",
 ];
 
 /// The codes that an API server gives often.

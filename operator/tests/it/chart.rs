@@ -25,6 +25,17 @@ async fn every_way_to_install_it_is_accepted_in_a_restricted_namespace() {
     let here = format!("watchNamespaces={{{}}}", space.name);
     check(&space, &[]);
     check(&space, &["nats.storage.persistent=false", "crds.keep=false"]);
+    check(
+        &space,
+        &[
+            "commonLabels.team=games",
+            "metrics.dashboards.enabled=true",
+            "operator.networkPolicy.enabled=true",
+            "operator.serviceAccount.annotations.of=games",
+            "operator.extraEnv[0].name=RUST_BACKTRACE",
+            "operator.extraEnv[0].value=x1",
+        ],
+    );
     check(&space, &["nats.enabled=false", "nats.url=nats://mine:4222", "nats.gatewayUrl=nats://theirs:4222"]);
     check(
         &space,
@@ -57,6 +68,8 @@ async fn every_way_to_install_it_is_accepted_in_a_restricted_namespace() {
 #[test]
 fn it_passes_lint() {
     run_ok("helm", &["lint", "--strict", "charts/mudgateway"], b"");
+    let available = ["lint", "--strict", "charts/mudgateway", "--values", "charts/mudgateway/values-ha.yaml"];
+    run_ok("helm", &available, b"");
 }
 
 #[test]
