@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet bench fuzz lint format \
+.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -80,6 +80,11 @@ chaos: ## All faults, many times: a quarter of an hour. Rewrites the table in do
 fleet: ## 200 gateways lose their router at once: how soon all are back, and that none is turned away. 12 minutes
 	@scripts/setup tools nats-server
 	@tests/fleet/run
+
+scale: ## Measure the operator with N (1000) MudGateways on played nodes. Rewrites the table in docs/SCALE.md
+	@scripts/setup cluster
+	@scripts/setup tools nats-server kwok
+	@tests/scale/run $(or $(N),1000) --write docs/SCALE.md
 
 test-coverage: ## Line coverage of the tests that need no cluster
 	@scripts/coverage

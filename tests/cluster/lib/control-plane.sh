@@ -31,8 +31,24 @@ current-context: test
 T
 }
 
+# The user that the chart makes its operator; `operator.kubeconfig` is its way in.
+operator_user=system:serviceaccount:mudgateway-system:mudgateway-operator
+
+# Who asks for what, as the API server has it: of the operator only, which is what tests want to count.
+make_audit_policy() {
+  cat >"$state/audit-policy.yaml" <<T
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- {level: Metadata, users: ["$operator_user"]}
+- {level: None}
+T
+}
+
 start_api() {
   local pki=$state/pki
+  make_audit_policy
   # Nothing here outlives the test, so etcd need not wait for the disk.
   start etcd "$control_plane" etcd --data-dir "$state/etcd" --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
     --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync
@@ -41,7 +57,8 @@ start_api() {
     --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --service-cluster-ip-range="$service_network" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$pki/sa.pub" --service-account-signing-key-file="$pki/sa.key" \
     --kubelet-client-certificate="$pki/kubelet-client.crt" --kubelet-client-key="$pki/kubelet-client.key" \
-    --kubelet-preferred-address-types=InternalIP --allow-privileged=true
+    --kubelet-preferred-address-types=InternalIP --allow-privileged=true \
+    --audit-policy-file="$state/audit-policy.yaml" --audit-log-path="$state/audit.log"
 }
 api_is_ready() { in_cp kubectl --kubeconfig "$kubeconfig" get --raw /readyz; }
 
@@ -49,6 +66,26 @@ api_is_ready() { in_cp kubectl --kubeconfig "$kubeconfig" get --raw /readyz; }
 start_controllers() {
   start kube-controller-manager "$control_plane" kube-controller-manager --kubeconfig="$state/controller-manager.kubeconfig" --use-service-account-credentials \
     --root-ca-file="$state/pki/ca.crt" --service-account-private-key-file="$state/pki/sa.key" --leader-elect=false \
-    --flex-volume-plugin-dir="$state/flexvolumes" --node-monitor-period=1s --node-monitor-grace-period=10s --kube-api-qps=200 --kube-api-burst=400
-  start kube-scheduler "$control_plane" kube-scheduler --kubeconfig="$state/scheduler.kubeconfig" --leader-elect=false
+    --flex-volume-plugin-dir="$state/flexvolumes" --node-monitor-period=1s --node-monitor-grace-period=10s --kube-api-qps=1000 --kube-api-burst=2000
+  start kube-scheduler "$control_plane" kube-scheduler --kubeconfig="$state/scheduler.kubeconfig" --leader-elect=false \
+    --kube-api-qps=1000 --kube-api-burst=2000
+}
+
+# kwok says in the place of kubelets that nodes are ready and pods run. Their Leases are short, as the controllers wait 10 s for a word of a node.
+start_kwok() { # NODES
+  local n
+  for n in $(seq "$1"); do
+    cat <<T
+---
+apiVersion: v1
+kind: Node
+metadata: {name: "kwok-$n", labels: {kubernetes.io/hostname: "kwok-$n", kubernetes.io/os: linux}}
+status: {capacity: {cpu: "512", memory: 2Ti, pods: "1000"}, allocatable: {cpu: "512", memory: 2Ti, pods: "1000"}}
+T
+  done | in_cp kubectl --kubeconfig "$kubeconfig" create -f - >/dev/null
+  start kwok "$control_plane" kwok --kubeconfig "$state/kwok.kubeconfig" --config "$here/lib/kwok.yaml" --manage-all-nodes --cidr 198.18.0.0/15 \
+    --node-lease-duration-seconds 8
+}
+kwok_is_ready() {
+  in_cp kubectl --kubeconfig "$kubeconfig" wait --for=condition=Ready node --all --timeout=1s
 }

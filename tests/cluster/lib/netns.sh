@@ -2,12 +2,15 @@
 # The commands where no container engine runs: control plane and nodes as plain processes in namespaces.
 
 netns_up() {
-  local count=${1:-1} steps=7 n tools=(kube-apiserver etcd kubectl helm)
+  local count=${1:-1} steps=7 n kwok=0 tools=(kube-apiserver etcd kubectl helm)
   need_root
   need_packages
   inside && die "'up' does not work inside 'exec'"
   if [[ $count == --control-plane ]]; then
     count=0 steps=3
+  elif [[ $count == --kwok ]]; then
+    count=0 steps=4 kwok=${2:-1}
+    tools+=(kube-controller-manager kube-scheduler kwok)
   else
     tools+=(kube-controller-manager kube-scheduler kubelet kube-proxy coredns)
   fi
@@ -24,6 +27,8 @@ netns_up() {
   give_token controller-manager system:kube-controller-manager
   give_token scheduler system:kube-scheduler
   give_token kube-proxy system:kube-proxy
+  give_token kwok kwok system:masters
+  give_token operator "$operator_user"
   for n in $(seq "$count"); do
     make_node_network "$n" "$count"
     make_node "$n"
@@ -37,7 +42,13 @@ netns_up() {
     for n in $(seq "$count"); do boot_node "$n"; done
   fi
   LOG=kube-apiserver wait_for 60 "answer from kube-apiserver" api_is_ready
-  if ((count)); then
+  if ((kwok)); then
+    step "controllers, and $kwok node(s) that kwok plays"
+    start_controllers
+    start_kwok "$kwok"
+    LOG=kwok wait_for 60 "ready node" kwok_is_ready "$kwok"
+    count=$kwok
+  elif ((count)); then
     step "controllers and DNS"
     start_controllers
     start_dns
@@ -65,7 +76,7 @@ netns_down() {
 remove_all() {
   local n
   for n in $(nodes); do stop_node "$n"; done
-  stop coredns kube-scheduler kube-controller-manager kube-apiserver etcd
+  stop coredns kwok kube-scheduler kube-controller-manager kube-apiserver etcd
   remove_cgroups 'mudgw-node*'
   remove_network
   remove_state

@@ -1,0 +1,165 @@
+//! The operator and the nats-server. Killed when dropped.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::report::Load;
+use crate::{Args, Error, Result};
+
+/// How long a program may take to do what it should.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const NATS: &str = "127.0.0.1:4222";
+const HTTP: &str = "127.0.0.1:9090";
+
+/// Ticks of the processor's clock in a second, as Linux counts them for programs.
+const TICKS: u64 = 100;
+
+/// A nats-server with JetStream.
+pub struct Nats {
+    _child: Child,
+    _data: TempDir,
+}
+
+impl Nats {
+    /// Starts it, and waits until it listens.
+    pub async fn start(program: &Path) -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let child = Command::new(program)
+            .args(["--addr", "127.0.0.1", "--port", "4222", "--jetstream", "--store_dir"])
+            .arg(data.path())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| Error::Start(program.to_owned(), error))?;
+        let began = Instant::now();
+        while TcpStream::connect(NATS).await.is_err() {
+            if began.elapsed() > PATIENCE {
+                let last = "it does not listen".to_owned();
+                return Err(Error::Timeout { what: "nats-server", within: PATIENCE, last });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Self { _child: child, _data: data })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("nats://{NATS}")
+    }
+}
+
+/// An operator.
+pub struct Operator {
+    child: Child,
+}
+
+impl Operator {
+    /// Starts it.
+    pub fn start(args: &Args, nats: &Nats) -> Result<Self> {
+        let child = Command::new(&args.operator)
+            .args(["--gateway-image=gateway:scale", "--log-level=warn", "--http-listen", HTTP, "--nats-url"])
+            .arg(nats.url())
+            .env("KUBECONFIG", &args.operator_kubeconfig)
+            .env("LEASE_NAMESPACE", "mudgateway-system")
+            .env("POD_NAME", "scale-operator")
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| Error::Start(args.operator.clone(), error))?;
+        Ok(Self { child })
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(mut self) -> Result<()> {
+        let pid = self.pid().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await?;
+        self.child.wait().await?;
+        Ok(())
+    }
+
+    /// Waits until it is ready, and has looked at so many MudGateways.
+    pub async fn synced(&mut self, count: usize) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let looked_at = match get("/readyz").await {
+                Some(answer) if answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200") => {
+                    Some(reconciled(&get("/metrics").await.unwrap_or_default()))
+                }
+                _ => None,
+            };
+            if looked_at.is_some_and(|looked_at| looked_at >= count) {
+                return Ok(());
+            }
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || began.elapsed() > PATIENCE {
+                let last = format!("looked at {looked_at:?}, exit {ended:?}");
+                return Err(Error::Timeout { what: "the operator was not ready", within: PATIENCE, last });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What it has used so far.
+    pub fn load(&self) -> Result<Load> {
+        let pid = self.pid();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        Ok(Load {
+            resident: kilobytes(&status, "VmRSS:") * 1024,
+            peak: kilobytes(&status, "VmHWM:") * 1024,
+            cpu: cpu(&stat),
+        })
+    }
+
+    fn pid(&self) -> u32 {
+        // There is one until the child has been waited for, which `stop` does last.
+        self.child.id().unwrap_or_default()
+    }
+}
+
+async fn get(path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(HTTP).await.ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+/// How many reconciliations have ended, by the operator's metrics.
+fn reconciled(metrics: &str) -> usize {
+    let counts = metrics.lines().filter(|line| line.starts_with("i3op_reconcile_total{"));
+    counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).map(|count| count as usize).sum()
+}
+
+fn kilobytes(status: &str, field: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
+
+/// The 14th and 15th field, of which the second may hold blanks.
+fn cpu(stat: &str) -> Duration {
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks =
+        |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_linux_and_the_operator_tell_is_understood() {
+        assert_eq!(kilobytes("VmHWM:\t   2048 kB\nVmRSS:\t 1024 kB\n", "VmRSS:"), 1024);
+        assert_eq!(cpu("7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 150 50 0"), Duration::from_secs(2));
+        let metrics =
+            "# x\ni3op_reconcile_total{outcome=\"Applied\"} 7\ni3op_reconcile_total{outcome=\"Failed\"} 1\n";
+        assert_eq!(reconciled(metrics), 8);
+    }
+}
