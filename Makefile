@@ -104,7 +104,7 @@ lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
 	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --test it -- -D warnings
-	@shellcheck -x $$(git ls-files | xargs grep -lE '^#!.*(bash|/sh)$$')
+	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code
 	$(CARGO) fmt --all

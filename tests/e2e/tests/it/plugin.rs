@@ -31,8 +31,8 @@ impl Tail {
             .args(["mudgw", "-n", NAME, "tail", CHANNEL])
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
+            .unwrap_or_else(|error| panic!("kubectl does not start: {error}"));
+        let Some(stdout) = child.stdout.take() else { unreachable!("it was asked for") };
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -65,9 +65,9 @@ impl Drop for Tail {
 }
 
 fn key(gateway: &Value) -> String {
-    let secret = gateway["status"]["apiKeySecret"].as_str().unwrap();
+    let secret = gateway["status"]["apiKeySecret"].as_str().unwrap_or_default();
     kubectl(&["get", "secret", secret, "-n", NAME, "-o", "go-template={{.data.token | base64decode}}"])
-        .unwrap()
+        .unwrap_or_else(|error| fail(&error))
 }
 
 fn event(client: &mut Client, kind: &str) -> Value {
