@@ -1,27 +1,17 @@
 //! Writes what the gateway counts into `docs/METRICS.md`. Run it with `make generate`.
 
-use std::error::Error;
-use std::fs;
-use std::path::PathBuf;
+use std::io;
 
 use mudgateway::metrics::Metrics;
-use mudgateway_telemetry::metrics::{document, in_place};
+use mudgateway_telemetry::metrics::Reference;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    fs::write(path(), reference()?)?;
-    println!("wrote {}", path().display());
-    Ok(())
+fn main() -> io::Result<()> {
+    reference().write()
 }
 
-fn path() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "docs", "METRICS.md"].iter().collect()
-}
-
-/// The whole file, with our part as it is to be.
-fn reference() -> Result<String, Box<dyn Error>> {
-    let text = fs::read_to_string(path())?;
-    let table = document(Metrics::default().book().rows());
-    Ok(in_place(&text, "gateway", &table).ok_or("docs/METRICS.md has lost its marks")?)
+fn reference() -> Reference {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/METRICS.md");
+    Reference::new(path, "gateway", Metrics::default().book())
 }
 
 #[cfg(test)]
@@ -30,7 +20,6 @@ mod tests {
 
     #[test]
     fn the_committed_reference_is_what_is_served() {
-        let committed = fs::read_to_string(path()).unwrap_or_default();
-        assert!(committed == reference().unwrap(), "docs/METRICS.md is out of date: make generate");
+        assert!(reference().is_current().unwrap(), "docs/METRICS.md is out of date: make generate");
     }
 }

@@ -21,6 +21,19 @@ use tempfile::TempDir;
 use super::bus::on_bus;
 use super::support::{Gateway, Nats, WITHIN, hear, is, received, registered_since, router, say};
 
+/// The keys of the servers that the tests start.
+fn seeds() -> Seeds {
+    Seeds {
+        operator: [1; 32],
+        account: [2; 32],
+        signing: [3; 32],
+        user: [4; 32],
+        system: [5; 32],
+        system_user: [6; 32],
+        route: [7; 32],
+    }
+}
+
 /// A nats-server that lets in whom it knows.
 struct Secured {
     nats: Nats,
@@ -30,16 +43,7 @@ struct Secured {
 
 impl Secured {
     async fn start() -> Self {
-        let seeds = Seeds {
-            operator: [1; 32],
-            account: [2; 32],
-            signing: [3; 32],
-            user: [4; 32],
-            system: [5; 32],
-            system_user: [6; 32],
-            route: [7; 32],
-        };
-        let authority = Authority::new(&seeds, now(), &[]).unwrap();
+        let authority = Authority::new(&seeds(), now(), &[]).unwrap();
         let admin = Credentials::parse(&authority.operator_credentials).unwrap();
         let issuer = Issuer::new(&authority.signing_seed, &admin.account().unwrap()).unwrap();
         let config = format!("max_control_line: 64KB\n{}", authority.server);
@@ -489,16 +493,7 @@ async fn servers_of_a_cluster_know_each_other_by_the_same_authority() {
     let pid = std::process::id();
     let host = |index: u32| format!("127.{}.{}.{index}", 1 + pid / 250 % 250, pid % 250);
     let hosts: Vec<String> = (1..=3).map(host).collect();
-    let seeds = Seeds {
-        operator: [1; 32],
-        account: [2; 32],
-        signing: [3; 32],
-        user: [4; 32],
-        system: [5; 32],
-        system_user: [6; 32],
-        route: [7; 32],
-    };
-    let authority = Authority::new(&seeds, now(), &hosts).unwrap();
+    let authority = Authority::new(&seeds(), now(), &hosts).unwrap();
     let admin =
         Login::default().with_credentials(Credentials::parse(&authority.operator_credentials).unwrap());
     let config = |host: &str, routes: &str| {

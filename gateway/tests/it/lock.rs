@@ -14,7 +14,7 @@ use super::support::{Gateway, Nats, hear, registered, registered_since, router, 
 const AFTER_A_CRASH: Duration = Duration::from_secs(5);
 
 /// A process of Dawn that reaches the router directly.
-async fn process(router: &RunningRouter, nats: &Nats) -> Gateway {
+pub async fn process(router: &RunningRouter, nats: &Nats) -> Gateway {
     Gateway::start("Dawn", router, &[("NATS_URL", nats.url().as_str())]).await
 }
 

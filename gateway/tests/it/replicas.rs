@@ -7,11 +7,8 @@ use mudclient::Client;
 use serde_json::{Value, json};
 
 use super::bus::on_bus;
+use super::lock::process;
 use super::support::{CHANNEL, Gateway, KEY, Nats, WITHIN, hear, is, router, say, until};
-
-async fn process(router: &RunningRouter, nats: &Nats) -> Gateway {
-    Gateway::start("Dawn", router, &[("NATS_URL", nats.url().as_str())]).await
-}
 
 /// The process that holds the session, and one that stands by and knows that the other is on the network.
 async fn two(router: &RunningRouter, nats: &Nats) -> (Gateway, Gateway) {

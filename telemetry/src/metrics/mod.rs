@@ -4,11 +4,13 @@ mod book;
 mod by;
 mod document;
 mod process;
+mod reference;
 mod runtime;
 
 pub use book::{Book, FloatGauge, Kind, Row};
 pub use by::By;
 pub use document::{document, faults, in_place};
+pub use reference::Reference;
 pub use runtime::EventLoop;
 
 /// Buckets in seconds for what is done within a moment: from 100 microseconds to 10 seconds.
