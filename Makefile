@@ -29,6 +29,7 @@ dev: ## The same with debug logs as text
 	@LOG_LEVEL=debug LOG_FORMAT=text scripts/run
 
 test-rules: ## The alerts (promtool) and the dashboards, without running anything
+	@scripts/setup packages
 	@tests/observe/rules
 
 test-observe: ## The dashboards against a real Prometheus that scrapes a real fleet; draws docs/dashboards/
