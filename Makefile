@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
+.PHONY: test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -32,6 +32,9 @@ test-rules: ## The alerts (promtool) and the dashboards, without running anythin
 	@scripts/setup packages
 	@tests/observe/rules
 
+test-chart: ## The chart without a cluster: lint, values, what it renders, and kubeconform
+	@tests/chart/run
+
 test-observe: ## The dashboards against a real Prometheus that scrapes a real fleet; draws docs/dashboards/
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
@@ -42,7 +45,7 @@ test-page: ## The status page in headless Chromium
 	@tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
-	@$(MAKE) --no-print-directory test-unit test-rules test-integration test-gateway-api chaos-quick
+	@$(MAKE) --no-print-directory test-unit test-rules test-chart test-integration test-gateway-api chaos-quick
 	@if scripts/setup has-python2; then $(MAKE) --no-print-directory test-autobahn; \
 	else echo "NOT RUN: test-autobahn; its suite needs Python 2.7 (pyenv install 2.7.18)"; fi
 	@$(MAKE) --no-print-directory test-e2e
@@ -104,7 +107,7 @@ plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
-	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --test it -- -D warnings
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it -- -D warnings
 	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code

@@ -68,7 +68,9 @@ app.kubernetes.io/part-of: mudgateway
 {{- end }}
 
 {{- define "mudgateway.image" -}}
-{{ .image.repository }}:{{ default .default .image.tag }}
+{{- with .image }}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ default $.default .tag }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* The headless Service by which the servers of NATS find each other. */}}

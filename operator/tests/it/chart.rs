@@ -1,6 +1,6 @@
-//! The chart, as helm renders it and a real API server takes it.
+//! The chart, as helm renders it and a real API server takes it. What needs no API server is in tests/chart.
 
-use crate::harness::{Space, run, run_ok};
+use crate::harness::{Space, run_ok};
 
 /// Renders the chart with these values and has the API server check every object.
 fn check(space: &Space, values: &[&str]) {
@@ -65,52 +65,4 @@ async fn every_way_to_install_it_is_accepted_in_a_restricted_namespace() {
             "imagePullSecrets[0].name=pull",
         ],
     );
-}
-
-#[test]
-fn it_passes_lint() {
-    run_ok("helm", &["lint", "--strict", "charts/mudgateway"], b"");
-    let available = ["lint", "--strict", "charts/mudgateway", "--values", "charts/mudgateway/values-ha.yaml"];
-    run_ok("helm", &available, b"");
-}
-
-#[test]
-fn unknown_and_missing_values_are_refused() {
-    for (value, message) in [
-        ("nats.bogus=1", "additional properties 'bogus' not allowed"),
-        ("nats.enabled=false", "nats.url is required when nats.enabled is false"),
-        ("nats.replicas=2", "value must be one of 1, 3"),
-        ("nats.replicas=3,nats.auth.enabled=false", "nats.replicas 3 needs nats.auth.enabled"),
-        ("operator.concurrency=0", "minimum: got 0, want 1"),
-    ] {
-        let output = run("helm", &["template", "mudgateway", "charts/mudgateway", "--set", value], b"");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && error.contains(message), "{value}: {error}");
-    }
-}
-
-#[test]
-fn the_operator_gets_what_the_values_name() {
-    let rendered = |values: &str| {
-        let show = ["--show-only", "templates/operator/deployment.yaml"];
-        let args = [&["template", "trial", "charts/mudgateway", "--set", values][..], &show].concat();
-        String::from_utf8(run_ok("helm", &args, b"").stdout).unwrap()
-    };
-    let own = rendered("nats.replicas=3");
-    for flag in ["--nats-auth-secret=trial-mudgateway-nats-auth", "--nats-replicas=3"] {
-        assert!(own.contains(flag), "{own}");
-    }
-    let external = rendered(
-        "nats.enabled=false,nats.url=tls://mine:4222,nats.auth.credentialsSecret.name=login,\
-         nats.auth.signingKeySecret.name=login,nats.auth.signingKeySecret.key=sk,nats.tls.caSecret.name=ca",
-    );
-    for flag in [
-        "--nats-credentials-file=/etc/nats/credentials/nats.creds",
-        "--nats-signing-key-file=/etc/nats/signing-key/sk",
-        "--nats-ca-file=/etc/nats/ca/ca.crt",
-        "--nats-replicas=1",
-    ] {
-        assert!(external.contains(flag), "{external}");
-    }
-    assert!(!external.contains("--nats-auth-secret"), "{external}");
 }
