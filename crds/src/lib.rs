@@ -13,6 +13,8 @@ pub mod mudgateway;
 #[cfg(feature = "kube")]
 pub mod network;
 #[cfg(feature = "kube")]
+mod rule;
+#[cfg(feature = "kube")]
 pub mod status;
 #[cfg(feature = "kube")]
 pub use mudgateway::{MudGateway, MudGatewaySpec};

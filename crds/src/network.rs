@@ -123,7 +123,8 @@ pub enum AddressOf {
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {
     /// The host name or address of the proxy.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[0-9A-Za-z.:_-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::host())]
     pub host: String,
     /// The port of the proxy.
     #[serde(default = "socks_port")]
@@ -162,11 +163,12 @@ pub struct Policies {
 }
 
 /// The IntermudNetwork that a MudGateway is on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkRef {
     /// The name of the IntermudNetwork. It is also the network's name on the bus.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub name: String,
 }
 

@@ -143,17 +143,21 @@ fn assert_documented_and_bounded(spec: &Value) {
     });
 }
 
+/// What breaks a pattern is answered with the pattern itself; a rule has a message.
 #[test]
 fn every_rule_says_what_to_do() {
-    for (schema, expected) in [(schema(), 25), (network_schema(), 5)] {
+    for schema in [schema(), network_schema()] {
         let mut rules = 0;
         walk("", &schema, &mut |path, node| {
+            if !KUBERNETES.iter().any(|theirs| path.contains(theirs)) {
+                assert!(node["pattern"].is_null(), "{path} has a pattern: give it a rule of rule.rs");
+            }
             for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 rules += 1;
                 assert!(rule["message"].is_string(), "a rule of {path} has no message");
             }
         });
-        assert_eq!(rules, expected);
+        assert!(rules > 0);
     }
 }
 

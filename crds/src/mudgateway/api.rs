@@ -50,12 +50,13 @@ impl Default for Transport {
 }
 
 /// TLS for clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiTls {
     /// The Secret of type kubernetes.io/tls with certificate and key (tls.crt, tls.key), in the namespace of the
     /// MudGateway. A renewed certificate is shown within two minutes, without a restart.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub secret_name: String,
     /// Clients must show a certificate signed by one in the entry ca.crt of the same Secret.
     #[serde(default)]
@@ -109,11 +110,12 @@ impl Default for ApiLimits {
 }
 
 /// How often one method may be called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MethodLimit {
     /// The name of the method, such as "channel_send".
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z][_a-z]*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::method())]
     pub name: String,
     /// Calls a minute, for each key.
     #[schemars(range(min = 1, max = 60000))]
@@ -160,15 +162,17 @@ pub enum Permission {
 }
 
 /// One entry of a Secret in the namespace of the MudGateway.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub name: String,
     /// The key inside the Secret.
     #[serde(default = "token_key")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::entry())]
     pub key: String,
 }
 

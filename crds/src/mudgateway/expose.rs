@@ -30,9 +30,11 @@ pub struct Expose {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type != 'NodePort' || has(self.host)")
-        .message("expose.service.host is required for a NodePort: name the address under which clients reach your nodes"),
+        .message("expose.service.host is required for a NodePort: name the address under which clients reach your nodes")
+        .field_path(".host"),
     validation = Rule::new("self.type == 'LoadBalancer' || !has(self.loadBalancerClass)")
         .message("expose.service.loadBalancerClass is for type LoadBalancer only: remove it, or change the type")
+        .field_path(".loadBalancerClass")
 )]
 pub struct ExposeService {
     /// NodePort or LoadBalancer.
@@ -41,11 +43,13 @@ pub struct ExposeService {
     /// The name or address that clients use. Required for a NodePort; for a LoadBalancer the address that the load
     /// balancer was given is taken when this is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[0-9A-Za-z]([-.:0-9A-Za-z]*[0-9A-Za-z])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::public_host())]
     pub host: Option<String>,
     /// The class of the load balancer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-./a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::load_balancer_class())]
     pub load_balancer_class: Option<String>,
     /// Annotations for the Service, which many load balancers are configured by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -77,61 +81,65 @@ pub struct ExposeGateway {
     pub parent_ref: ParentRef,
     /// The host name under which clients reach this MudGateway at the Gateway. Needed but where the listener has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::dns_name())]
     pub hostname: Option<String>,
     /// The path of the WebSocket at the Gateway. Muds that share a host name need a path each, such as /luminari.
     #[serde(default = "ws_path")]
-    #[schemars(length(min = 2, max = 256), regex(pattern = r"^(/[-._~0-9A-Za-z]+)+$"))]
+    #[schemars(length(min = 2, max = 256))]
+    #[x_kube(validation = crate::rule::path())]
     pub path: String,
     /// The listener for the WebSocket. None: whichever of the Gateway's listeners takes HTTP for the host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub section_name: Option<String>,
     /// The listener of protocol TCP (or TLS that is ended there) that is this MudGateway's own, for the TCP API: a
     /// TCPRoute leads from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub tcp_section: Option<String>,
     /// The listener of protocol TLS and mode Passthrough that muds share, for the TCP API: a TLSRoute leads from there,
     /// by expose.gateway.hostname. The gateway itself ends TLS then: set api.tls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub tls_section: Option<String>,
 }
 
 /// A Gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentRef {
     /// The name of the Gateway.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub name: String,
     /// Its namespace. None: that of the MudGateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = crate::rule::namespace())]
     pub namespace: Option<String>,
 }
 
 /// By an Ingress.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExposeIngress {
     /// The class of the Ingress. None: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub class_name: Option<String>,
     /// The host name under which clients reach the Ingress.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::dns_name())]
     pub host: String,
     /// The Secret with the certificate for the host name, in the namespace of the MudGateway. None: plain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub tls_secret_name: Option<String>,
     /// Annotations for the Ingress, such as the longest time a connection may be idle.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -69,28 +69,28 @@ pub use pod::{
     ),
     validation = Rule::new("!has(self.spec.expose.ingress) || !has(self.spec.api.tls)").message(
         "an Ingress ends TLS itself: remove spec.api.tls, and give the certificate to spec.expose.ingress.tlsSecretName"
-    ),
+    ).field_path(".spec.api.tls"),
     validation = Rule::new("!has(self.spec.expose.ingress) || self.spec.api.websocket.enabled").message(
         "an Ingress is for WebSocket only: set spec.api.websocket.enabled to true, or expose the TCP API by a service or gateway"
-    ),
+    ).field_path(".spec.expose.ingress"),
     validation = Rule::new(
         "!has(self.spec.expose.gateway) || !has(self.spec.api.tls) || !self.spec.api.websocket.enabled"
     ).message(
         "a Gateway ends TLS for the WebSocket itself: remove spec.api.tls, or set spec.api.websocket.enabled to false"
-    ),
+    ).field_path(".spec.api.tls"),
     validation = Rule::new(
         "!has(self.spec.expose.gateway) || !has(self.spec.expose.gateway.tlsSection) || (has(self.spec.api.tls) && has(self.spec.expose.gateway.hostname))"
     ).message(
         "expose.gateway.tlsSection passes TLS through by its host name: set spec.api.tls and expose.gateway.hostname"
-    ),
+    ).field_path(".spec.expose.gateway.tlsSection"),
     validation = Rule::new(
         "!has(self.spec.expose.gateway) || self.spec.api.tcp.enabled || !(has(self.spec.expose.gateway.tcpSection) || has(self.spec.expose.gateway.tlsSection))"
     ).message(
         "expose.gateway leads to the TCP API, which is off: set spec.api.tcp.enabled to true, or remove tcpSection and tlsSection"
-    ),
+    ).field_path(".spec.expose.gateway"),
     validation = Rule::new("has(self.spec.networkRef) != has(self.spec.routers)").message(
         "give either spec.networkRef, the name of an IntermudNetwork, or spec.routers, and not both"
-    )
+    ).field_path(".spec.networkRef")
 )]
 pub struct MudGatewaySpec {
     /// The mud: what the network learns about it.
@@ -135,7 +135,8 @@ pub struct MudGatewaySpec {
     /// The gateway image, in place of the operator's default. Only images that the operator was told to allow are taken
     /// (its flag --allowed-image): whoever chooses the image can read the Secrets that are mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = crate::rule::image())]
     pub image: Option<String>,
     /// When nodes pull the image. None: as the operator was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,7 +175,8 @@ pub struct Router {
         .message("a router's name begins with '*' and has no spaces, such as *i4: write it as its operator does"))]
     pub name: String,
     /// The host name or address of the router.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[0-9A-Za-z.:_-]+$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::host())]
     pub host: String,
     /// The port of the router.
     #[schemars(range(min = 1, max = 65535))]

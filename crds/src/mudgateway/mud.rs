@@ -1,7 +1,6 @@
 //! The mud: what the network learns about it.
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the network learns about a mud.
@@ -25,27 +24,33 @@ pub struct Mud {
     pub port: i32,
     /// The address of the mud's administrator, as the mudlist shows it to the whole network. Empty by default.
     #[serde(default)]
-    #[schemars(length(max = 254), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(max = 254))]
+    #[x_kube(validation = crate::rule::printable())]
     pub admin_email: String,
     /// The mudlib, as the mudlist shows it.
     #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::printable())]
     pub mudlib: String,
     /// The mudlib that the mudlib is based on.
     #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::printable())]
     pub base_mudlib: String,
     /// The driver, as the mudlist shows it.
     #[serde(default = "custom")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::printable())]
     pub driver: String,
     /// The type of the mud, such as LP, Diku or MUSH.
     #[serde(rename = "type", default = "mud_type")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::printable())]
     pub mud_type: String,
     /// Who may play, in the mud's own words, such as "open" or "beta testing".
     #[serde(default = "open_status")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = crate::rule::printable())]
     pub open_status: String,
     /// What the mud serves besides Intermud, such as http or ftp, as the mudlist shows it. The services of the
     /// gateway (tell, channel, who and so on) are announced without being named here.
@@ -69,7 +74,8 @@ pub struct Mud {
 #[serde(rename_all = "camelCase")]
 pub struct Service {
     /// The name of the service, such as "http".
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = crate::rule::word())]
     #[x_kube(validation = Rule::new(
         "!(self in ['tell', 'emoteto', 'channel', 'who', 'finger', 'locate', 'ucache', 'auth', 'beep', 'mail', 'file', 'news'])"
     ).message("mud.services: the gateway announces its own services itself: leave this one out, and switch mail, file and news on in spec.oob"))]
@@ -80,14 +86,16 @@ pub struct Service {
 }
 
 /// A further fact about the mud.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OtherData {
     /// What it is about, such as "url".
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = crate::rule::word())]
     pub name: String,
     /// The fact itself.
-    #[schemars(length(max = 256), regex(pattern = r"^\P{C}*$"))]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = crate::rule::printable())]
     pub value: String,
 }
 

@@ -25,7 +25,8 @@ pub struct Oob {
     pub port: i32,
     /// The IP address that other muds are told, if it is not the one the router sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 45), regex(pattern = r"^[0-9a-fA-F.:]+$"))]
+    #[schemars(length(min = 2, max = 45))]
+    #[x_kube(validation = crate::rule::address())]
     pub advertised_address: Option<String>,
 }
 

@@ -21,11 +21,12 @@ pub enum PullPolicy {
 }
 
 /// A Secret in the namespace of the MudGateway.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalSecret {
     /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub name: String,
 }
 
@@ -52,26 +53,29 @@ impl Default for Resources {
 }
 
 /// Amounts of what a pod uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Amounts {
     /// Of CPUs, such as "10m" (a hundredth of one) or "2".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^([0-9]+m|[0-9]+(\.[0-9]{1,3})?)$"))]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = crate::rule::cpu())]
     pub cpu: Option<String>,
     /// Of memory, such as "64Mi".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]+(Ki|Mi|Gi|k|M|G)?$"))]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = crate::rule::memory())]
     pub memory: Option<String>,
 }
 
 /// Where gateway pods run. Pods of one mud keep away from each other's nodes by themselves, as far as there are nodes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scheduling {
     /// On nodes with these labels only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = crate::rule::label_values())]
     pub node_selector: BTreeMap<String, LabelValue>,
     /// Taints that are tolerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,7 +86,8 @@ pub struct Scheduling {
     pub affinity: Option<Affinity>,
     /// The PriorityClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = crate::rule::object_name())]
     pub priority_class_name: Option<String>,
 }
 
@@ -93,8 +98,11 @@ pub struct PodMetadata {
     /// Labels. Those under app.kubernetes.io and intermud.dev are the operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
-    #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('intermud.dev/'))")
-        .message("podMetadata.labels: labels under app.kubernetes.io/ and intermud.dev/ are the operator's: choose another prefix"))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('intermud.dev/'))")
+            .message("podMetadata.labels: labels under app.kubernetes.io/ and intermud.dev/ are the operator's: choose another prefix"),
+        validation = crate::rule::label_values()
+    )]
     pub labels: BTreeMap<String, LabelValue>,
     /// Annotations. Those under intermud.dev are the operator's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -107,10 +115,7 @@ pub struct PodMetadata {
 /// The value of a label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct LabelValue(
-    #[schemars(length(max = 63), regex(pattern = r"^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?)?$"))]
-    pub  String,
-);
+pub struct LabelValue(#[schemars(length(max = 63))] pub String);
 
 /// What becomes of the mud's name on the network when the MudGateway is deleted. The router is told that the mud has
 /// left in any case.

@@ -227,11 +227,16 @@ pub(crate) fn message(gateway: &MudGateway, type_: ConditionType) -> &str {
     &gateway.status.as_ref().unwrap().condition(type_).unwrap().message
 }
 
-fn merge(into: &mut Value, more: Value) {
+/// Puts one value over another; objects are merged, and null takes away.
+pub(crate) fn merge(into: &mut Value, more: Value) {
     match (into, more) {
         (Value::Object(into), Value::Object(more)) => {
             for (key, value) in more {
-                merge(into.entry(key).or_insert(Value::Null), value);
+                if value.is_null() {
+                    into.remove(&key);
+                } else {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
             }
         }
         (into, more) => *into = more,

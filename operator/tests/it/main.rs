@@ -24,3 +24,4 @@ mod leader;
 mod nats;
 mod network;
 mod tenancy;
+mod wrong;
