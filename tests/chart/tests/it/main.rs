@@ -1,6 +1,7 @@
 //! The chart without a cluster. `tests/chart/run` sets everything up.
 
 mod conform;
+mod kustomize;
 mod rendered;
 mod values;
 
