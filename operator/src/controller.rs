@@ -10,7 +10,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Controller, Predicate, WatchStreamExt, controller, predicates};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
@@ -21,14 +21,12 @@ use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
 use crate::mudgateway::build::SELECTOR;
-use crate::mudgateway::children::{Kind, Meta};
+use crate::mudgateway::children::{Child, Kind};
 use crate::mudgateway::{error_policy, reconcile};
+use crate::watch;
 
 /// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-
-/// A connection to the API server that died unnoticed is noticed after this many seconds.
-const WATCH_SECONDS: u32 = 60;
 
 /// Reconciles the `MudGateway`s of one scope until `shutdown`, then ends what has begun.
 ///
@@ -36,7 +34,7 @@ const WATCH_SECONDS: u32 = 60;
 pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
     let client = context.client.clone();
     let (store, writer) = reflector::store();
-    let changes = watcher(api(&client, &scope), config()).reflect(writer);
+    let changes = watch::events(api(&client, &scope), watch::config(), "MudGateway").reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
         .predicate_filter(predicates::generation.combine(predicates::finalizers), Default::default());
@@ -45,7 +43,7 @@ pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
         controller = controller.owns_stream_with(children(&context, kind, &scope), kind.resource());
     }
     controller
-        .watches(api::<PartialObjectMeta<Secret>>(&client, &scope), secrets(), concerned_by(context.clone()))
+        .watches_stream(secrets(&client, &scope), concerned_by(context.clone()))
         .reconcile_on(context.triggers.requests(store))
         .with_config(controller::Config::default().debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -65,39 +63,24 @@ where
     }
 }
 
-fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
-}
-
-/// The changes of the objects of a kind that we made, of which the metadata is kept. A kind that the cluster does not
-/// know is looked for again, with growing delays, for it may be installed at any time.
+/// The changes of the objects of a kind that we made, of which only what is needed is kept. A kind that the cluster does
+/// not know is looked for again, with growing delays, for it may be installed at any time.
 fn children(
     context: &Context,
     kind: Kind,
     scope: &Scope,
-) -> impl Stream<Item = watcher::Result<Meta>> + Send + 'static {
+) -> impl Stream<Item = watcher::Result<Child>> + Send + 'static {
     let resource = kind.resource();
-    let api: Api<Meta> = match scope {
+    let api: Api<Child> = match scope {
         Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, &resource),
         None => Api::all_with(context.client.clone(), &resource),
     };
-    let writer = reflector::store::Writer::<Meta>::new(resource);
+    let writer = reflector::store::Writer::<Child>::new(resource);
     context.children.add(kind, scope.clone(), writer.as_reader());
-    watcher(api, config().labels(SELECTOR))
-        .default_backoff()
-        .modify(|object| object.metadata.managed_fields = None)
+    watch::events(api, watch::config().labels(SELECTOR), kind.as_str())
+        .modify(move |object| kind.slim(object))
         .reflect(writer)
         .touched_objects()
-        .filter(move |result| future::ready(!(kind.is_gateway_api() && is_missing(result))))
-}
-
-fn is_missing(result: &watcher::Result<Meta>) -> bool {
-    let (Err(watcher::Error::InitialListFailed(error)) | Err(watcher::Error::WatchStartFailed(error))) =
-        result
-    else {
-        return false;
-    };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// All Secrets, for users name theirs as they like. Metadata only, and nothing of it is kept: it costs what the
@@ -105,8 +88,12 @@ fn is_missing(result: &watcher::Result<Meta>) -> bool {
 ///
 /// A watch, and not a look from time to time: a Secret that appears, or a key that is changed, takes effect at
 /// once.
-fn secrets() -> watcher::Config {
-    config().fields("type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token")
+fn secrets(
+    client: &Client,
+    scope: &Scope,
+) -> impl Stream<Item = watcher::Result<PartialObjectMeta<Secret>>> + Send + 'static {
+    let config = watch::config().fields("type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token");
+    watch::events(api(client, scope), config, "Secret").touched_objects()
 }
 
 /// The MudGateways that a Secret concerns: the one it was made for, and those whose spec names it.
@@ -164,6 +151,6 @@ fn log(
         Err(controller::Error::ReconcilerFailed(..)) => {}
         // Deleted between the request and its turn.
         Err(controller::Error::ObjectNotFound(object)) => debug!(%object, "gone before it was reconciled"),
-        Err(error) => warn!(reason = "WatchFailed", %error, "a watch failed and will be opened again"),
+        Err(error) => warn!(reason = "QueueFailed", %error, "a request to reconcile was lost"),
     }
 }

@@ -22,6 +22,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod testing;
 pub mod triggers;
+pub mod watch;
 
 use std::io;
 

@@ -1,32 +1,34 @@
 //! Step four: makes the cluster have the objects. Server-side apply, so that drift in what is ours is put back
-//! and what others add stays.
+//! and what others add stays; and nothing is written where nothing has changed.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::DynamicObject;
-use kube::{Client, Resource, ResourceExt};
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::{Client, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::api_error::{Plain, is_missing_kind};
 use super::build::Resources;
-use super::children::Kind;
+use super::children::{Child, Kind};
+use super::drift::{self, is_applied, is_applied_metadata};
 use super::gateway_api::RouteState;
 use super::validate::is_owned;
 use crate::context::FIELD_MANAGER;
+
+const SECRET: &str = "Secret";
 
 /// An object could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {kind} {name}: {}", Plain(source))]
 pub struct Error {
     action: &'static str,
-    kind: String,
+    kind: &'static str,
     name: String,
     /// What the API server said.
     pub source: kube::Error,
@@ -37,16 +39,16 @@ pub fn params() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
 }
 
-/// Creates the Secret with the API key and returns its uid. Created, not applied: an API key that exists is
+/// Creates the Secret with the API key and returns its metadata. Created, not applied: an API key that exists is
 /// never overwritten.
 ///
 /// # Errors
 /// When it cannot be created, or exists by now.
-pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -> Result<String, Error> {
+pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -> Result<ObjectMeta, Error> {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
     let created = Api::<Secret>::namespaced(client.clone(), namespace).create(&params, secret).await;
-    let created = created.map_err(|source| failed::<Secret>("creating", &secret.name_any(), source))?;
-    Ok(created.uid().unwrap_or_default())
+    let created = created.map_err(|source| failed("creating", SECRET, &secret.name_any(), source))?;
+    Ok(created.metadata)
 }
 
 /// What the API server has now, as far as it tells us anything.
@@ -69,14 +71,30 @@ pub enum RouteOutcome {
     KindMissing,
 }
 
-/// Applies the objects and returns what the API server has now.
+/// What exists already, to which nothing is done where it is as it should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Existing<'a> {
+    /// Our objects.
+    pub found: &'a BTreeMap<Kind, Child>,
+    /// The Secret with the API key.
+    pub api_key: Option<&'a ObjectMeta>,
+    /// The Secret with the login for NATS.
+    pub nats_login: Option<&'a ObjectMeta>,
+}
+
+/// Applies the objects that are not as they should be, and returns what the API server has now.
 ///
 /// The Deployment comes last: a pod that starts must find what it mounts, in its newest state, and be fenced in. The
 /// Service comes before it so that its name resolves when the mud looks for the pod.
 ///
 /// # Errors
 /// When the API server refuses one; those before it are applied then.
-pub async fn apply(client: &Client, namespace: &str, resources: &Resources) -> Result<Applied, Error> {
+pub async fn apply(
+    client: &Client,
+    namespace: &str,
+    resources: &Resources,
+    existing: Existing<'_>,
+) -> Result<Applied, Error> {
     // Without `..`, so that a new object that is not applied does not compile.
     let Resources {
         config_map,
@@ -89,47 +107,102 @@ pub async fn apply(client: &Client, namespace: &str, resources: &Resources) -> R
         nats_login,
         deployment,
     } = resources;
-    apply_one(client, namespace, network_policy).await?;
-    apply_one(client, namespace, config_map).await?;
+    let to = Applier { client, namespace, found: existing.found };
+    to.child(Kind::NetworkPolicy, network_policy).await?;
+    to.child(Kind::ConfigMap, config_map).await?;
     if let Some(metadata) = api_key {
-        let name = metadata.name_any();
-        let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-        let patched = secrets.patch_metadata(&name, &params(), &Patch::Apply(metadata)).await;
-        patched.map_err(|source| failed::<Secret>("applying", &name, source))?;
+        to.api_key(metadata, existing.api_key).await?;
     }
     if let Some(secret) = nats_login {
-        apply_one(client, namespace, secret).await?;
+        to.secret(secret, existing.nats_login).await?;
     }
-    let service = apply_one(client, namespace, service).await?;
+    let service = to.child(Kind::Service, service).await?;
     if let Some(ingress) = ingress {
-        apply_one(client, namespace, ingress).await?;
+        to.child(Kind::Ingress, ingress).await?;
     }
     let mut outcomes = Vec::with_capacity(routes.len());
     for (kind, route) in routes {
-        outcomes.push((*kind, apply_route(client, namespace, *kind, route).await?));
+        outcomes.push((*kind, to.route(*kind, route).await?));
     }
     if let Some(budget) = disruption_budget {
-        apply_one(client, namespace, budget).await?;
+        to.child(Kind::PodDisruptionBudget, budget).await?;
     }
-    let deployment = apply_one(client, namespace, deployment).await?;
+    let deployment = to.child(Kind::Deployment, deployment).await?;
+    let (deployment, service) = (typed(Kind::Deployment, deployment)?, typed(Kind::Service, service)?);
     Ok(Applied { deployment, service, routes: outcomes })
 }
 
-async fn apply_route(
-    client: &Client,
-    namespace: &str,
-    kind: Kind,
-    route: &DynamicObject,
-) -> Result<RouteOutcome, Error> {
-    let name = route.name_any();
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
-    match api.patch(&name, &params(), &Patch::Apply(route)).await {
-        Ok(applied) => {
-            Ok(RouteOutcome::Applied(RouteState::read(&applied.data, applied.metadata.generation)))
+struct Applier<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+    found: &'a BTreeMap<Kind, Child>,
+}
+
+impl Applier<'_> {
+    /// Applies an object, unless it is there as it should be. Returns what there is then.
+    async fn child(&self, kind: Kind, object: &impl Serialize) -> Result<Child, Error> {
+        let sealed = sealed(kind.as_str(), object)?;
+        if let Some(found) = self.found.get(&kind).filter(|found| is_applied(&sealed, &found.metadata)) {
+            return Ok(found.clone());
         }
-        Err(error) if is_missing_kind(&error) => Ok(RouteOutcome::KindMissing),
-        Err(source) => Err(Error { action: "applying", kind: kind.as_str().to_owned(), name, source }),
+        let name = name_of(&sealed);
+        let api: Api<Child> = Api::namespaced_with(self.client.clone(), self.namespace, &kind.resource());
+        let applied = api.patch(name, &params(), &Patch::Apply(&sealed)).await;
+        let mut applied = applied.map_err(|source| failed("applying", kind.as_str(), name, source))?;
+        kind.slim(&mut applied);
+        Ok(applied)
     }
+
+    async fn route(&self, kind: Kind, route: &DynamicObject) -> Result<RouteOutcome, Error> {
+        match self.child(kind, route).await {
+            Ok(there) => Ok(RouteOutcome::Applied(RouteState::read(&there.data, there.metadata.generation))),
+            Err(Error { source, .. }) if is_missing_kind(&source) => Ok(RouteOutcome::KindMissing),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn secret(&self, secret: &Secret, existing: Option<&ObjectMeta>) -> Result<(), Error> {
+        let sealed = sealed(SECRET, secret)?;
+        if existing.is_some_and(|existing| is_applied(&sealed, existing)) {
+            return Ok(());
+        }
+        let name = name_of(&sealed);
+        let applied = self.secrets().patch(name, &params(), &Patch::Apply(&sealed)).await;
+        applied.map(drop).map_err(|source| failed("applying", SECRET, name, source))
+    }
+
+    async fn api_key(
+        &self,
+        metadata: &PartialObjectMeta<Secret>,
+        existing: Option<&ObjectMeta>,
+    ) -> Result<(), Error> {
+        let sealed = sealed(SECRET, metadata)?;
+        if existing.is_some_and(|existing| is_applied_metadata(&sealed, existing)) {
+            return Ok(());
+        }
+        let name = name_of(&sealed);
+        let applied = self.secrets().patch_metadata(name, &params(), &Patch::Apply(&sealed)).await;
+        applied.map(drop).map_err(|source| failed("applying", SECRET, name, source))
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+}
+
+fn sealed(kind: &'static str, object: &impl Serialize) -> Result<Value, Error> {
+    drift::sealed(object).map_err(|error| failed("writing", kind, "", kube::Error::SerdeError(error)))
+}
+
+fn name_of(sealed: &Value) -> &str {
+    sealed["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// What is kept of an object, as far as its type goes.
+fn typed<K: DeserializeOwned>(kind: Kind, child: Child) -> Result<K, Error> {
+    let name = child.name_any();
+    let read = serde_json::to_value(child).and_then(serde_json::from_value);
+    read.map_err(|error| failed("reading", kind.as_str(), &name, kube::Error::SerdeError(error)))
 }
 
 /// Deletes what is this MudGateway's and of a kind that is not wanted.
@@ -140,41 +213,25 @@ pub async fn prune(
     client: &Client,
     namespace: &str,
     uid: &str,
-    found: &BTreeMap<Kind, ObjectMeta>,
+    found: &BTreeMap<Kind, Child>,
     is_wanted: impl Fn(Kind) -> bool,
 ) -> Result<(), Error> {
-    let unwanted = found.iter().filter(|(kind, metadata)| !is_wanted(**kind) && is_owned(metadata, uid));
-    for (kind, metadata) in unwanted {
-        let name = metadata.name.clone().unwrap_or_default();
+    let unwanted = found.iter().filter(|(kind, child)| !is_wanted(**kind) && is_owned(&child.metadata, uid));
+    for (kind, child) in unwanted {
+        let name = child.name_any();
         // That one and no other which may have its name by now.
-        let preconditions = Preconditions { uid: metadata.uid.clone(), resource_version: None };
+        let preconditions = Preconditions { uid: child.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
         match api.delete(&name, &params).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(source) => {
-                return Err(Error { action: "deleting", kind: kind.as_str().to_owned(), name, source });
-            }
+            Err(source) => return Err(failed("deleting", kind.as_str(), &name, source)),
             Ok(_) => {}
         }
     }
     Ok(())
 }
 
-async fn apply_one<K>(client: &Client, namespace: &str, object: &K) -> Result<K, Error>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Serialize
-        + Clone
-        + DeserializeOwned
-        + Debug,
-{
-    let name = object.name_any();
-    let applied =
-        Api::<K>::namespaced(client.clone(), namespace).patch(&name, &params(), &Patch::Apply(object)).await;
-    applied.map_err(|source| failed::<K>("applying", &name, source))
-}
-
-fn failed<K: Resource<DynamicType = ()>>(action: &'static str, name: &str, source: kube::Error) -> Error {
-    Error { action, kind: K::kind(&()).into_owned(), name: name.to_owned(), source }
+fn failed(action: &'static str, kind: &'static str, name: &str, source: kube::Error) -> Error {
+    Error { action, kind, name: name.to_owned(), source }
 }

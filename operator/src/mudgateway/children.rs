@@ -1,19 +1,20 @@
-//! The kinds of object that make up a gateway, and which of them exist, as the watches last saw it.
+//! The kinds of object that make up a gateway, and those of them that exist, as the watches last saw them.
 
 use std::sync::Mutex;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::DynamicObject;
 use kube::discovery::ApiResource;
 use kube::runtime::reflector::{ObjectRef, Store};
+use serde_json::{Value, json};
 
 use super::build::workload_name;
+use super::drift::{self, APPLIED_HASH};
 use crate::index::Scope;
 use crate::key::Key;
 use crate::lock::lock;
 
-/// What is kept of an object: its metadata.
-pub type Meta = PartialObjectMeta<DynamicObject>;
+/// An object, or what [`Kind::slim`] keeps of it.
+pub type Child = DynamicObject;
 
 /// A kind of object of which a gateway has one at most. Secrets are not among them: they are watched apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +87,24 @@ impl Kind {
         }
     }
 
+    /// Leaves of an object what tells whether it is as it should be, and what the status says of it.
+    pub fn slim(self, object: &mut Child) {
+        drift::keep_ours(&mut object.metadata);
+        if let Some(annotations) = &mut object.metadata.annotations {
+            annotations.retain(|name, _| name == APPLIED_HASH);
+        }
+        let data = std::mem::take(&mut object.data);
+        let take = |part: &str, field: &str| data[part][field].clone();
+        object.data = match self {
+            Self::Deployment => {
+                json!({"spec": {"replicas": take("spec", "replicas")}, "status": data["status"]})
+            }
+            Self::Service => json!({"spec": {"ports": take("spec", "ports")}, "status": data["status"]}),
+            Self::HttpRoute | Self::TcpRoute | Self::TlsRoute => json!({"status": data["status"]}),
+            Self::ConfigMap | Self::NetworkPolicy | Self::PodDisruptionBudget | Self::Ingress => Value::Null,
+        };
+    }
+
     /// Whether a cluster may lack the kind as such.
     pub fn is_gateway_api(self) -> bool {
         matches!(self, Self::HttpRoute | Self::TcpRoute | Self::TlsRoute)
@@ -107,22 +126,22 @@ impl Kind {
 /// The objects with our labels, as the watches last saw them.
 #[derive(Default)]
 pub struct Children {
-    stores: Mutex<Vec<(Kind, Scope, Store<Meta>)>>,
+    stores: Mutex<Vec<(Kind, Scope, Store<Child>)>>,
 }
 
 impl Children {
     /// Adds what a watch sees.
-    pub fn add(&self, kind: Kind, scope: Scope, store: Store<Meta>) {
+    pub fn add(&self, kind: Kind, scope: Scope, store: Store<Child>) {
         lock(&self.stores).push((kind, scope, store));
     }
 
     /// The object of a kind that the MudGateway of this key has, or that only has its name.
-    pub fn get(&self, kind: Kind, gateway: &Key) -> Option<ObjectMeta> {
+    pub fn get(&self, kind: Kind, gateway: &Key) -> Option<Child> {
         let stores = lock(&self.stores);
         let name = kind.name_for(&gateway.name);
-        let object = ObjectRef::<Meta>::new_with(&name, kind.resource()).within(&gateway.namespace);
+        let object = ObjectRef::<Child>::new_with(&name, kind.resource()).within(&gateway.namespace);
         let in_scope = |scope: &Scope| scope.as_ref().is_none_or(|namespace| *namespace == gateway.namespace);
         let mut found = stores.iter().filter(|(of, scope, _)| *of == kind && in_scope(scope));
-        found.find_map(|(_, _, store)| store.get(&object)).map(|object| object.metadata.clone())
+        found.find_map(|(_, _, store)| store.get(&object)).map(|object| (*object).clone())
     }
 }

@@ -14,7 +14,7 @@ use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
 
 use super::api_error::{Plain, is_missing_kind};
 use super::build::{api_key_name, kinds, nats_login_name};
-use super::children::{Children, Kind};
+use super::children::{Child, Children, Kind};
 use super::gateway_api::{self, Edge};
 use crate::access::CREDENTIALS;
 use crate::key::Key;
@@ -28,7 +28,7 @@ pub struct Facts {
     /// The network that the spec refers to.
     pub network: Option<Arc<IntermudNetwork>>,
     /// The objects that exist under the names we need.
-    pub found: BTreeMap<Kind, ObjectMeta>,
+    pub found: BTreeMap<Kind, Child>,
     /// The Secret of the name we need if we make the API key.
     pub api_key: Option<SecretFacts>,
     /// The Secrets that the spec refers to, by name, as far as they exist.
@@ -106,8 +106,7 @@ pub async fn dereference(
     let login = network_of(spec, network.as_deref()).and_then(|network| network.proxy?.secret_ref);
     let names: BTreeSet<String> = secrets(spec).into_iter().chain(login.map(|login| login.name)).collect();
     let given = names.iter().map(|reference| secret(client, namespace, reference));
-    let found =
-        Kind::ALL.into_iter().map(|kind| metadata(client, children, key, kind, wanted.contains(&kind)));
+    let found = Kind::ALL.into_iter().map(|kind| child(client, children, key, kind, wanted.contains(&kind)));
     let nats_login_name = nats_login_name(&key.name);
     let nats_login = secret_as::<NatsLogin>(client, namespace, &nats_login_name);
     let (found, api_key, secrets, edge, nats_login) = tokio::try_join!(
@@ -144,13 +143,13 @@ pub fn network_of(spec: &MudGatewaySpec, found: Option<&IntermudNetwork>) -> Opt
 
 /// One of our objects: as the watches saw it, else, where we need its name, as the API server has it. It may be someone
 /// else's then.
-async fn metadata(
+async fn child(
     client: &Client,
     children: &Children,
     key: &Key,
     kind: Kind,
     wanted: bool,
-) -> Result<Option<(Kind, ObjectMeta)>, Error> {
+) -> Result<Option<(Kind, Child)>, Error> {
     if let Some(seen) = children.get(kind, key) {
         return Ok(Some((kind, seen)));
     }
@@ -158,9 +157,12 @@ async fn metadata(
         return Ok(None);
     }
     let (name, resource) = (kind.name_for(&key.name), kind.resource());
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &key.namespace, &resource);
-    match api.get_metadata_opt(&name).await {
-        Ok(found) => Ok(found.map(|object| (kind, object.metadata))),
+    let api: Api<Child> = Api::namespaced_with(client.clone(), &key.namespace, &resource);
+    match api.get_opt(&name).await {
+        Ok(found) => Ok(found.map(|mut object| {
+            kind.slim(&mut object);
+            (kind, object)
+        })),
         Err(error) if is_missing_kind(&error) => Ok(None),
         Err(source) => Err(Error { kind: kind.as_str().to_owned(), name, source }),
     }

@@ -8,6 +8,7 @@ mod apply;
 pub mod build;
 pub mod children;
 mod dereference;
+mod drift;
 mod exposure;
 mod gateway_api;
 mod key_end;
@@ -28,6 +29,7 @@ use mudgateway_identity::Subject;
 use rand::TryRng;
 use tracing::{info, warn};
 
+use self::apply::Existing;
 pub use self::apply::params;
 use self::children::Kind;
 use self::dereference::Facts;
@@ -228,17 +230,24 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
 /// what is no longer wanted.
 async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Result<Applied, Error> {
     let namespace = gateway.key.namespace.clone();
+    let mut api_key = facts.api_key.as_ref().map(|secret| secret.metadata.clone());
     if gateway.keys == Keys::Missing {
         let mut random = [0; 32];
         rand::rngs::SysRng.try_fill_bytes(&mut random)?;
         let secret = build::api_key(&gateway, &random);
-        let uid = apply::create_api_key(&context.client, &namespace, &secret).await?;
+        let created = apply::create_api_key(&context.client, &namespace, &secret).await?;
         info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
-        gateway.keys = Keys::Made { uid };
+        gateway.keys = Keys::Made { uid: created.uid.clone().unwrap_or_default() };
+        api_key = Some(created);
     }
     gateway.nats = nats_files(&gateway, facts, context)?;
     let resources = build::resources(&gateway, &context.settings)?;
-    let applied = apply::apply(&context.client, &namespace, &resources).await?;
+    let existing = Existing {
+        found: &facts.found,
+        api_key: api_key.as_ref(),
+        nats_login: facts.nats_login.as_ref().map(|login| &login.metadata),
+    };
+    let applied = apply::apply(&context.client, &namespace, &resources, existing).await?;
     if gateway.nats.issued {
         context.metrics.identities_issued.inc();
         info!(mudgateway = %gateway.key, "made an identity for NATS");

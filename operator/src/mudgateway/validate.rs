@@ -204,7 +204,7 @@ fn check_image(spec: &MudGatewaySpec, settings: &Settings) -> Result<(), Rejecti
 /// Server-side apply would take over an object of someone else, such as the Service of the mud itself.
 fn check_ownership(key: &Key, gateway: &MudGateway, uid: &str, facts: &Facts) -> Result<(), Rejection> {
     for kind in kinds(&gateway.spec) {
-        if facts.found.get(&kind).is_some_and(|metadata| !is_owned(metadata, uid)) {
+        if facts.found.get(&kind).is_some_and(|child| !is_owned(&child.metadata, uid)) {
             return Err(Rejection::ObjectExists { kind: kind.as_str(), name: kind.name_for(&key.name) });
         }
     }
@@ -262,7 +262,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::mudgateway::children::Kind;
+    use crate::mudgateway::children::{Child, Kind};
     use crate::testing::{gateway, settings};
 
     const UID: &str = "uid-of-luminari";
@@ -370,7 +370,10 @@ mod tests {
 
     #[test]
     fn objects_of_others_are_never_taken_over() {
-        let found = |kind, metadata| Facts { found: BTreeMap::from([(kind, metadata)]), ..Facts::default() };
+        let found = |kind: Kind, metadata| {
+            let child = Child { metadata, ..Child::new("", &kind.resource()) };
+            Facts { found: BTreeMap::from([(kind, child)]), ..Facts::default() }
+        };
         for owner in [ObjectMeta::default(), owned_by("the uid of one deleted before")] {
             let rejection = rejection(&object(), &found(Kind::Service, owner));
             let expected = Rejection::ObjectExists { kind: "Service", name: "luminari".to_owned() };

@@ -11,21 +11,17 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::IntermudNetwork;
 use tokio::sync::SetOnce;
-use tracing::warn;
 
 use crate::context::Context;
 use crate::lock::lock;
+use crate::watch;
 
 pub use effective::{Effective, effective};
 pub use status::keep_statuses;
-
-/// A connection to the API server that died unnoticed is noticed after this many seconds.
-const WATCH_SECONDS: u32 = 60;
 
 /// An `IntermudNetwork`, or what stands in its place when it cannot be decoded.
 type Guarded = DeserializeGuard<IntermudNetwork>;
@@ -109,9 +105,8 @@ impl Networks {
 
 /// Follows all networks, for ever, and has the muds on one reconciled when it changes.
 pub async fn watch(context: Context) {
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let api: Api<Guarded> = Api::all(context.client.clone());
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut events = std::pin::pin!(watch::events(api, watch::config(), "IntermudNetwork"));
     let mut listed = Vec::new();
     while let Some(event) = events.next().await {
         match event {
@@ -130,9 +125,8 @@ pub async fn watch(context: Context) {
                 context.networks.remove(&object.name_any());
                 context.trigger_network(&object.name_any());
             }
-            Err(error) => {
-                warn!(reason = "WatchFailed", %error, "the watch over networks failed and will be opened again")
-            }
+            // The watch says so itself, and comes back.
+            Err(_) => {}
         }
     }
 }

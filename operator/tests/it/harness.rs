@@ -363,6 +363,21 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// How many requests it made, of these verbs.
+    pub(crate) async fn requests(&self, verbs: &[&str]) -> f64 {
+        let text = self.get("/metrics").await;
+        let of = |line: &&str| verbs.iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")));
+        let lines = text.lines().filter(|line| line.starts_with("i3op_k8s_requests_total{")).filter(of);
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    }
+
+    /// How many of its requests may write.
+    pub(crate) async fn writes(&self) -> f64 {
+        self.requests(&["create", "update", "patch", "delete"]).await
+    }
+}
+
 /// Waits for something that no watch tells.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {

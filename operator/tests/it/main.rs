@@ -17,6 +17,7 @@ mod bus;
 mod chart;
 mod children;
 mod definition;
+mod economy;
 mod exposure;
 mod harness;
 mod identity;

@@ -1,7 +1,6 @@
 //! The pods.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
@@ -16,12 +15,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mudgateway_crds::api_key;
 use mudgateway_crds::mudgateway::{Amounts, LabelValue, LocalSecret, PullPolicy, SecretRef};
-use sha2::{Digest, Sha256};
 
 use super::config_map::FILE;
 use super::{
     METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, labels, metadata, nats_login_name, selector_labels, workload_name,
 };
+use crate::mudgateway::drift::digest;
 use crate::mudgateway::validate::{Gateway, PROXY_LOGIN};
 use crate::settings::Settings;
 
@@ -104,7 +103,7 @@ fn pod_metadata(gateway: &Gateway, config: &str) -> ObjectMeta {
     all_labels.extend(labels(gateway));
     let mut annotations: BTreeMap<String, String> =
         theirs.annotations.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
-    annotations.insert(HASH_ANNOTATION.to_owned(), hash(config));
+    annotations.insert(HASH_ANNOTATION.to_owned(), digest(config));
     ObjectMeta { labels: Some(all_labels), annotations: Some(annotations), ..Default::default() }
 }
 
@@ -338,13 +337,4 @@ fn secret_volume(name: String, secret: &str, entries: impl IntoIterator<Item = (
 
 fn key_volume(index: usize) -> String {
     format!("key-{index}")
-}
-
-/// Tells one configuration from another.
-fn hash(config: &str) -> String {
-    Sha256::digest(config).iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

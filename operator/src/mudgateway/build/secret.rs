@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 
 use super::{API_KEY_ENTRY, api_key_name, metadata, nats_login_name};
+use crate::mudgateway::drift::{self, APPLIED_HASH};
 use crate::mudgateway::validate::{Gateway, Keys};
 
 /// The Secret with an API key made of 256 random bits. It is created once and its data never written again.
@@ -18,8 +19,13 @@ pub fn api_key(gateway: &Gateway, random: &[u8; 32]) -> Secret {
         // Writing to a String cannot fail.
         let _ = write!(token, "{byte:02x}");
     }
+    let applied = serde_json::json!(metadata_of_api_key(gateway).into_request_partial::<Secret>());
     Secret {
-        metadata: metadata(gateway, api_key_name(&gateway.key.name)),
+        metadata: ObjectMeta {
+            // What is applied to it later is in it from the start.
+            annotations: Some(BTreeMap::from([(APPLIED_HASH.to_owned(), drift::hash(&applied))])),
+            ..metadata_of_api_key(gateway)
+        },
         type_: Some("Opaque".to_owned()),
         data: Some(BTreeMap::from([(API_KEY_ENTRY.to_owned(), ByteString(token.into_bytes()))])),
         ..Default::default()
@@ -30,8 +36,11 @@ pub fn api_key(gateway: &Gateway, random: &[u8; 32]) -> Secret {
 /// has been deleted since.
 pub(super) fn api_key_metadata(gateway: &Gateway) -> Option<PartialObjectMeta<Secret>> {
     let Keys::Made { uid } = &gateway.keys else { return None };
-    let metadata = metadata(gateway, api_key_name(&gateway.key.name));
-    Some(ObjectMeta { uid: Some(uid.clone()), ..metadata }.into_request_partial())
+    Some(ObjectMeta { uid: Some(uid.clone()), ..metadata_of_api_key(gateway) }.into_request_partial())
+}
+
+fn metadata_of_api_key(gateway: &Gateway) -> ObjectMeta {
+    metadata(gateway, api_key_name(&gateway.key.name))
 }
 
 /// The files by which the gateway logs in to NATS.
