@@ -3,17 +3,18 @@
 
 mod event;
 mod filter;
+mod inner;
 mod kept;
 mod log;
 mod others;
 mod queue;
 mod record;
+mod replicated;
 mod session;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -30,20 +31,14 @@ pub use log::{EventLog, Logged, Position};
 pub use others::{Changed, News, Remote, TOLD_EVERY};
 pub use queue::{CloseReason, Line, Queue};
 pub use record::{Change, Fate, KeptTell, Record, SaidCopy};
+pub use replicated::HubState;
 pub use session::{SESSION_CHANNELS, Session, Subscription, Transport, Wishes};
 
-use kept::Kept;
-use others::Others;
+use inner::Inner;
 
 use crate::keys::Key;
 use crate::metrics::Metrics;
 use crate::sync::lock;
-
-/// How long what a session wanted is kept after its connection ended.
-const KEEP_SESSIONS: Duration = Duration::from_secs(600);
-
-/// The most sessions kept; past it the oldest are forgotten.
-const KEPT_SESSIONS: usize = 1000;
 
 /// All authenticated sessions.
 #[derive(Debug)]
@@ -66,21 +61,6 @@ pub enum Outgoing {
     Record(Box<Record>),
     /// What became of a session.
     News(News),
-}
-
-#[derive(Debug)]
-struct Inner {
-    sessions: HashMap<Uuid, Client>,
-    others: Others,
-    log: EventLog,
-    /// Whether this process writes the log.
-    leading: bool,
-    /// Whether the log is what another process has written up to now.
-    following: bool,
-    /// Tells that nobody was there to hear.
-    kept: Kept,
-    /// What sessions wanted whose connections ended, oldest first.
-    ended: VecDeque<(Instant, Uuid, Subscription)>,
 }
 
 #[derive(Debug)]
@@ -109,15 +89,6 @@ pub struct Admission {
     pub recovered: Option<bool>,
 }
 
-/// What a process that comes later needs to go on: the log, and the tells that wait.
-#[derive(Clone, Debug)]
-pub struct HubState {
-    /// The log.
-    pub log: EventLog,
-    /// The tells.
-    pub kept: Vec<KeptTell>,
-}
-
 impl Hub {
     /// No sessions yet, and no other processes. The epoch must be greater than that of any hub this mud had before.
     pub fn new(mud: &str, epoch: u64) -> Self {
@@ -135,19 +106,10 @@ impl Hub {
     }
 
     fn with(mud: &str, log: EventLog, leading: bool, outgoing: Option<mpsc::Sender<Outgoing>>) -> Self {
-        let inner = Inner {
-            sessions: HashMap::new(),
-            others: Others::default(),
-            log,
-            leading,
-            following: false,
-            kept: Kept::default(),
-            ended: VecDeque::new(),
-        };
         Self {
             mud: mud.to_owned(),
             metrics: Arc::default(),
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner::new(log, leading)),
             outgoing,
             told: AtomicU64::new(0),
             kept: watch::Sender::new(0),
@@ -272,140 +234,6 @@ impl Hub {
         }
     }
 
-    /// From now on this process writes the log, in an epoch that no other has written in; returns which, and whether
-    /// nothing is missing of what others wrote.
-    pub fn lead(&self, epoch: u64) -> (u64, bool) {
-        let mut inner = lock(&self.inner);
-        let complete = std::mem::replace(&mut inner.following, true);
-        inner.log.begin(epoch, complete);
-        inner.leading = true;
-        self.offer_all_kept(&mut inner);
-        (inner.log.position().epoch, complete)
-    }
-
-    /// Something of what another process has written is missing.
-    pub fn miss(&self) {
-        lock(&self.inner).following = false;
-    }
-
-    /// Whether nothing is missing of what the others have written up to a place.
-    pub fn follows(&self) -> bool {
-        lock(&self.inner).following
-    }
-
-    /// From now on another process writes it.
-    pub fn follow(&self) {
-        let mut inner = lock(&self.inner);
-        inner.leading = false;
-    }
-
-    /// Takes a place of the log that another process has written, with its event, if it is one.
-    pub fn take(&self, position: Position, at: Timestamp, event: Option<Arc<Event>>, fate: Fate) {
-        let mut inner = lock(&self.inner);
-        if inner.leading || position <= inner.log.position() {
-            return;
-        }
-        let Some(event) = event else { return inner.log.advance(position) };
-        let logged = Logged { position, event, at };
-        inner.log.take(Timestamp::now(), logged.clone());
-        self.deliver(&inner, &logged);
-        match fate {
-            Fate::Told => {}
-            Fate::Kept => keep(&mut inner, KeptTell { position, at, event: logged.event }),
-            Fate::Waited(since) => {
-                inner.kept.forget(since);
-                inner.log.withdraw(since);
-            }
-        }
-    }
-
-    /// What another process needs to go on.
-    pub fn state(&self) -> HubState {
-        let inner = lock(&self.inner);
-        HubState { log: inner.log.clone(), kept: inner.kept.all() }
-    }
-
-    /// Takes the state of the process that writes the log, and tells the sessions what they do not have of it.
-    pub fn restore(&self, state: HubState) {
-        let mut inner = lock(&self.inner);
-        let before = inner.log.position();
-        if inner.leading || state.log.position().epoch < before.epoch {
-            return;
-        }
-        let mut heard_here = heard_here(&inner.log, &state.log);
-        inner.log = state.log;
-        inner.kept = Kept::default();
-        inner.kept.restore(state.kept);
-        inner.following = true;
-        let unheard: Vec<_> = inner.log.recent().filter(|logged| logged.position > before).cloned().collect();
-        // Who has just started has no sessions that waited for what was long ago.
-        if before != Position::default() {
-            for logged in &unheard {
-                match heard_here.iter().position(|event| *event == logged.event) {
-                    Some(index) => drop(heard_here.swap_remove(index)),
-                    None => drop(self.deliver(&inner, logged)),
-                }
-            }
-        }
-    }
-
-    /// Takes what another process tells of its sessions; returns which channels may have to be switched on or off.
-    pub fn hear(&self, from: &str, news: News) -> Changed {
-        let mut inner = lock(&self.inner);
-        if let News::Moved(id) = &news
-            && let Some(client) = inner.sessions.remove(id)
-        {
-            client.session.queue.close(CloseReason::Resumed);
-        }
-        if let News::Moved(id) = &news {
-            inner.ended.retain(|(_, ended, _)| ended != id);
-        }
-        let changed = inner.others.hear(Instant::now(), from, news);
-        self.settle(&mut inner, changed)
-    }
-
-    /// Forgets the sessions of processes that tell nothing any more.
-    pub fn forget_silent(&self) -> Changed {
-        let mut inner = lock(&self.inner);
-        let changed = inner.others.forget_silent(Instant::now());
-        self.settle(&mut inner, changed)
-    }
-
-    /// How much the other processes have been told, or soon will be.
-    pub fn told(&self) -> u64 {
-        self.told.load(Ordering::Relaxed)
-    }
-
-    /// All sessions of this process, as the others are told of them.
-    pub fn remotes(&self) -> Vec<Remote> {
-        let inner = lock(&self.inner);
-        inner.sessions.values().map(|client| remote(&client.session, client.after)).collect()
-    }
-
-    /// How many tells were dropped that waited.
-    pub fn tells_dropped(&self) -> u64 {
-        lock(&self.inner).kept.dropped()
-    }
-
-    /// The tells that wait.
-    pub fn kept(&self) -> Vec<KeptTell> {
-        lock(&self.inner).kept.all()
-    }
-
-    /// Changes whenever they do, by what this process does.
-    pub fn kept_changes(&self) -> watch::Receiver<u64> {
-        self.kept.subscribe()
-    }
-
-    /// Takes the tells that were stored by a process that is gone, unless the log tells of them.
-    pub fn restore_kept(&self, stored: Vec<KeptTell>) {
-        let mut inner = lock(&self.inner);
-        if inner.leading {
-            inner.kept.restore(stored);
-            self.offer_all_kept(&mut inner);
-        }
-    }
-
     /// All authenticated sessions of this process.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         lock(&self.inner).sessions.values().map(|client| Arc::clone(&client.session)).collect()
@@ -448,7 +276,7 @@ impl Hub {
         };
         if fate == Fate::Kept {
             let event = Arc::clone(&logged.event);
-            keep(inner, KeptTell { position: logged.position, at, event });
+            inner.wait(KeptTell { position: logged.position, at, event });
             self.kept.send_modify(|count| *count += 1);
         }
         let change = self.outgoing.as_ref().map(|_| Change::Event { event: logged.event, fate });
@@ -503,29 +331,6 @@ impl Hub {
         }
     }
 
-    fn offer_all_kept(&self, inner: &mut Inner) {
-        let ours = inner.sessions.values().map(|client| client.session.wishes());
-        let others = inner.others.all().map(|remote| remote.wishes.clone());
-        let now = inner.log.position();
-        for wishes in ours.chain(others).collect::<Vec<_>>() {
-            self.offer_kept(inner, now, |event| wishes.want(event, &self.mud));
-        }
-    }
-
-    /// What the change of sessions elsewhere means here.
-    fn settle(&self, inner: &mut Inner, mut changed: Changed) -> Changed {
-        for (id, subscription) in changed.ended.drain(..) {
-            inner.keep(id, subscription);
-        }
-        for id in &changed.came {
-            let came = inner.others.all().find(|remote| remote.id == *id).cloned();
-            if let Some(remote) = came {
-                self.offer_kept(inner, remote.after, |event| remote.wishes.want(event, &self.mud));
-            }
-        }
-        changed
-    }
-
     fn out_change(&self, inner: &Inner, at: Timestamp, change: Option<Change>) {
         if let Some(change) = change {
             let position = inner.log.position();
@@ -543,59 +348,12 @@ impl Hub {
     }
 }
 
-fn keep(inner: &mut Inner, tell: KeptTell) {
-    tracing::debug!(position = ?tell.position, "a tell waits for a client");
-    inner.kept.keep(tell);
-}
-
-/// What was said on channels that our sessions heard when another process wrote the log already: one that was paused
-/// hands on what it had before it learns that it was replaced.
-fn heard_here(ours: &EventLog, theirs: &EventLog) -> Vec<Arc<Event>> {
-    let known: HashSet<_> = theirs.recent().map(|logged| logged.position).collect();
-    let after = theirs.complete_after();
-    let here = |logged: &&Logged| logged.position > after && !known.contains(&logged.position);
-    let said = ours.recent().filter(here).filter(|logged| logged.event.channel().is_some());
-    said.map(|logged| Arc::clone(&logged.event)).collect()
-}
-
 fn remote(session: &Session, after: Position) -> Remote {
     Remote { id: session.id, after, wishes: session.wishes() }
 }
 
 fn news_of(session: &Session, after: Position, listen: Option<String>) -> News {
     News::Session { session: Box::new(remote(session, after)), listen }
-}
-
-impl Inner {
-    /// What another connection of the same client wanted. If that one still seems to live, it is at its end.
-    fn take_over(&mut self, id: Uuid) -> Option<Subscription> {
-        if let Some(client) = self.sessions.remove(&id) {
-            client.session.queue.close(CloseReason::Resumed);
-            return Some(client.session.subscription());
-        }
-        if let Some(subscription) = self.others.take_over(id) {
-            return Some(subscription);
-        }
-        let index = self.ended.iter().position(|(_, ended, _)| *ended == id)?;
-        let (since, _, subscription) = self.ended.remove(index)?;
-        (since.elapsed() < KEEP_SESSIONS).then_some(subscription)
-    }
-
-    /// Whether all that came after a position is here, or is on its way from the process that has given it.
-    fn reaches(&mut self, now: Timestamp, position: Position) -> bool {
-        let ahead = !self.leading && self.following && position > self.log.position();
-        ahead || self.log.since(now, position).is_some()
-    }
-
-    fn keep(&mut self, id: Uuid, subscription: Subscription) {
-        while self.ended.len() >= KEPT_SESSIONS
-            || self.ended.front().is_some_and(|(since, ..)| since.elapsed() >= KEEP_SESSIONS)
-        {
-            self.ended.pop_front();
-        }
-        self.ended.retain(|(_, ended, _)| *ended != id);
-        self.ended.push_back((Instant::now(), id, subscription));
-    }
 }
 
 /// An event's encodings, each made when the first session needs it.

@@ -1,4 +1,5 @@
 use super::event::tests::{chat, tell};
+use super::inner::KEPT_SESSIONS;
 use super::*;
 use crate::keys::{Permissions, RateLimits};
 

@@ -3,13 +3,17 @@
 //! The router has the rules of the real one (dead-souls-router 35, 36): a login from the same address replaces the old
 //! one, which is left open but deaf; from another address it waits in silence until the old one has closed.
 
+mod fault;
+mod schedules;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use super::*;
+use fault::Fault;
 
 /// How long a router may stay silent before a process that took the lock over tries again.
 const REGISTRATION: u64 = 1000;
@@ -35,21 +39,6 @@ enum Message {
     TryAgain(usize, u64),
     Fault(Fault),
     Wake,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Kill(usize),
-    Start(usize),
-    Pause(usize, u64),
-    Leave(usize),
-    CutBus(usize),
-    HealBus(usize),
-    CutRouter(usize),
-    HealRouter(usize),
-    LoseBucket,
-    /// The bucket has no leader for so long.
-    LoseLeader(u64),
 }
 
 struct Process {
@@ -346,65 +335,6 @@ impl World {
         }
     }
 
-    fn fault(&mut self, fault: Fault) {
-        let now = self.instant();
-        match fault {
-            Fault::Kill(index) => {
-                self.processes[index].alive = false;
-                self.processes[index].watch = None;
-                self.processes[index].write = None;
-                self.close(index);
-            }
-            Fault::Start(index) => {
-                let known = self.logins > 0;
-                let process = &mut self.processes[index];
-                if process.alive {
-                    return;
-                }
-                process.generation += 1;
-                process.alive = true;
-                process.lock = SessionLock::new(format!("{index}.{}", process.generation), known);
-                if !process.bus_cut {
-                    self.watch(index);
-                }
-            }
-            Fault::Pause(index, millis) => self.processes[index].paused_until = self.now + millis,
-            Fault::Leave(index) => {
-                self.close(index);
-                self.processes[index].lock.leave();
-            }
-            Fault::CutBus(index) => {
-                let process = &mut self.processes[index];
-                process.bus_cut = true;
-                process.watch = None;
-                process.lock.bus(now, false);
-            }
-            Fault::HealBus(index) => {
-                if std::mem::take(&mut self.processes[index].bus_cut) && self.processes[index].alive {
-                    self.watch(index);
-                }
-            }
-            Fault::CutRouter(index) => {
-                self.processes[index].router_cut = true;
-                // The operating system gives up on it, and the router too.
-                self.close(index);
-                self.processes[index].lock.yield_to_others();
-            }
-            Fault::HealRouter(index) => self.processes[index].router_cut = false,
-            Fault::LoseLeader(millis) => self.no_leader_until = self.now + millis,
-            Fault::LoseBucket => {
-                self.key = None;
-                self.revision = 0;
-                for index in 0..self.processes.len() {
-                    self.processes[index].lock.bus(now, false);
-                    if self.processes[index].alive && !self.processes[index].bus_cut {
-                        self.watch(index);
-                    }
-                }
-            }
-        }
-    }
-
     /// Lets every process that can do what it wants to do now.
     fn drive(&mut self) {
         for index in 0..self.processes.len() {
@@ -498,119 +428,4 @@ impl World {
         let open: Vec<_> = self.processes.iter().filter(|one| one.alive && one.link.is_some()).collect();
         assert_eq!(open.len(), 1, "a second connection is open");
     }
-}
-
-/// The process that is logged in.
-fn owner(world: &World) -> usize {
-    world.registered.expect("somebody is logged in").1
-}
-
-#[test]
-fn a_thousand_schedules_of_faults_never_have_two_holders_and_all_recover() {
-    for seed in 0..1000 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let processes = random.random_range(2..=3);
-        let mut world = World::new(seed, processes, random.random());
-        for _ in 0..random.random_range(1..12) {
-            let at = random.random_range(100..40_000);
-            let fault = fault(&mut random, processes);
-            let heal = match fault {
-                Fault::Kill(index) => Some(Fault::Start(index)),
-                Fault::CutBus(index) => Some(Fault::HealBus(index)),
-                Fault::CutRouter(index) => Some(Fault::HealRouter(index)),
-                _ => None,
-            };
-            world.send(at, Message::Fault(fault));
-            if let Some(heal) = heal {
-                world.send(at + random.random_range(10..15_000), Message::Fault(heal));
-            }
-        }
-        world.run_until(80_000);
-        world.check_settled();
-        assert!(world.logins < 60, "seed {seed}: {} logins", world.logins);
-    }
-}
-
-fn fault(random: &mut impl Rng, processes: usize) -> Fault {
-    let index = random.random_range(0..processes);
-    match random.random_range(0..7) {
-        0 => Fault::Kill(index),
-        1 => Fault::Pause(index, random.random_range(10..12_000)),
-        2 => Fault::CutBus(index),
-        3 => Fault::CutRouter(index),
-        4 => Fault::LoseBucket,
-        5 => Fault::LoseLeader(random.random_range(10..12_000)),
-        _ => Fault::Start(index),
-    }
-}
-
-/// How long nobody was logged in after one fault to the process that was, over many seeds; sorted.
-fn gaps(same_address: bool, fault: impl Fn(usize) -> Fault) -> Vec<u64> {
-    let mut gaps = Vec::new();
-    for seed in 0..300 {
-        let mut world = World::new(seed, 2, same_address);
-        world.run_until(5000 + seed * 7);
-        let fault = fault(owner(&world));
-        world.send(0, Message::Fault(fault));
-        world.run_until(30_000);
-        world.check_settled_after(fault);
-        gaps.extend(world.gaps);
-    }
-    gaps.sort_unstable();
-    gaps
-}
-
-impl World {
-    fn check_settled_after(&self, fault: Fault) {
-        if !matches!(fault, Fault::Pause(..)) {
-            self.check_settled();
-        }
-        assert!(self.registered.is_some(), "nobody is logged in after {fault:?}");
-    }
-}
-
-#[test]
-fn a_planned_hand_over_takes_less_than_a_second() {
-    for same_address in [true, false] {
-        let gaps = gaps(same_address, Fault::Leave);
-        assert_eq!(gaps.len(), 300);
-        assert!(gaps[299] < 1000, "{} ms", gaps[299]);
-    }
-}
-
-#[test]
-fn a_crash_is_made_up_for_within_five_seconds() {
-    for same_address in [true, false] {
-        let gaps = gaps(same_address, Fault::Kill);
-        assert_eq!(gaps.len(), 300);
-        assert!(gaps[296] <= 5000, "p99 {} ms", gaps[296]);
-    }
-}
-
-#[test]
-fn who_loses_the_router_hands_over_within_five_seconds() {
-    for same_address in [true, false] {
-        let gaps = gaps(same_address, Fault::CutRouter);
-        assert_eq!(gaps.len(), 300);
-        assert!(gaps[296] <= 5000, "p99 {} ms", gaps[296]);
-    }
-}
-
-#[test]
-fn an_election_that_takes_long_is_no_reason_to_take_over() {
-    for seed in 0..300 {
-        let mut world = World::new(seed, 2, true);
-        world.run_until(5000 + seed * 7);
-        world.send(0, Message::Fault(Fault::LoseLeader(500 + seed * 40)));
-        world.run_until(30_000);
-        world.check_settled();
-        assert_eq!(world.logins, 1, "seed {seed}");
-    }
-}
-
-#[test]
-fn who_loses_the_bus_keeps_its_session_until_another_one_takes_it() {
-    // From another address the router tells the old one, which then goes.
-    let gaps = gaps(false, Fault::CutBus);
-    assert!(gaps.iter().all(|gap| *gap <= 5000), "{:?}", gaps.last());
 }

@@ -1,0 +1,84 @@
+//! What a hub holds.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::kept::Kept;
+use super::others::Others;
+use super::{Client, CloseReason, EventLog, KeptTell, Position, Subscription};
+
+/// How long what a session wanted is kept after its connection ended.
+const KEEP_SESSIONS: Duration = Duration::from_secs(600);
+
+/// The most sessions kept; past it the oldest are forgotten.
+pub(super) const KEPT_SESSIONS: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub sessions: HashMap<Uuid, Client>,
+    pub others: Others,
+    pub log: EventLog,
+    /// Whether this process writes the log.
+    pub leading: bool,
+    /// Whether the log is what another process has written up to now.
+    pub following: bool,
+    /// Tells that nobody was there to hear.
+    pub kept: Kept,
+    /// What sessions wanted whose connections ended, oldest first.
+    pub ended: VecDeque<(Instant, Uuid, Subscription)>,
+}
+
+impl Inner {
+    /// Nothing yet.
+    pub fn new(log: EventLog, leading: bool) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            others: Others::default(),
+            log,
+            leading,
+            following: false,
+            kept: Kept::default(),
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// Has a tell wait for a client.
+    pub fn wait(&mut self, tell: KeptTell) {
+        tracing::debug!(position = ?tell.position, "a tell waits for a client");
+        self.kept.keep(tell);
+    }
+
+    /// What another connection of the same client wanted. If that one still seems to live, it is at its end.
+    pub fn take_over(&mut self, id: Uuid) -> Option<Subscription> {
+        if let Some(client) = self.sessions.remove(&id) {
+            client.session.queue.close(CloseReason::Resumed);
+            return Some(client.session.subscription());
+        }
+        if let Some(subscription) = self.others.take_over(id) {
+            return Some(subscription);
+        }
+        let index = self.ended.iter().position(|(_, ended, _)| *ended == id)?;
+        let (since, _, subscription) = self.ended.remove(index)?;
+        (since.elapsed() < KEEP_SESSIONS).then_some(subscription)
+    }
+
+    /// Whether all that came after a position is here, or is on its way from the process that has given it.
+    pub fn reaches(&mut self, now: Timestamp, position: Position) -> bool {
+        let ahead = !self.leading && self.following && position > self.log.position();
+        ahead || self.log.since(now, position).is_some()
+    }
+
+    /// Remembers what a session wanted that has ended, for a while.
+    pub fn keep(&mut self, id: Uuid, subscription: Subscription) {
+        while self.ended.len() >= KEPT_SESSIONS
+            || self.ended.front().is_some_and(|(since, ..)| since.elapsed() >= KEEP_SESSIONS)
+        {
+            self.ended.pop_front();
+        }
+        self.ended.retain(|(_, ended, _)| *ended != id);
+        self.ended.push_back((Instant::now(), id, subscription));
+    }
+}

@@ -1,0 +1,268 @@
+//! What waits to be sent to the router: by priority, paced below the router's flood limit, for a bounded time.
+
+mod class;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use intermud3::Packet;
+use intermud3::lpc::EncodeError;
+use tokio::sync::oneshot;
+
+pub use class::Class;
+
+/// The most packets in any second, by default. Routers ignore a mud for some seconds after more than ten in one clock
+/// second.
+pub const PACKETS_PER_SECOND: usize = 8;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What a router counts a registration as.
+pub const STARTUP_WEIGHT: usize = 6;
+
+/// A packet that waits.
+#[derive(Debug)]
+pub struct Entry {
+    /// The packet.
+    pub packet: Packet,
+    /// The same as it goes over the wire.
+    pub text: Bytes,
+    /// Its class.
+    pub class: Class,
+    /// Since when this process has it.
+    pub since: Instant,
+    pub(super) expires: Instant,
+    taken: Option<oneshot::Sender<()>>,
+    /// Its number: they grow.
+    id: u64,
+    /// Whether another process would find it if this one were gone.
+    kept: bool,
+}
+
+impl Entry {
+    /// Tells whoever waits for it that the router link took the packet.
+    pub fn taken(self) {
+        if let Some(taken) = self.taken {
+            // Nobody waits any more: fine.
+            let _ = taken.send(());
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next {
+    /// Send this now.
+    Send(Box<Entry>),
+    /// Something waits, but the pace allows it only then.
+    At(Instant),
+    /// Nothing waits.
+    Empty,
+}
+
+/// Why a packet is not accepted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// The outbox holds as many packets as it may.
+    #[error("too many packets wait for the router; try again later")]
+    Full,
+    /// The bus is away, or does not keep up.
+    #[error("too much waits for the bus; try again later")]
+    BusFull,
+    /// No router would take it.
+    #[error("this cannot be sent over Intermud-3: {0}")]
+    Unwritable(#[from] EncodeError),
+    /// The mud would not get it.
+    #[error("{0} is not connected now; nothing was sent")]
+    Away(String),
+    /// The mud's gateway was asked to take it, and did not answer.
+    #[error("{0} did not answer in time: it is not known whether this arrived, so ask before it is repeated")]
+    Unknown(String),
+}
+
+/// The queue itself; pure, with the time as a parameter.
+#[derive(Debug)]
+pub struct Outbox {
+    queues: [VecDeque<Entry>; Class::ALL.len()],
+    capacity: usize,
+    /// The most packets in any second.
+    pace: usize,
+    /// What went in the last second: when, and of which class; a registration has none.
+    sent: VecDeque<(Instant, Option<Class>)>,
+    last_id: u64,
+}
+
+impl Outbox {
+    /// An outbox for at most `capacity` packets.
+    pub fn new(capacity: usize) -> Self {
+        let sent = VecDeque::with_capacity(PACKETS_PER_SECOND);
+        Self { queues: Default::default(), capacity, pace: PACKETS_PER_SECOND, sent, last_id: 0 }
+    }
+
+    /// Sets the most packets in any second.
+    pub fn set_pace(&mut self, pace: usize) {
+        self.pace = pace;
+    }
+
+    /// How many packets wait.
+    pub fn len(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
+    /// How many packets of each class wait.
+    pub fn waiting(&self) -> [usize; Class::ALL.len()] {
+        Class::ALL.map(|class| self.queues[class as usize].len())
+    }
+
+    /// Adds a packet; the receiver fires when the router link took it and fails when it expired.
+    ///
+    /// # Errors
+    /// [`NotAccepted`] when the capacity, or the class' own, is used up, or when the packet has no form on the wire.
+    pub fn push(
+        &mut self,
+        now: Instant,
+        packet: Packet,
+        class: Class,
+    ) -> Result<oneshot::Receiver<()>, NotAccepted> {
+        let waiting = self.queues[class as usize].len();
+        if self.len() >= self.capacity || waiting >= class.capacity(self.capacity) {
+            return Err(NotAccepted::Full);
+        }
+        let text = packet.encode()?;
+        let (sender, receiver) = oneshot::channel();
+        self.last_id += 1;
+        let (id, taken, expires) = (self.last_id, Some(sender), now + class.time_to_live());
+        let entry = Entry { packet, text, class, since: now, expires, taken, id, kept: false };
+        self.queues[class as usize].push_back(entry);
+        Ok(receiver)
+    }
+
+    /// What a client asked to send, oldest first, and the number of the last packet that was pushed.
+    pub fn asked_for(&self) -> (impl Iterator<Item = &Entry>, u64) {
+        let asked_for = Class::ALL.into_iter().filter(|class| class.is_asked_for());
+        (asked_for.flat_map(|class| &self.queues[class as usize]), self.last_id)
+    }
+
+    /// Takes note that another process would find all that was pushed up to this number.
+    pub fn set_kept(&mut self, last_id: u64) {
+        for entry in self.queues.iter_mut().flatten().filter(|entry| entry.class.is_asked_for()) {
+            entry.kept |= entry.id <= last_id;
+        }
+    }
+
+    /// Drops what another process has found by now, and would send too.
+    pub fn forget_kept(&mut self) {
+        for queue in &mut self.queues {
+            queue.retain(|entry| !entry.kept);
+        }
+    }
+
+    /// Takes out what a client asked to send and no other process would find, with the time it still may wait.
+    pub fn take_not_kept(&mut self, now: Instant) -> Vec<(Class, Packet, Duration)> {
+        let mut taken = Vec::new();
+        for class in Class::ALL.into_iter().filter(|class| class.is_asked_for()) {
+            let queue = &mut self.queues[class as usize];
+            for entry in std::mem::take(queue) {
+                if entry.kept {
+                    queue.push_back(entry);
+                } else {
+                    taken.push((class, entry.packet, entry.expires.saturating_duration_since(now)));
+                }
+            }
+        }
+        taken
+    }
+
+    /// Takes what an earlier process left, with the time it still may wait, oldest first. It goes before all else of
+    /// its class, and counts against no limit: it was accepted.
+    pub fn take_over(&mut self, now: Instant, left: Vec<(Class, Packet, Duration)>) {
+        self.put_back(now, left, true);
+    }
+
+    /// Puts back what was taken out, or takes what another process has handed over. `kept` says whether yet another
+    /// one would find it.
+    pub fn put_back(&mut self, now: Instant, packets: Vec<(Class, Packet, Duration)>, kept: bool) {
+        for (class, packet, time) in packets.into_iter().rev() {
+            if let Ok(text) = packet.encode() {
+                let expires = now + time.min(class.time_to_live());
+                let entry = Entry { packet, text, class, since: now, expires, taken: None, id: 0, kept };
+                self.queues[class as usize].push_front(entry);
+            }
+        }
+    }
+
+    /// The next packet to send, if the pace allows one now.
+    pub fn next(&mut self, now: Instant) -> Next {
+        while self.sent.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= SECOND) {
+            self.sent.pop_front();
+        }
+        let mut earliest: Option<Instant> = None;
+        for class in Class::ALL {
+            if self.queues[class as usize].is_empty() {
+                continue;
+            }
+            match self.allowed_at(class, now) {
+                Some(then) => earliest = Some(earliest.map_or(then, |earliest| earliest.min(then))),
+                None => {
+                    if let Some(entry) = self.queues[class as usize].pop_front() {
+                        self.count(now, class.weight(), Some(class));
+                        return Next::Send(Box::new(entry));
+                    }
+                }
+            }
+        }
+        earliest.map_or(Next::Empty, Next::At)
+    }
+
+    /// When the pace allows a packet of a class; none: now.
+    fn allowed_at(&self, class: Class, now: Instant) -> Option<Instant> {
+        if class.weight() == 0 {
+            return None;
+        }
+        let after = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent + SECOND);
+        if self.sent.len() >= self.pace {
+            return Some(after(self.sent.front()));
+        }
+        let mut own = self.sent.iter().filter(|(_, sent)| *sent == Some(class));
+        let used = own.clone().count();
+        (used >= class.rate(self.pace)).then(|| after(own.next()))
+    }
+
+    /// Puts back what could not be sent after all.
+    pub fn restore(&mut self, entry: Entry) {
+        self.queues[entry.class as usize].push_front(entry);
+    }
+
+    /// A new registration was sent: it counts, what went over the old link does not.
+    pub fn registered(&mut self, now: Instant) {
+        self.sent.clear();
+        self.count(now, STARTUP_WEIGHT, None);
+    }
+
+    /// Drops what waits of a class.
+    pub fn forget(&mut self, class: Class) {
+        self.queues[class as usize].clear();
+    }
+
+    /// Takes out what waited too long.
+    pub fn expired(&mut self, now: Instant) -> Vec<Entry> {
+        let mut expired = Vec::new();
+        for queue in &mut self.queues {
+            // Within a class all wait equally long, so the oldest expire first.
+            while queue.front().is_some_and(|entry| entry.expires <= now) {
+                expired.extend(queue.pop_front());
+            }
+        }
+        expired
+    }
+
+    fn count(&mut self, now: Instant, weight: usize, class: Option<Class>) {
+        for _ in 0..weight {
+            self.sent.push_back((now, class));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

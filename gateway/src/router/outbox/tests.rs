@@ -1,0 +1,179 @@
+use super::*;
+use crate::bus::{ChannelKind, ChannelMessage};
+use crate::services::packets;
+
+fn tell(text: &str) -> Packet {
+    let between = packets::Between { mud: "Dawn", user: "ann", target_mud: "Dusk", target_user: "bob" };
+    packets::tell(between, false, text)
+}
+
+fn chat(text: &str) -> Packet {
+    packets::channel(&ChannelMessage {
+        mud: "Dawn".into(),
+        user: "ann".into(),
+        channel: "imud_gossip".into(),
+        kind: ChannelKind::Message,
+        visname: "Ann".into(),
+        message: text.into(),
+        target: None,
+    })
+}
+
+fn sent_at(outbox: &mut Outbox, now: Instant) -> Vec<Packet> {
+    let mut packets = Vec::new();
+    while let Next::Send(entry) = outbox.next(now) {
+        packets.push(entry.packet.clone());
+        entry.taken();
+    }
+    packets
+}
+
+#[test]
+fn tells_go_before_chatter_and_each_class_stays_in_order() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new(10);
+    for packet in [chat("1"), chat("2")] {
+        outbox.push(now, packet, Class::Channel).unwrap();
+    }
+    for packet in [tell("1"), tell("2")] {
+        outbox.push(now, packet, Class::Direct).unwrap();
+    }
+    assert_eq!(sent_at(&mut outbox, now), [tell("1"), tell("2"), chat("1"), chat("2")]);
+}
+
+#[test]
+fn never_more_than_the_limit_in_any_second() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(100);
+    for index in 0..40 {
+        outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
+    }
+    let mut sent = Vec::new();
+    let mut now = start;
+    while outbox.len() > 0 {
+        match outbox.next(now) {
+            Next::Send(_) => sent.push(now),
+            Next::At(then) => {
+                assert!(then > now, "waiting must make progress");
+                now = then;
+            }
+            Next::Empty => unreachable!("the loop ends when nothing waits"),
+        }
+    }
+    for window in sent.windows(PACKETS_PER_SECOND + 1) {
+        assert!(window[PACKETS_PER_SECOND] - window[0] >= Duration::from_secs(1));
+    }
+    assert_eq!(now - start, Duration::from_secs(4));
+}
+
+#[test]
+fn answers_go_behind_tells_leave_room_for_chatter_and_keep_nothing_out() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new(1000);
+    for index in 0..100 {
+        outbox.push(now, tell(&format!("answer {index}")), Class::Answer).unwrap();
+    }
+    assert_eq!(outbox.push(now, tell("one too many"), Class::Answer).err(), Some(NotAccepted::Full));
+    for index in 0..10 {
+        outbox.push(now, chat(&index.to_string()), Class::Channel).unwrap();
+    }
+    outbox.push(now, tell("1"), Class::Direct).unwrap();
+    let first = sent_at(&mut outbox, now);
+    assert_eq!(first[..3], [tell("1"), tell("answer 0"), tell("answer 1")]);
+    assert_eq!(first[5..], [chat("0"), chat("1"), chat("2")]);
+    // Alone they have no more than their half either.
+    let second = sent_at(&mut outbox, now + SECOND);
+    assert_eq!(second.iter().filter(|packet| packet.kind() == "tell").count(), PACKETS_PER_SECOND / 2);
+}
+
+#[test]
+fn what_nobody_waits_for_goes_last_and_one_a_second() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(1000);
+    for index in 0..50 {
+        outbox.push(start, tell(&format!("news {index}")), Class::Background).unwrap();
+    }
+    assert_eq!(outbox.push(start, tell("one too many"), Class::Background).err(), Some(NotAccepted::Full));
+    outbox.push(start, chat("1"), Class::Channel).unwrap();
+    assert_eq!(sent_at(&mut outbox, start), [chat("1"), tell("news 0")]);
+    let Next::At(then) = outbox.next(start) else { panic!("the pace holds") };
+    assert_eq!(then, start + SECOND);
+    assert_eq!(sent_at(&mut outbox, then), [tell("news 1")]);
+}
+
+#[test]
+fn a_registration_counts_six_and_subscriptions_nothing() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new(100);
+    outbox.registered(now);
+    for index in 0..20 {
+        outbox.push(now, chat(&index.to_string()), Class::Channel).unwrap();
+        let listen = packets::channel_listen("Dawn", "*test", "imud_gossip", true);
+        outbox.push(now, listen, Class::Control).unwrap();
+    }
+    let sent = sent_at(&mut outbox, now);
+    assert_eq!(sent.iter().filter(|packet| packet.kind() == "channel-listen").count(), 20);
+    assert_eq!(sent.iter().filter(|packet| packet.kind() == "channel-m").count(), 2);
+}
+
+#[test]
+fn what_waits_too_long_comes_out_and_whoever_waits_for_it_learns() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(10);
+    let mut chatted = outbox.push(start, chat("late"), Class::Channel).unwrap();
+    let mut told = outbox.push(start, tell("late"), Class::Direct).unwrap();
+    assert!(outbox.expired(start + Duration::from_secs(59)).is_empty());
+    let expired: Vec<_> =
+        outbox.expired(start + Duration::from_secs(60)).into_iter().map(|entry| entry.packet).collect();
+    assert_eq!(expired, [chat("late")]);
+    assert!(chatted.try_recv().is_err());
+    sent_at(&mut outbox, start + Duration::from_secs(61));
+    assert_eq!(told.try_recv(), Ok(()));
+}
+
+#[test]
+fn the_capacity_holds_and_what_could_not_be_sent_stays_first() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new(2);
+    outbox.push(now, tell("1"), Class::Direct).unwrap();
+    outbox.push(now, tell("2"), Class::Direct).unwrap();
+    assert_eq!(outbox.push(now, tell("3"), Class::Direct).err(), Some(NotAccepted::Full));
+    let Next::Send(entry) = outbox.next(now) else { unreachable!("two wait") };
+    outbox.restore(*entry);
+    assert_eq!(sent_at(&mut outbox, now), [tell("1"), tell("2")]);
+}
+
+#[test]
+fn what_has_no_form_on_the_wire_is_not_accepted() {
+    let mut outbox = Outbox::new(3);
+    let refused = outbox.push(Instant::now(), tell(&"x".repeat(300_000)), Class::Direct).err().unwrap();
+    assert!(matches!(refused, NotAccepted::Unwritable(EncodeError::TooLong { .. })), "{refused}");
+    assert_eq!(outbox.len(), 0);
+}
+
+#[test]
+fn what_an_earlier_process_left_goes_first_and_expires_when_it_would_have() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(2);
+    outbox.push(start, tell("new"), Class::Direct).unwrap();
+    let left = [("1", 5), ("2", 10), ("3", 9999)];
+    let left = left.map(|(text, time)| (Class::Direct, tell(text), Duration::from_secs(time)));
+    outbox.take_over(start, left.into());
+    assert_eq!(outbox.expired(start + Duration::from_secs(10)).len(), 2);
+    let Next::Send(entry) = outbox.next(start) else { panic!("3 waits") };
+    assert_eq!((entry.packet, entry.expires), (tell("3"), start + Class::Direct.time_to_live()));
+}
+
+#[test]
+fn what_another_process_has_found_is_forgotten_here() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(10);
+    outbox.push(start, tell("kept"), Class::Direct).unwrap();
+    let (waiting, last) = outbox.asked_for();
+    assert_eq!((waiting.count(), last), (1, 1));
+    outbox.push(start, tell("later"), Class::Direct).unwrap();
+    outbox.set_kept(last);
+    outbox.forget_kept();
+    let Next::Send(entry) = outbox.next(start) else { panic!("one waits") };
+    assert_eq!(entry.packet, tell("later"));
+}
