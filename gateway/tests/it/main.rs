@@ -13,6 +13,7 @@ mod identity;
 mod lifecycle;
 mod link;
 mod lock;
+mod logging;
 mod oob;
 mod owned;
 mod provider;
