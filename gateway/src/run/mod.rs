@@ -110,6 +110,8 @@ struct Parts {
 struct Stops {
     /// The clients and the router link.
     clients: CancellationToken,
+    /// The mud leaves the network for good; the process goes on until somebody ends it.
+    retired: CancellationToken,
     /// What keeps the state that the next process goes on with.
     state: CancellationToken,
     /// The session lock.
@@ -227,10 +229,14 @@ impl Parts {
             listener: Arc::clone(&services) as Arc<dyn LinkListener>,
             holding: self.holding.clone(),
             shutdown: self.stops.clients.clone(),
+            retired: self.stops.retired.clone(),
         };
+        let stop = self.stops.clients.clone();
         async move {
             lists::restore(&services, &state).await;
             link.run().await;
+            // Who is retired waits for the end.
+            stop.cancelled().await;
         }
     }
 }

@@ -20,6 +20,7 @@ mod provider;
 mod raw_mud;
 mod relay;
 mod replicas;
+mod retire;
 mod schema;
 mod services;
 mod stage;
