@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
+.PHONY: test-install test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -73,6 +73,11 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
 
+test-install: ## Install, upgrade from the version before, roll back, remove and install again, on the cluster. 6 minutes
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/install/run
+
 chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAILOVER.md promises
 	@scripts/setup tools nats-server
 	@tests/chaos/run quick
@@ -107,7 +112,7 @@ plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
-	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it -- -D warnings
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it --test install -- -D warnings
 	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code
