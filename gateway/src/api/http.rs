@@ -78,16 +78,18 @@ async fn overview(State(api): State<Api>) -> Json<Value> {
     }))
 }
 
-/// Ready: clients are served usefully, because the router or the bus is there.
+/// Ready: clients are served usefully, because the router or the bus is there. The rest tells what is amiss all the same.
 async fn ready(State(api): State<Api>) -> Response {
-    if api.services.is_ready() && !api.draining.is_cancelled() {
-        return Json(json!({"status": "ready", "role": api.services.role()})).into_response();
-    }
     let link = api.services.router_status();
+    let is_ready = api.services.is_ready() && !api.draining.is_cancelled();
     let body = json!({
-        "status": "not_ready", "reason": link.reason.as_str(), "message": link.message, "role": api.services.role(),
+        "status": if is_ready { "ready" } else { "not_ready" },
+        "reason": link.reason.as_str(), "message": link.message,
+        "role": api.services.role(),
+        "bus": api.services.bus_detail(),
     });
-    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
 }
 
 async fn info() -> Json<Value> {

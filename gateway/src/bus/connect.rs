@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Bus, BusError, REQUEST_TIMEOUT};
+use super::{Bus, BusError, REQUEST_TIMEOUT, Writes};
 use crate::config::Nats;
 use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
@@ -66,7 +66,15 @@ impl Bus {
             .await?;
         let context =
             ContextBuilder::new().timeout(REQUEST_TIMEOUT).ack_timeout(REQUEST_TIMEOUT).build(client);
-        Ok(Self { context, network: network.to_owned(), connected, metrics: Arc::clone(metrics), login })
+        let writes = Writes::new(metrics);
+        Ok(Self {
+            context,
+            network: network.to_owned(),
+            connected,
+            metrics: Arc::clone(metrics),
+            login,
+            writes,
+        })
     }
 
     /// Starts looking for new files, with which the connection is made anew: nothing that waits is lost.

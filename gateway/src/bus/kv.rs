@@ -5,7 +5,7 @@
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::push::{Ordered, OrderedConfig};
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use async_nats::jetstream::{self, Message};
@@ -41,7 +41,7 @@ pub(crate) enum PutError {
     Conflict,
     /// Anything else.
     #[error(transparent)]
-    Other(Error),
+    Other(PublishError),
 }
 
 /// The changes of a key, in order.
@@ -74,7 +74,7 @@ impl Bucket {
     }
 
     /// Stores a value.
-    pub(crate) async fn put(&self, key: &str, value: Bytes) -> Result<(), Error> {
+    pub(crate) async fn put(&self, key: &str, value: Bytes) -> Result<(), PublishError> {
         let publish = PublishMessage::build().payload(value).expected_stream(bucket_stream(self.name));
         self.context.send_publish(bucket_subject(self.name, key), publish).await?.await?;
         Ok(())
@@ -92,7 +92,7 @@ impl Bucket {
         match stored {
             Ok(stored) => Ok(stored.sequence),
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Err(PutError::Conflict),
-            Err(error) => Err(PutError::Other(error.into())),
+            Err(error) => Err(PutError::Other(error)),
         }
     }
 

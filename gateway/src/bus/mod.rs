@@ -12,8 +12,8 @@ mod mailbox;
 mod permits;
 mod relay;
 pub mod report;
-pub mod retire;
 mod state;
+mod writes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -39,6 +39,7 @@ pub use mailbox::Refusal;
 pub use permits::{Permits, Turn};
 pub use relay::{Relay, Relayed};
 pub use state::{Part, StateError, StateStore};
+pub use writes::{Store, WriteTrouble, Writes};
 
 use crate::allowance::Allowance;
 use crate::metrics::Metrics;
@@ -100,6 +101,7 @@ pub struct Bus {
     connected: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
     login: Login,
+    writes: Writes,
 }
 
 /// Why the bus cannot be used at all.
@@ -114,6 +116,11 @@ impl Bus {
     /// JetStream, for state and reports.
     pub fn context(&self) -> &jetstream::Context {
         &self.context
+    }
+
+    /// How the bus takes what is written there.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// The network's name.
@@ -189,7 +196,6 @@ impl Bus {
         unpublished: impl Fn(ChannelEvent),
     ) {
         while let Some((accepted, event)) = events.recv().await {
-            self.metrics.bus.publish_queue.set(i64::try_from(events.len()).unwrap_or(i64::MAX));
             if let Err(event) = self.publish_in_time(accepted, event).await {
                 self.metrics.bus.gave_up();
                 tracing::debug!(channel = event.message.channel, "gave up publishing a channel message");
@@ -230,7 +236,13 @@ impl Bus {
         let payload = serde_json::to_vec(event)?;
         let publish = PublishMessage::build().payload(payload.into()).message_id(&event.id);
         let publish = publish.expected_stream(CHANNEL_STREAM);
-        self.context.send_publish(subject, publish).await?.await?;
+        let sent = Instant::now();
+        let stored = match self.context.send_publish(subject, publish).await {
+            Ok(stored) => stored.await,
+            Err(error) => Err(error),
+        };
+        self.writes.done(Store::Channels, sent, stored.as_ref().err().map(WriteTrouble::from));
+        stored?;
         self.metrics.bus.published(accepted.elapsed());
         Ok(())
     }
@@ -313,6 +325,11 @@ impl Publisher {
     pub(crate) fn new() -> (Self, Waiting) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         (Self { queue }, Waiting(waiting))
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Queues an event; false when the queue is full.

@@ -69,5 +69,5 @@ async fn put(
     report: &GatewayReport,
 ) -> Result<(), async_nats::Error> {
     let value = serde_json::to_vec(report)?;
-    Bucket::new(context, REPORT_BUCKET).put(key, value.into()).await
+    Ok(Bucket::new(context, REPORT_BUCKET).put(key, value.into()).await?)
 }

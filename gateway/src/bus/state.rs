@@ -1,10 +1,13 @@
 //! What outlives the process: the password the router gave this mud, the routers it named, and its lists.
 
+use std::time::Instant;
+
 use async_nats::jetstream;
 use mudgateway_crds::bus::{STATE_BUCKET, state_key};
 
 use super::files::{self, FileError};
 use super::kv::Bucket;
+use super::{Store, WriteTrouble, Writes};
 
 /// A part of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub enum StateStore {
         network: String,
         /// The mud's name.
         mud: String,
+        /// Takes note of how writes go.
+        writes: Writes,
     },
 }
 
@@ -100,7 +105,7 @@ impl StateStore {
                 let found = files::load(directory, part.file(), parse).await?;
                 found.map(|parsed| parsed.ok_or_else(corrupt)).transpose()
             }
-            Self::Bus { context, network, mud } => {
+            Self::Bus { context, network, mud, .. } => {
                 let bucket = Bucket::new(context, STATE_BUCKET);
                 let value = bucket.get(&state_key(network, mud, part.field())).await;
                 let value = value.map_err(StateError::Bus)?;
@@ -116,10 +121,12 @@ impl StateStore {
     pub async fn save(&self, part: Part, contents: Vec<u8>) -> Result<(), StateError> {
         match self {
             Self::Files(directory) => Ok(files::save(directory, part.file(), &contents).await?),
-            Self::Bus { context, network, mud } => {
+            Self::Bus { context, network, mud, writes } => {
                 let key = state_key(network, mud, part.field());
+                let sent = Instant::now();
                 let stored = Bucket::new(context, STATE_BUCKET).put(&key, contents.into()).await;
-                stored.map_err(StateError::Bus)
+                writes.done(Store::State, sent, stored.as_ref().err().map(WriteTrouble::from));
+                stored.map_err(|error| StateError::Bus(error.into()))
             }
         }
     }

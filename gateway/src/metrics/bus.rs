@@ -8,7 +8,7 @@ use mudgateway_telemetry::metrics::{Book, By, Counter, FloatGauge, Gauge, Histog
 
 use super::Direction;
 use crate::bus::lock::Duty;
-use crate::bus::{Handed, Refusal};
+use crate::bus::{Handed, Refusal, Store, WriteTrouble};
 use crate::services::Services;
 
 /// The bus and the session lock.
@@ -18,10 +18,11 @@ pub struct BusMetrics {
     connected: Gauge,
     reconnects: Counter,
     publishing: Histogram,
+    writing: By<Histogram, 1>,
+    write_failures: By<Counter, 2>,
     publish_failures: Counter,
     events_given_up: Counter,
-    /// Channel events that wait to be published.
-    pub publish_queue: Gauge,
+    publish_queue: Gauge,
     events: By<Counter, 1>,
     lag: Histogram,
     /// Channel events in the stream that have not come yet.
@@ -47,6 +48,21 @@ impl BusMetrics {
                 "From a channel message's acceptance to the bus' word that it is stored",
                 WAITS,
             ),
+            writing: book.histograms(
+                "bus_write_duration_seconds",
+                "From a write to the bus to its word that it is stored, by what is written to",
+                &["store"],
+                MOMENTS,
+            ),
+            write_failures: book
+                .counters(
+                    "bus_write_failures",
+                    "Writes to the bus that are not known to be stored, by what is written to and reason",
+                    &["store", "reason"],
+                )
+                .known(Store::ALL.into_iter().flat_map(|store| {
+                    WriteTrouble::ALL.map(|trouble| [store.as_str(), trouble.as_str()])
+                })),
             publish_failures: book
                 .counter("bus_publish_failures", "Attempts to publish a channel message that failed"),
             events_given_up: book.counter(
@@ -109,6 +125,16 @@ impl BusMetrics {
     /// Counts a connection to the bus; the first one is no reconnection.
     pub fn reconnected(&self) {
         self.reconnects.inc();
+    }
+
+    /// Takes how a write to the bus went.
+    pub fn wrote(&self, store: Store, took: Duration, trouble: Option<WriteTrouble>) {
+        match trouble {
+            None => self.writing.of([store.as_str()]).observe(took.as_secs_f64()),
+            Some(trouble) => {
+                self.write_failures.of([store.as_str(), trouble.as_str()]).inc();
+            }
+        }
     }
 
     /// Takes how long it took to publish a channel message.
@@ -182,6 +208,7 @@ impl BusMetrics {
     pub(super) fn read(&self, services: &Services) {
         self.configured.set(i64::from(services.bus_connected().is_some()));
         self.connected.set(i64::from(services.bus_connected() == Some(true)));
+        self.publish_queue.set(i64::try_from(services.unpublished()).unwrap_or(i64::MAX));
         self.epoch.set(services.hub.position().epoch as f64);
     }
 }

@@ -70,8 +70,6 @@ pub struct Link {
     pub holding: Holding,
     /// Fires when the gateway ends.
     pub shutdown: CancellationToken,
-    /// Fires when the mud leaves the network for good: nobody takes over.
-    pub retired: CancellationToken,
 }
 
 impl Link {
@@ -84,7 +82,7 @@ impl Link {
         self.memory.restore(&mut routers).await;
         let mut stood_by = None;
         let mut yielded: Option<Instant> = None;
-        while !self.is_over() {
+        while !self.shutdown.is_cancelled() {
             routers.configure(self.rules.borrow().routers.clone());
             let router = routers.current().clone();
             if self.holding.now() != Duty::Holder {
@@ -127,34 +125,6 @@ impl Link {
                 self.pause(wait).await;
             }
         }
-        if self.handle.status().reason != SessionReason::ShuttingDown {
-            self.set_status(SessionReason::ShuttingDown, self.why_it_ends().to_owned(), routers.current());
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.shutdown.is_cancelled() || self.retired.is_cancelled()
-    }
-
-    /// Waits for the end of the gateway, or of the mud's time on the network.
-    async fn over(&self) {
-        tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = self.retired.cancelled() => {}
-        }
-    }
-
-    fn why_it_ends(&self) -> &'static str {
-        if self.retired.is_cancelled() {
-            "the mud leaves the network: its MudGateway is deleted"
-        } else {
-            "the gateway is shutting down"
-        }
-    }
-
-    /// Whether another process may take over when this one ends.
-    fn has_successors(&self) -> bool {
-        self.holding.is_shared() && !self.retired.is_cancelled()
     }
 
     /// Waits until this process may hold the session. Returns for how long another one held it meanwhile.
@@ -175,7 +145,7 @@ impl Link {
                 Duty::Holdover | Duty::Unknown => {}
             }
             tokio::select! {
-                () = self.over() => break,
+                () = self.shutdown.cancelled() => break,
                 () = holding.wait_for(|now| now != duty) => {}
                 () = tokio::time::sleep_until(news_at), if !told => {
                     told = true;
@@ -212,13 +182,13 @@ impl Link {
         stood_by: Option<Duration>,
     ) -> Result<(Wire, Session, InUse), Ended> {
         let takes_over = stood_by.is_some_and(|time| time >= TAKES_OVER_AFTER);
-        let shutdown = || ended(SessionReason::ShuttingDown, self.why_it_ends());
+        let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
         let password = tokio::select! {
-            () = self.over() => return Err(shutdown()),
+            () = self.shutdown.cancelled() => return Err(shutdown()),
             password = self.memory.password(self.initial_password) => password.map_err(unavailable)?,
         };
         let (mut wire, permit) = tokio::select! {
-            () = self.over() => return Err(shutdown()),
+            () = self.shutdown.cancelled() => return Err(shutdown()),
             connected = self.connect(router, takes_over, password.known) => connected?,
         };
         if self.holding.now() != Duty::Holder {
@@ -422,8 +392,8 @@ impl Link {
     /// Resolves when this process ends and its successor, if there may be one, can connect at once. Until then the
     /// session goes on.
     async fn time_to_leave(&self, router: &RouterAddress, egress: &Egress) {
-        self.over().await;
-        if self.has_successors() {
+        self.shutdown.cancelled().await;
+        if self.holding.is_shared() {
             let door = Door::new(&self.permits, router, egress.name());
             // Without a permit the successor has to wait for its turn.
             let _ = timeout(HAND_OVER, door.turn(Purpose::HandOver, true, |_| {})).await;
@@ -440,7 +410,7 @@ impl Link {
                 }
             }
             // Where another process may take over, the end of the connection says enough.
-            if self.has_successors() {
+            if self.holding.is_shared() {
                 return Ok(());
             }
             wire.send(&packets::shutdown(&self.mud.name, &router.name, 0)).await
@@ -450,7 +420,7 @@ impl Link {
         if drained.is_err() || left > 0 {
             tracing::info!(packets = left, "packets still wait for the router; they are kept");
         }
-        ended(SessionReason::ShuttingDown, self.why_it_ends())
+        ended(SessionReason::ShuttingDown, "the gateway is shutting down")
     }
 
     async fn pause(&self, wait: Duration) {
@@ -458,7 +428,7 @@ impl Link {
         tokio::select! {
             // When the session comes to be ours again, that is a fresh start.
             () = holding.wait_for(|duty| duty != Duty::Holder) => {}
-            () = self.over() => {}
+            () = self.shutdown.cancelled() => {}
             () = self.handle.shared.reconnect.notified() => {}
             () = sleep(wait) => {}
         }

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use intermud3::Packet;
 use intermud3::packet::{Body, MudEntry, Mudlist};
+use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use complaints::Complaints;
@@ -44,7 +45,8 @@ use ucache::{Announced, UserCache};
 
 use crate::allowance::Allowance;
 pub use crate::bus::Scope;
-use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace};
+use crate::bus::lock::Duty;
+use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace, Writes};
 use crate::hub::{Addressed, Event, Hub, Outgoing, Trouble};
 use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
@@ -64,6 +66,8 @@ pub struct BusLink {
     pub relay: Relay,
     /// Whether the bus is there.
     pub connected: watch::Receiver<bool>,
+    /// How it takes what is written there.
+    pub writes: Writes,
     /// The way to the other processes of the mud.
     pub outgoing: mpsc::Sender<Outgoing>,
 }
@@ -105,9 +109,15 @@ pub struct Services {
     replies: broadcast::Sender<Event>,
     /// When the router last accepted us.
     established: Mutex<Option<Instant>>,
+    /// What this process may do with the session.
+    duty: Mutex<Duty>,
+    started: Instant,
     /// Channels we have told the router to switch off, since it last accepted us.
     switched_off: Mutex<HashSet<String>>,
 }
+
+/// How long after its start a process is not ready because nobody has told it what was said before.
+const CATCH_UP: Duration = Duration::from_secs(10);
 
 /// The most channels remembered as switched off.
 const SWITCHED_OFF: usize = 1000;
@@ -175,6 +185,8 @@ impl Services {
             ignored: AtomicU64::new(0),
             replies: broadcast::Sender::new(REPLIES),
             established: Mutex::default(),
+            duty: Mutex::new(Duty::Unknown),
+            started: Instant::now(),
             switched_off: Mutex::default(),
         }
     }
@@ -206,12 +218,32 @@ impl Services {
 
     /// Whether clients are served usefully: the router is there, or other hosted muds can be reached by the bus.
     pub fn is_ready(&self) -> bool {
-        self.router.status().is_connected() || self.bus_connected() == Some(true)
+        let by_bus = self.bus_connected() == Some(true) && self.has_caught_up();
+        self.router.status().is_connected() || by_bus
+    }
+
+    /// Whether this process knows what the others have told: a rollout that ended the one that does would have messages
+    /// told again. After a while it goes without, for there may be nobody to ask.
+    fn has_caught_up(&self) -> bool {
+        self.leads() || self.hub.follows() || self.started.elapsed() > CATCH_UP
     }
 
     /// Whether the bus is there; none in standalone mode.
     pub fn bus_connected(&self) -> Option<bool> {
         self.bus.as_ref().map(|bus| *bus.connected.borrow())
+    }
+
+    /// How the bus is, how it takes what is written there, and what that lets this process do; for health.
+    pub fn bus_detail(&self) -> Value {
+        let state = self.bus_state();
+        let Some(bus) = &self.bus else { return json!({"state": state}) };
+        let (lock, waiting) = (lock(&self.duty).as_str(), bus.publisher.waiting());
+        json!({"state": state, "lock": lock, "publish_queue": waiting, "writes": bus.writes.detail()})
+    }
+
+    /// How many channel messages wait to be published.
+    pub fn unpublished(&self) -> usize {
+        self.bus.as_ref().map_or(0, |bus| bus.publisher.waiting())
     }
 
     /// The bus in a word, for health.

@@ -86,6 +86,7 @@ impl LockListener for Services {
     }
 
     fn on_duty(&self, duty: Duty, epoch: u64) {
+        *lock(&self.duty) = duty;
         match duty {
             Duty::Holder if !self.leads() => {
                 let (epoch, complete) = self.hub.lead(epoch);

@@ -11,8 +11,8 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{ASK_TIMEOUT, Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
-use crate::bus::Bus;
 use crate::bus::kv::{self, Bucket, PutError, Watch};
+use crate::bus::{Bus, Store, WriteTrouble, Writes};
 
 /// Between two attempts to watch the key.
 const RETRY: Duration = Duration::from_millis(250);
@@ -43,6 +43,7 @@ pub trait LockListener: Send + Sync {
 /// Keeps one mud's session lock.
 pub struct Keeper {
     bucket: Bucket,
+    writes: Writes,
     connected: watch::Receiver<bool>,
     key: String,
     name: String,
@@ -134,6 +135,7 @@ impl Keeper {
         let yielding = Arc::new(Notify::new());
         let keeper = Self {
             bucket: Bucket::new(bus.context(), LOCK_BUCKET),
+            writes: bus.writes().clone(),
             connected: bus.connected(),
             key: lock_key(network, mud),
             name: name.to_owned(),
@@ -291,19 +293,21 @@ impl Keeper {
         let value = Value { by: self.name.clone(), held, epoch: self.epoch };
         // Texts, numbers and booleans can always be written.
         let value = serde_json::to_vec(&value).unwrap_or_default();
-        let (bucket, key) = (self.bucket.clone(), self.key.clone());
+        let (bucket, key, writes) = (self.bucket.clone(), self.key.clone(), self.writes.clone());
         Some(Box::pin(async move {
             // Revision 0: there is no such key.
             let update = bucket.update(&key, value.into(), expected.unwrap_or(0));
-            match timeout(WRITE_TIMEOUT, update).await {
-                Ok(Ok(revision)) => Ok(revision),
-                Ok(Err(PutError::Conflict)) => Err(WriteError::Conflict),
+            let (outcome, trouble) = match timeout(WRITE_TIMEOUT, update).await {
+                Ok(Ok(revision)) => (Ok(revision), None),
+                Ok(Err(PutError::Conflict)) => (Err(WriteError::Conflict), None),
                 Ok(Err(PutError::Other(error))) => {
                     tracing::debug!(%error, "cannot write the session lock");
-                    Err(WriteError::Unknown)
+                    (Err(WriteError::Unknown), Some(WriteTrouble::from(&error)))
                 }
-                Err(_) => Err(WriteError::Unknown),
-            }
+                Err(_) => (Err(WriteError::Unknown), Some(WriteTrouble::NoAnswer)),
+            };
+            writes.done(Store::Lock, now, trouble);
+            outcome
         }))
     }
 }
