@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-install test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
+.PHONY: test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick test-upgrade fleet scale bench fuzz lint format \
 	format-check check generate generate-check security image clean
 
 help: ## List the targets
@@ -73,16 +73,15 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
 
-test-install: ## Install, upgrade from the version before, roll back, remove and install again, on the cluster. 6 minutes
-	@scripts/setup cluster
-	@scripts/setup tools nats-server
-	@tests/install/run
-
 chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAILOVER.md promises
 	@scripts/setup tools nats-server
 	@tests/chaos/run quick
 
-chaos: ## All faults, many times: a quarter of an hour. Rewrites the table in docs/FAILOVER.md
+test-upgrade: ## Replace gateways by those of the version before and back, under clients: nothing lost, nothing doubled
+	@scripts/setup tools nats-server
+	@tests/chaos/run upgrade
+
+chaos: ## All faults, many times: a quarter of an hour. Rewrites the tables in docs/FAILOVER.md
 	@scripts/setup tools nats-server
 	@tests/chaos/run
 
@@ -112,7 +111,7 @@ plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
-	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it --test install -- -D warnings
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it -- -D warnings
 	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code

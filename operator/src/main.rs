@@ -6,7 +6,6 @@ use clap::Parser;
 use kube::Config;
 use mudgateway_operator::settings::Settings;
 use mudgateway_operator::telemetry;
-use mudgateway_telemetry::log::follow;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -27,10 +26,7 @@ async fn operate() -> ExitCode {
 }
 
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let log = telemetry::start(&settings.log_level, settings.log_format);
-    if let Some(file) = settings.log_level_file.clone() {
-        tokio::spawn(follow(file, settings.log_level.clone(), log));
-    }
+    telemetry::start(&settings.log_level, settings.log_format)?;
     // Once, for the clients of both the API server and NATS. It fails only where there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::infer().await?;

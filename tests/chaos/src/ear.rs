@@ -30,9 +30,12 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct Doors(Arc<Mutex<Vec<SocketAddr>>>, Arc<watch::Sender<Option<SocketAddr>>>);
 
 impl Doors {
-    /// Adds one.
+    /// Adds one, if it is not there yet.
     pub fn add(&self, door: SocketAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(door);
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !doors.contains(&door) {
+            doors.push(door);
+        }
     }
 
     /// Takes one away.

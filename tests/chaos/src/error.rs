@@ -42,8 +42,16 @@ pub enum Error {
     #[error(transparent)]
     Call(#[from] mudclient::CallError),
     /// The document has no place for the table.
-    #[error("{0} has no lines {begin} and {end}", begin = crate::report::BEGIN, end = crate::report::END)]
-    NoPlace(PathBuf),
+    #[error("{0} has no line {1} and the one that belongs to it")]
+    NoPlace(PathBuf, &'static str),
+    /// There is no small disk to fill.
+    #[error(
+        "cannot mount a small file system, which needs a mount namespace of one's own (unshare --map-root-user --mount): {0}"
+    )]
+    NoDisk(String),
+    /// There is nothing to upgrade from.
+    #[error("which gateway is of the version before? Name it by --previous")]
+    NoPrevious,
     /// A signal asked for the end.
     #[error("interrupted")]
     Interrupted,

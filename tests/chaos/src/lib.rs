@@ -7,13 +7,17 @@
 pub mod ear;
 pub mod error;
 pub mod far;
+pub mod fault;
 pub mod hosted;
+pub mod inside;
 pub mod nats;
+pub mod outcome;
 pub mod process;
 pub mod proxy;
 pub mod report;
 pub mod scenario;
 pub mod tally;
+pub mod trouble;
 pub mod watcher;
 pub mod world;
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use futures::{StreamExt, stream};
 use mudgateway_chaos::Error;
-use mudgateway_chaos::report::{Report, Row};
-use mudgateway_chaos::scenario::{Run, Scenario};
+use mudgateway_chaos::outcome::Run;
+use mudgateway_chaos::report::{NatsReport, Report, Row};
+use mudgateway_chaos::scenario::Scenario;
 use mudgateway_chaos::world::{Programs, World};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -26,6 +27,9 @@ struct Cli {
     /// The gateway program
     #[arg(long, value_name = "FILE")]
     gateway: PathBuf,
+    /// The gateway program of the version before; without it upgrades are not tried
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
     /// The nats-server program
     #[arg(long, value_name = "FILE", env = "NATS_SERVER")]
     nats_server: PathBuf,
@@ -52,7 +56,10 @@ struct Cli {
 impl Cli {
     fn scenarios(&self) -> Vec<Scenario> {
         let all = if self.quick { &Scenario::QUICK[..] } else { Scenario::value_variants() };
-        let wanted = |scenario: &Scenario| self.only.is_empty() || self.only.contains(scenario);
+        let wanted = |scenario: &Scenario| {
+            let named = self.only.contains(scenario);
+            named || self.only.is_empty() && (self.previous.is_some() || *scenario != Scenario::Upgrade)
+        };
         let mut scenarios: Vec<_> = all.iter().copied().filter(wanted).collect();
         // The longest first, so that none is left alone at the end.
         scenarios.sort_by_key(|scenario| Reverse(scenario.takes() * u32::from(self.runs(*scenario))));
@@ -63,7 +70,7 @@ impl Cli {
         match self.runs {
             Some(runs) => runs,
             None if self.quick => {
-                if scenario == Scenario::NatsRestart {
+                if matches!(scenario, Scenario::NatsRestart | Scenario::NatsFull) {
                     1
                 } else {
                     2
@@ -99,7 +106,7 @@ async fn all(cli: &Cli) -> Result<bool, Error> {
     let kept = trials.iter().all(|trial| trial.broken.is_empty());
     let broken: Vec<_> = trials.iter().flat_map(|trial| &trial.broken).cloned().collect();
     let report = Report(trials.into_iter().map(|trial| trial.row).collect());
-    println!("{report}");
+    println!("{report}\n{}", NatsReport(&report));
     for line in broken {
         eprintln!("mudgateway-chaos: {line}");
     }
@@ -138,7 +145,9 @@ async fn run(cli: &Cli, trial: &mut Trial) -> Result<(), Error> {
 
 async fn run_in_one_world(cli: &Cli, seeds: &[u64], trial: &mut Trial) -> Result<(), Error> {
     let scenario = trial.row.scenario;
-    let programs = Programs { gateway: cli.gateway.clone(), nats_server: cli.nats_server.clone() };
+    let Cli { gateway, previous, nats_server, .. } = cli;
+    let programs =
+        Programs { gateway: gateway.clone(), previous: previous.clone(), nats_server: nats_server.clone() };
     let mut world = World::start(&programs, scenario.setup()).await?;
     let mut runs: Vec<(u64, Run)> = Vec::new();
     for seed in seeds {

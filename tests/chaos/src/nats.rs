@@ -21,9 +21,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Servers of a cluster.
 const CLUSTER: usize = 3;
 
+/// The most that a server of limited storage stores, and the size of a small disk.
+const LITTLE: u64 = 24 << 20;
+
+/// What is stored at a time until there is no room.
+const FILLING: usize = 512 << 10;
+
+/// The stream that takes all room there is.
+const FILLER: &str = "filler";
+
+/// How much a server may store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// More than is needed.
+    #[default]
+    Plenty,
+    /// It has a limit of its own.
+    Limited,
+    /// Its disk is small: a file system in memory, which this process must be allowed to mount.
+    SmallDisk,
+}
+
 /// One server, or a cluster of three. Killed when dropped.
 pub struct Nats {
     nodes: Vec<Node>,
+    storage: Storage,
 }
 
 struct Node {
@@ -31,17 +53,54 @@ struct Node {
     program: PathBuf,
     address: SocketAddr,
     child: Option<Child>,
-    _data: TempDir,
+    /// Before the folder it lies on.
+    _disk: Option<Disk>,
+    data: TempDir,
+}
+
+/// A small file system in memory, until it is dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    async fn mount(folder: &Path) -> Result<Self, Error> {
+        let size = format!("size={LITTLE}");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "chaos"]).arg(folder).output().await?;
+        if mount.status.success() {
+            return Ok(Self(folder.to_owned()));
+        }
+        Err(Error::NoDisk(String::from_utf8_lossy(&mount.stderr).trim().to_owned()))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily, for the server may not be gone yet. What stays ends with the mount namespace of the whole run.
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
 
 impl Node {
-    fn new(program: &Path, name: usize, ports: &[(u16, u16)]) -> Result<Self, Error> {
+    async fn new(program: &Path, name: usize, ports: &[(u16, u16)], storage: Storage) -> Result<Self, Error> {
         let data = tempfile::tempdir()?;
+        let disk = match storage {
+            Storage::SmallDisk => Some(Disk::mount(data.path()).await?),
+            Storage::Plenty | Storage::Limited => None,
+        };
         let (port, cluster_port) = ports[name];
         let store = data.path().display().to_string();
         let mut command: Vec<String> =
-            ["--addr", "127.0.0.1", "--jetstream", "--store_dir", &store, "--port"].map(str::to_owned).into();
-        command.push(port.to_string());
+            ["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream"].map(str::to_owned).into();
+        if storage == Storage::Limited {
+            let config = data.path().join("limited.conf");
+            std::fs::write(
+                &config,
+                format!("jetstream {{ max_file_store: {LITTLE}, store_dir: {store:?} }}\n"),
+            )?;
+            command.extend(["--config".to_owned(), config.display().to_string()]);
+        } else {
+            command.extend(["--store_dir".to_owned(), store]);
+        }
         if ports.len() > 1 {
             let url = |port: u16| format!("nats://127.0.0.1:{port}");
             let routes: Vec<_> = ports.iter().map(|(_, port)| url(*port)).collect();
@@ -58,7 +117,7 @@ impl Node {
             command.extend(more.map(str::to_owned));
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { command, program: program.to_owned(), address, child: None, _data: data })
+        Ok(Self { command, program: program.to_owned(), address, child: None, _disk: disk, data })
     }
 
     async fn start(&mut self) -> Result<(), Error> {
@@ -80,16 +139,24 @@ impl Nats {
     /// # Errors
     /// When it cannot be started or prepared.
     pub async fn start(program: &Path, cluster: bool) -> Result<Self, Error> {
+        Self::start_with(program, cluster, Storage::Plenty).await
+    }
+
+    /// The same with so much storage.
+    ///
+    /// # Errors
+    /// When it cannot be started or prepared.
+    pub async fn start_with(program: &Path, cluster: bool, storage: Storage) -> Result<Self, Error> {
         let count = if cluster { CLUSTER } else { 1 };
         let ports = free_ports(count)?;
         let mut nodes = Vec::new();
         for name in 0..count {
-            nodes.push(Node::new(program, name, &ports)?);
+            nodes.push(Node::new(program, name, &ports, storage).await?);
         }
         for node in &mut nodes {
             node.start().await?;
         }
-        let nats = Self { nodes };
+        let nats = Self { nodes, storage };
         nats.prepare().await?;
         Ok(nats)
     }
@@ -120,6 +187,54 @@ impl Nats {
             node.start().await?;
         }
         if self.nodes.len() == 1 { self.until_done(Self::prepare_locks).await } else { Ok(()) }
+    }
+
+    /// Takes all the room there is, so that nothing can be stored any more.
+    ///
+    /// # Errors
+    /// When nobody can.
+    pub async fn fill(&self) -> Result<(), Error> {
+        match self.storage {
+            Storage::SmallDisk => self.fill_disk(),
+            Storage::Plenty | Storage::Limited => Ok(self.fill_stream().await?),
+        }
+    }
+
+    fn fill_disk(&self) -> Result<(), Error> {
+        for node in &self.nodes {
+            let mut filler = std::fs::File::create(node.data.path().join(FILLER))?;
+            while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
+        }
+        Ok(())
+    }
+
+    async fn fill_stream(&self) -> Result<(), async_nats::Error> {
+        let context = self.context().await?;
+        let config = stream::Config {
+            name: FILLER.to_owned(),
+            subjects: vec![FILLER.to_owned()],
+            ..Default::default()
+        };
+        context.create_stream(config).await?;
+        while context.publish(FILLER, vec![0; FILLING].into()).await?.await.is_ok() {}
+        Ok(())
+    }
+
+    /// Makes room again. Who had no disk left has to be started anew: a server does not write to a stream again that it
+    /// could not write to.
+    ///
+    /// # Errors
+    /// When nobody can.
+    pub async fn empty(&mut self) -> Result<(), Error> {
+        if self.storage != Storage::SmallDisk {
+            self.context().await?.delete_stream(FILLER).await.map_err(async_nats::Error::from)?;
+            return Ok(());
+        }
+        for node in 0..self.nodes.len() {
+            std::fs::remove_file(self.nodes[node].data.path().join(FILLER))?;
+            self.kill(node).await?;
+        }
+        self.restart_all().await
     }
 
     /// The server that leads for the session locks.

@@ -132,6 +132,8 @@ pub struct Gateway {
     pub log: Log,
     /// Where its clients connect to.
     pub address: SocketAddr,
+    /// Where its metrics and its health are.
+    pub observers: SocketAddr,
     child: Child,
     _state: TempDir,
 }
@@ -160,12 +162,9 @@ impl Gateway {
             .env("API_REQUESTS_PER_MINUTE", "1000000")
             .env("LOG_LEVEL", "info");
         let (child, log) = start(program, &mut command)?;
-        let line = log.wait(&place.mud, "\"what\":\"WebSocket and health\"").await?;
-        let address = serde_json::from_str::<Value>(&line).unwrap_or_default();
-        let address = address["address"].as_str().and_then(|address| address.parse().ok());
-        let address =
-            address.ok_or_else(|| std::io::Error::other("the gateway does not say where it listens"))?;
-        Ok(Self { log, address, child, _state: state })
+        let address = listens(&log, &place.mud, "WebSocket and health").await?;
+        let observers = listens(&log, &place.mud, "metrics").await?;
+        Ok(Self { log, address, observers, child, _state: state })
     }
 
     /// Whether the session lock is another's, as far as it knows.
@@ -202,6 +201,14 @@ impl Gateway {
         timeout(PATIENCE, self.child.wait()).await.map_err(late)??;
         Ok(())
     }
+}
+
+/// Where a gateway says that it listens for something.
+async fn listens(log: &Log, mud: &str, what: &str) -> Result<SocketAddr, Error> {
+    let line = log.wait(mud, &format!("\"what\":\"{what}\"")).await?;
+    let said = serde_json::from_str::<Value>(&line).unwrap_or_default();
+    let address = said["address"].as_str().and_then(|address| address.parse().ok());
+    Ok(address.ok_or_else(|| std::io::Error::other("the gateway does not say where it listens"))?)
 }
 
 /// A client that gives up soon.

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::Error;
-use crate::scenario::{Outcome, Scenario};
+use crate::outcome::Outcome;
+use crate::scenario::Scenario;
 use crate::tally::Count;
+use crate::trouble::{Cost, signs};
 
-/// The line before the table in a document.
-pub const BEGIN: &str = "<!-- chaos:begin -->";
+/// The lines before and behind the table in a document.
+pub const PLACE: [&str; 2] = ["<!-- chaos:begin -->", "<!-- chaos:end -->"];
 
-/// The line behind it.
-pub const END: &str = "<!-- chaos:end -->";
+/// The same of the table of what trouble with NATS costs.
+pub const NATS_PLACE: [&str; 2] = ["<!-- chaos-nats:begin -->", "<!-- chaos-nats:end -->"];
 
 /// A scenario and what its runs showed.
 #[derive(Clone, Debug)]
@@ -35,16 +37,51 @@ impl Report {
     /// When there is no place for it.
     pub fn write_into(&self, path: &Path) -> Result<(), Error> {
         let text = fs::read_to_string(path)?;
-        let text = replaced(&text, &self.to_string()).ok_or_else(|| Error::NoPlace(path.to_owned()))?;
-        Ok(fs::write(path, text)?)
+        let tables = [(PLACE, self.to_string()), (NATS_PLACE, NatsReport(self).to_string())];
+        let text = tables.into_iter().try_fold(text, |text, (place, table)| {
+            replaced(&text, place, &table).ok_or_else(|| Error::NoPlace(path.to_owned(), place[0]))
+        });
+        Ok(fs::write(path, text?)?)
     }
 }
 
 /// A document with another table.
-fn replaced(text: &str, table: &str) -> Option<String> {
-    let (head, rest) = text.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n{table}{END}{tail}"))
+fn replaced(text: &str, [begin, end]: [&str; 2], table: &str) -> Option<String> {
+    let (head, rest) = text.split_once(begin)?;
+    let (_, tail) = rest.split_once(end)?;
+    Some(format!("{head}{begin}\n\n{table}\n{end}{tail}"))
+}
+
+/// What trouble with NATS costs the gateways, and where an operator sees it.
+pub struct NatsReport<'a>(pub &'a Report);
+
+impl Display for NatsReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| what happens | logins | memory, MiB | waiting to be published | caught up after, ms | seen as |"
+        )?;
+        writeln!(f, "|---|--:|--:|--:|--:|---|")?;
+        for row in &self.0.0 {
+            let costs: Vec<_> = row.outcomes.iter().filter_map(|outcome| outcome.cost.as_ref()).collect();
+            if costs.is_empty() {
+                continue;
+            }
+            let logins: usize = row.outcomes.iter().map(|outcome| outcome.logins).sum();
+            let most = |of: fn(&Cost) -> u64| costs.iter().map(|cost| of(cost)).max().unwrap_or_default();
+            let seen: Vec<_> = signs(row.scenario).iter().map(|(_, sign)| sign.to_string()).collect();
+            writeln!(
+                f,
+                "| {} | {logins} | {:.1} | {} | {} | {} |",
+                row.scenario.about(),
+                most(|cost| cost.memory) as f64 / f64::from(1 << 20),
+                most(|cost| cost.waiting),
+                Times(costs.iter().map(|cost| cost.caught_up).collect()),
+                seen.join(", "),
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Display for Report {
@@ -132,6 +169,8 @@ mod tests {
             hosted: count(0, 1),
             tells: count(0, 0),
             logins: 1,
+            links: 2,
+            cost: None,
         }
     }
 
@@ -153,9 +192,30 @@ mod tests {
     }
 
     #[test]
+    fn what_trouble_with_nats_costs_is_the_most_of_all_runs() {
+        let of = |memory, waiting| {
+            let cost = Cost { memory, waiting, caught_up: Duration::from_millis(waiting), ..Cost::default() };
+            Outcome { cost: Some(cost), logins: 0, ..outcome(0, 0) }
+        };
+        let outcomes = vec![of(3 << 20, 7), of(1 << 20, 9)];
+        let rows = vec![
+            Row { scenario: Scenario::NatsSliced, outcomes },
+            Row { scenario: Scenario::Kill, outcomes: vec![outcome(1, 0)] },
+        ];
+        let table = NatsReport(&Report(rows)).to_string();
+        let last = "| 0 | 3.0 | 9 | 7 / 9 / 9 | ready /bus/writes/channels/milliseconds 20 or more |\n";
+        assert!(table.ends_with(last), "{table}");
+        assert_eq!(table.lines().count(), 3);
+    }
+
+    #[test]
     fn only_what_is_between_the_marks_is_replaced() {
-        let text = format!("before\n{BEGIN}\nold\n{END}\nbehind\n");
-        assert_eq!(replaced(&text, "new\n"), Some(format!("before\n{BEGIN}\nnew\n{END}\nbehind\n")));
-        assert_eq!(replaced("no marks", "new"), None);
+        let [begin, end] = PLACE;
+        let text = format!("before\n{begin}\nold\n{end}\nbehind\n");
+        assert_eq!(
+            replaced(&text, PLACE, "new\n"),
+            Some(format!("before\n{begin}\n\nnew\n\n{end}\nbehind\n"))
+        );
+        assert_eq!(replaced("no marks", PLACE, "new"), None);
     }
 }

@@ -68,6 +68,14 @@ impl Watcher {
         self.changes().iter().map(|(_, sight)| sight.sessions.len()).max().unwrap_or_default()
     }
 
+    /// The most connections of the mud, heard or not, between two moments.
+    pub fn most_links(&self, from: Instant, to: Instant) -> usize {
+        let changes = self.changes();
+        let before = changes.iter().rev().find(|(at, _)| *at <= from);
+        let within = changes.iter().filter(|(at, _)| *at > from && *at <= to);
+        before.into_iter().chain(within).map(|(_, sight)| sight.open).max().unwrap_or_default()
+    }
+
     /// The longest time without a session between two moments.
     pub fn gap(&self, from: Instant, to: Instant) -> Duration {
         let sights = self.between(from, to);
@@ -143,6 +151,10 @@ mod tests {
             (None, Duration::ZERO)
         );
         assert_eq!(watcher.most_sessions(), 1);
+        assert_eq!(
+            (watcher.most_links(at(500), at(900)), Watcher::default().most_links(at(0), at(9))),
+            (1, 0)
+        );
         assert_eq!(watcher.steady_for(at(700)), Duration::from_millis(300));
     }
 }

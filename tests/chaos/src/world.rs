@@ -1,7 +1,7 @@
 //! A mud with two processes, and all there is around it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::ear::{Doors, Ear};
+use crate::inside::Inside;
 use crate::nats::Nats;
+pub use crate::nats::Storage;
 use crate::process::{Gateway, Place, open};
 use crate::proxy::{Faults, Proxy};
 use crate::tally::Tally;
@@ -35,8 +37,20 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Programs {
     /// The gateway.
     pub gateway: PathBuf,
+    /// The gateway of the version before.
+    pub previous: Option<PathBuf>,
     /// The nats-server.
     pub nats_server: PathBuf,
+}
+
+impl Programs {
+    /// The gateway of the version before.
+    ///
+    /// # Errors
+    /// When it was not given.
+    pub fn previous(&self) -> Result<PathBuf, Error> {
+        self.previous.clone().ok_or(Error::NoPrevious)
+    }
 }
 
 /// What a world is like.
@@ -48,6 +62,10 @@ pub struct Setup {
     pub cluster: bool,
     /// The router sees each process of the mud come from another address, as pods on nodes of their own do.
     pub own_addresses: bool,
+    /// What NATS may store.
+    pub storage: Storage,
+    /// The mud's processes are of the version before.
+    pub previous: bool,
 }
 
 /// A process of the mud and its links.
@@ -74,7 +92,7 @@ impl Member {
 /// A mud with two processes, and all there is around it. All of it ends when dropped.
 pub struct World {
     /// First, because they would miss the rest.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
     /// What was said and heard.
     pub tally: Arc<Tally>,
     /// What the router saw.
@@ -86,12 +104,15 @@ pub struct World {
     /// The processes of the mud.
     pub members: Vec<Member>,
     setup: Setup,
-    programs: Programs,
+    /// The programs under test.
+    pub programs: Programs,
     /// Processes of the mud up to now.
     started: u8,
     doors: Doors,
     ear: watch::Receiver<Option<SocketAddr>>,
-    _hosted: Gateway,
+    /// The gateway of the other hosted mud.
+    pub hosted: Gateway,
+    hosted_nats: Proxy,
 }
 
 impl World {
@@ -101,12 +122,13 @@ impl World {
     /// When something does not start.
     pub async fn start(programs: &Programs, setup: Setup) -> Result<Self, Error> {
         let router = Router::start(Config::strict()).await?;
-        let nats = Nats::start(&programs.nats_server, setup.cluster).await?;
+        let nats = Nats::start_with(&programs.nats_server, setup.cluster, setup.storage).await?;
+        let hosted_nats = Proxy::start(nats.address(0)).await?;
         let place = Place {
             mud: hosted::NAME.to_owned(),
             router_name: router.name().to_owned(),
             router: router.addr(),
-            nats: nats.address(0),
+            nats: hosted_nats.address(),
         };
         let hosted = Gateway::start(&programs.gateway, &place).await?;
         hosted.log.wait(hosted::NAME, "SessionEstablished").await?;
@@ -128,9 +150,22 @@ impl World {
             started: 0,
             doors,
             ear,
-            _hosted: hosted,
-            _tasks: tasks,
+            hosted,
+            hosted_nats,
+            tasks,
         })
+    }
+
+    /// The same is wrong with all links to NATS.
+    pub fn set_nats(&self, faults: Faults) {
+        for link in self.members.iter().map(|member| &member.nats).chain([&self.hosted_nats]) {
+            link.set(faults);
+        }
+    }
+
+    /// Does something beside, at most as long as the world is there.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     /// Waits until all is well: two processes, one of them logged in, on one link, with the client where it is to be, who
@@ -140,8 +175,11 @@ impl World {
     /// When it does not get well.
     pub async fn ready(&mut self) -> Result<usize, Error> {
         while self.members.len() < PROCESSES {
-            self.add_member().await?;
+            let program =
+                if self.setup.previous { self.programs.previous()? } else { self.programs.gateway.clone() };
+            self.add_member(&program).await?;
         }
+        self.open_doors();
         let (start, place) = (Instant::now(), self.tally.place());
         loop {
             if let Some(holder) = self.holder().await {
@@ -200,7 +238,61 @@ impl World {
         Ok(())
     }
 
-    async fn add_member(&mut self) -> Result<(), Error> {
+    /// Replaces each process by one of another program, as a rollout does: a new one is started, and when it stands by, or
+    /// has taken over, an old one is told to end.
+    ///
+    /// # Errors
+    /// When a process does not start or end.
+    pub async fn roll(&mut self, program: &Path) -> Result<(), Error> {
+        for _ in 0..PROCESSES {
+            // As soon as a pod starts, and never while the one before is just taking over.
+            while self.watcher.steady_for(Instant::now()) < STEADY {
+                sleep(LOOK).await;
+            }
+            self.add_member(program).await?;
+            self.all_know_their_part().await?;
+            self.open_doors();
+            self.members[0].gateway.signal("-TERM").await?;
+            self.bury(0).await?;
+        }
+        self.all_know_their_part().await
+    }
+
+    /// Clients go to all processes there are, as a Service has them go to those that are ready.
+    fn open_doors(&self) {
+        for member in &self.members {
+            self.doors.add(member.client.address());
+        }
+    }
+
+    /// Waits until one process holds the session and all others stand by.
+    async fn all_know_their_part(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            let holders = self.members.iter().filter(|member| member.gateway.holds()).count();
+            let others = self.members.iter().filter(|member| member.gateway.stands_by()).count();
+            if (holders, others) == (1, self.members.len() - 1) && self.all_ready().await {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                let what = "one process that holds the session".to_owned();
+                return Err(Error::TooLate { what, seconds: PATIENCE.as_secs() });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whether all are ready, which a rollout waits for.
+    async fn all_ready(&self) -> bool {
+        let mut ready = true;
+        for member in &self.members {
+            let inside = Inside::of(member.gateway.observers).await.unwrap_or_default();
+            ready &= inside.health("/status").is_some_and(|status| status == "ready");
+        }
+        ready
+    }
+
+    async fn add_member(&mut self, program: &Path) -> Result<(), Error> {
         self.started = self.started % 200 + 1;
         let address = if self.setup.own_addresses { 1 + self.started } else { 1 };
         let router = Proxy::start_from(Ipv4Addr::new(127, 0, 0, address), self.router.addr()).await?;
@@ -211,9 +303,8 @@ impl World {
             router: router.address(),
             nats: nats.address(),
         };
-        let gateway = Gateway::start(&self.programs.gateway, &place).await?;
+        let gateway = Gateway::start(program, &place).await?;
         let client = Proxy::start(gateway.address).await?;
-        self.doors.add(client.address());
         self.members.push(Member { gateway, router, nats, client });
         Ok(())
     }
@@ -224,7 +315,7 @@ impl World {
     /// When it does not end.
     pub async fn bury(&mut self, member: usize) -> Result<(), Error> {
         self.members[member].gateway.ended().await?;
-        let member = self.members.swap_remove(member);
+        let member = self.members.remove(member);
         self.doors.remove(member.client.address());
         Ok(())
     }

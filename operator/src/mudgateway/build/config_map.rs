@@ -40,7 +40,7 @@ struct Config<'a> {
     metrics: Metrics,
     nats: Nats<'a>,
     kubernetes: Kubernetes<'a>,
-    logging: Logging<'a>,
+    logging: Logging,
 }
 
 /// What a running gateway follows.
@@ -212,8 +212,8 @@ struct Kubernetes<'a> {
 }
 
 #[derive(Serialize)]
-struct Logging<'a> {
-    level: &'a str,
+struct Logging {
+    level: &'static str,
     format: &'static str,
 }
 
@@ -231,7 +231,6 @@ pub(super) fn config(gateway: &Gateway, settings: &Settings) -> Result<Content, 
     let text = serde_saphyr::to_string(&config)?;
     config.followed = None;
     config.channels.max_message_length = None;
-    config.logging.level = "info";
     Ok(Content { text, read_once: serde_saphyr::to_string(&config)? })
 }
 
@@ -250,7 +249,7 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         metrics: Metrics { enabled: true, host: EVERYWHERE, port: METRICS_PORT },
         nats: nats(gateway, settings),
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
-        logging: Logging { level: &spec.log_level, format: "json" },
+        logging: Logging { level: "info", format: "json" },
     }
 }
 
