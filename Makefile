@@ -7,6 +7,8 @@ CLUSTER := tests/cluster/cluster
 
 .PHONY: test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick test-upgrade fleet scale bench fuzz lint format \
 	format-check check generate generate-check security image clean
+.PHONY: test-install test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
+	format-check check generate generate-check security workflows image sbom release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,7 +122,7 @@ format: ## Format the code
 format-check:
 	$(CARGO) fmt --all --check
 
-check: format-check lint generate-check security test ## All that must pass before a commit
+check: format-check lint generate-check workflows security test ## All that must pass before a commit
 
 generate: ## Write the generated files anew: the CRD, the API reference
 	@scripts/generate
@@ -130,6 +132,15 @@ generate-check:
 
 security: ## Licences, sources and duplicates of dependencies; known vulnerabilities where the database can be had
 	@scripts/security
+
+workflows: ## The workflows of GitHub, with actionlint
+	@"$$(tests/cluster/tools/build --path actionlint)/actionlint"
+
+sbom: ## What the programs are made of, as CycloneDX, into target/sbom
+	@scripts/sbom
+
+release: ## Write a new VERSION wherever one stands. docs/RELEASING.md says what comes then
+	@scripts/release bump $(VERSION)
 
 image: ## Build the container images, with docker or buildah
 	@scripts/image
