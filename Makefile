@@ -5,10 +5,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
-.PHONY: test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick test-upgrade fleet scale bench fuzz lint format \
-	format-check check generate generate-check security image clean
-.PHONY: test-install test-chart test-page test-rules test-observe help setup demo demo-down run dev plugin test test-unit test-integration test-gateway-api test-autobahn test-e2e test-coverage chaos chaos-quick fleet scale bench fuzz lint format \
-	format-check check generate generate-check security workflows image sbom release clean
+.PHONY: help setup demo demo-down run dev plugin \
+	test test-unit test-rules test-chart test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
+	test-page test-observe test-install test-coverage test-upgrade chaos fleet scale bench fuzz \
+	lint format format-check check generate generate-check security workflows image sbom release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
+
+test-install: ## Install, upgrade from the version before, roll back, remove and install again, on the cluster. 6 minutes
+	@scripts/setup cluster
+	@scripts/setup tools nats-server
+	@tests/install/run
 
 chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAILOVER.md promises
 	@scripts/setup tools nats-server
