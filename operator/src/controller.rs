@@ -34,7 +34,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
     let client = context.client.clone();
     let (store, writer) = reflector::store();
-    let changes = watch::events(api(&client, &scope), watch::config(), "MudGateway").reflect(writer);
+    let changes =
+        watch::events(api(&client, &scope), watch::config(), "MudGateway", &context.metrics).reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
         .predicate_filter(predicates::generation.combine(predicates::finalizers), Default::default());
@@ -43,7 +44,7 @@ pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
         controller = controller.owns_stream_with(children(&context, kind, &scope), kind.resource());
     }
     controller
-        .watches_stream(secrets(&client, &scope), concerned_by(context.clone()))
+        .watches_stream(secrets(&context, &scope), concerned_by(context.clone()))
         .reconcile_on(context.triggers.requests(store))
         .with_config(controller::Config::default().debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -77,7 +78,7 @@ fn children(
     };
     let writer = reflector::store::Writer::<Child>::new(resource);
     context.children.add(kind, scope.clone(), writer.as_reader());
-    watch::events(api, watch::config().labels(SELECTOR), kind.as_str())
+    watch::events(api, watch::config().labels(SELECTOR), kind.as_str(), &context.metrics)
         .modify(move |object| kind.slim(object))
         .reflect(writer)
         .touched_objects()
@@ -89,11 +90,11 @@ fn children(
 /// A watch, and not a look from time to time: a Secret that appears, or a key that is changed, takes effect at
 /// once.
 fn secrets(
-    client: &Client,
+    context: &Context,
     scope: &Scope,
 ) -> impl Stream<Item = watcher::Result<PartialObjectMeta<Secret>>> + Send + 'static {
     let config = watch::config().fields("type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token");
-    watch::events(api(client, scope), config, "Secret").touched_objects()
+    watch::events(api(&context.client, scope), config, "Secret", &context.metrics).touched_objects()
 }
 
 /// The MudGateways that a Secret concerns: the one it was made for, and those whose spec names it.

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod backoff;
 pub mod bus;
+pub mod client;
 pub mod context;
 pub mod controller;
 pub mod fair;
@@ -29,7 +30,6 @@ use std::io;
 use futures::future;
 use kube::Config;
 use kube::api::ListParams;
-use kube::client::ClientBuilder;
 use mudgateway_crds::MudGateway;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -92,8 +92,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let metrics = Metrics::default();
-    let client =
-        ClientBuilder::try_from(config).map_err(Error::Client)?.with_layer(&metrics.requests).build();
+    let client = client::client(config, &metrics).map_err(Error::Client)?;
     let scopes = settings.scopes();
     for scope in &scopes {
         check_definition(controller::api(&client, scope)).await?;

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::future;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use kube::Resource;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -15,9 +15,11 @@ use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 use crate::backoff::Backoff;
+use crate::metrics::Metrics;
+use crate::mudgateway::api_error;
 
 /// A connection to the API server that died unnoticed is noticed after this many seconds.
-const SECONDS: u32 = 60;
+pub const SECONDS: u32 = 60;
 
 /// When the API server is away, or refuses: it may be back at any moment, and everything waits for it.
 const FAILED: Backoff = Backoff { first: Duration::from_millis(800), most: Duration::from_secs(15) };
@@ -30,29 +32,54 @@ pub fn config() -> watcher::Config {
     watcher::Config::default().timeout(SECONDS)
 }
 
-/// The events of a watch, which is opened again for ever. `what` is watched, as it stands in the log.
+/// The events of a watch, which is opened again for ever. `what` is watched, as it stands in the log and in metrics.
 pub fn events<K>(
     api: Api<K>,
     config: watcher::Config,
     what: &'static str,
+    metrics: &Metrics,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    persistent(watcher(api, config), what)
+    persistent(renewed(move || watcher(api.clone(), config.clone())), what, metrics.clone())
+}
+
+/// A watch that is begun anew, with a list, when the API server refuses to open it where the last one ended: by itself
+/// it would ask for the same again and again. What is too old in a watch that is open it knows by itself.
+fn renewed<S, K>(begin: impl Fn() -> S + Send + 'static) -> impl Stream<Item = S::Item> + Send + 'static
+where
+    S: Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+    K: Send + 'static,
+{
+    stream::unfold((begin().boxed(), begin), |(mut events, begin)| async move {
+        let event = events.next().await?;
+        if is_expired(&event) {
+            events = begin().boxed();
+        }
+        Some((event, (events, begin)))
+    })
+}
+
+fn is_expired<K>(event: &watcher::Result<K>) -> bool {
+    let Err(watcher::Error::WatchStartFailed(kube::Error::Api(status))) = event else { return false };
+    status.code == 410
 }
 
 fn persistent<K: Send + 'static>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
     what: &'static str,
+    metrics: Metrics,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static {
     let mut delays = Delays::default();
     events
         .then(move |event| {
             let delay = delays.after(&event, rand::random());
+            if let (Err(error), Some(delay)) = (&event, delay) {
+                tell(what, error, delay, &metrics);
+            }
             async move {
-                if let (Err(error), Some(delay)) = (&event, delay) {
-                    tell(what, error, delay);
+                if let Some(delay) = delay {
                     tokio::time::sleep(delay).await;
                 }
                 event
@@ -61,11 +88,24 @@ fn persistent<K: Send + 'static>(
         .filter(|event| future::ready(event.is_ok()))
 }
 
-fn tell(what: &str, error: &watcher::Error, delay: Duration) {
+fn tell(what: &'static str, error: &watcher::Error, delay: Duration, metrics: &Metrics) {
     if is_missing(error) {
         debug!(what, ?delay, "the cluster does not know the kind");
     } else {
-        warn!(reason = "WatchFailed", what, %error, ?delay, "a watch failed and will be opened again");
+        let reason = reason(error);
+        metrics.watch_error(what, reason);
+        warn!(reason, what, %error, ?delay, "a watch failed and will be opened again");
+    }
+}
+
+/// The reason as it stands in metric labels and logs.
+fn reason(error: &watcher::Error) -> &'static str {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => api_error::reason(error),
+        watcher::Error::WatchError(status) => api_error::reason_of(status),
+        watcher::Error::NoResourceVersion => "UnreadableResponse",
     }
 }
 
@@ -104,7 +144,6 @@ fn is_missing(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::core::Status;
 
@@ -148,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_pauses_the_watch_and_is_not_passed_on() {
         let said = [Ok(Event::Init), failure(404), Ok(Event::Init)];
-        let mut events = Box::pin(persistent(stream::iter(said), "ConfigMap"));
+        let mut events = Box::pin(persistent(stream::iter(said), "ConfigMap", Metrics::default()));
         assert!(matches!(events.next().await, Some(Ok(Event::Init))));
         assert!(futures::poll!(events.next()).is_pending(), "neither the failure nor what comes after it");
     }

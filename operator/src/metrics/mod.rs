@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mudgateway_telemetry::metrics::{Book, By, Counter, EventLoop, Gauge, Histogram};
 
-pub use requests::{CountRequests, Counted};
+pub use requests::{CountRequests, Counted, is_watch};
 
 use crate::index::Index;
 
@@ -57,6 +57,7 @@ pub struct Metrics {
     reconcile_errors: By<Counter, 1>,
     /// How many reconciliations are under way.
     pub reconciling: Gauge,
+    watch_errors: By<Counter, 2>,
     bus_errors: By<Counter, 1>,
     permits: By<Counter, 1>,
     permits_waiting: Gauge,
@@ -97,6 +98,11 @@ impl Default for Metrics {
                 &["reason"],
             ),
             reconciling: book.gauge("i3op_reconcile_in_progress", "Reconciliations that are under way"),
+            watch_errors: book.counters(
+                "i3op_watch_errors",
+                "Watches on the API server that failed and were opened again, by kind and reason",
+                &["kind", "reason"],
+            ),
             bus_errors: book.counters("i3op_bus_errors", "Failures on NATS by reason", &["reason"]),
             permits: book
                 .counters("i3op_permits", "Answers to muds that asked to connect to a router", &["answer"])
@@ -134,6 +140,11 @@ impl Metrics {
     /// Counts a failed reconciliation.
     pub fn reconcile_error(&self, reason: &'static str) {
         self.reconcile_errors.of([reason]).inc();
+    }
+
+    /// Counts a watch that failed.
+    pub fn watch_error(&self, kind: &'static str, reason: &'static str) {
+        self.watch_errors.of([kind, reason]).inc();
     }
 
     /// Counts a failure on NATS.
@@ -191,6 +202,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.reconciled(Outcome::Applied, Instant::now());
         metrics.reconcile_error("ApiUnavailable");
+        metrics.watch_error("Secret", "Forbidden");
         metrics.bus_error("BusUnavailable");
         metrics.permit("Granted");
         metrics.fleet(4, 3);
@@ -210,6 +222,7 @@ mod tests {
             "i3op_reconcile_total{outcome=\"Failed\"} 0",
             "i3op_reconcile_duration_seconds_count 1",
             "i3op_reconcile_errors_total{reason=\"ApiUnavailable\"} 1",
+            "i3op_watch_errors_total{kind=\"Secret\",reason=\"Forbidden\"} 1",
             "i3op_bus_errors_total{reason=\"BusUnavailable\"} 1",
             "i3op_permits_total{answer=\"Granted\"} 1",
             "i3op_permits_total{answer=\"AddressFull\"} 0",

@@ -148,9 +148,14 @@ fn resource(path: &str) -> (&'static str, bool) {
     (known.unwrap_or("other"), parts.len() > 1)
 }
 
+/// Whether a request for a collection asks to watch it.
+pub fn is_watch(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1")
+}
+
 /// The verb as Kubernetes' own rules name it.
 fn verb(method: &Method, query: &str, named: bool) -> &'static str {
-    let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
+    let watch = is_watch(query);
     match (method, named) {
         (&Method::GET, _) if watch => "watch",
         (&Method::GET, true) => "get",

@@ -2,14 +2,26 @@
 
 use std::fmt;
 
+use kube::core::Status;
+
 /// The reason as it stands in metric labels and logs.
-pub(super) fn reason(error: &kube::Error) -> &'static str {
+pub(crate) fn reason(error: &kube::Error) -> &'static str {
     match error {
-        kube::Error::Api(status) if status.is_forbidden() => "Forbidden",
-        kube::Error::Api(status) if status.is_invalid() => "Invalid",
-        kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => "Conflict",
-        kube::Error::Api(status) if status.is_not_found() => "NotFound",
+        kube::Error::Api(status) => reason_of(status),
         kube::Error::SerdeError(_) => "UnreadableResponse",
+        _ => "ApiUnavailable",
+    }
+}
+
+/// The same, of what the API server says when it refuses.
+pub(crate) fn reason_of(status: &Status) -> &'static str {
+    match status {
+        _ if status.is_forbidden() => "Forbidden",
+        _ if status.is_invalid() => "Invalid",
+        _ if status.is_conflict() || status.is_already_exists() => "Conflict",
+        _ if status.is_not_found() => "NotFound",
+        _ if status.code == 410 => "Expired",
+        _ if status.code == 429 => "TooManyRequests",
         _ => "ApiUnavailable",
     }
 }
@@ -34,7 +46,6 @@ impl fmt::Display for Plain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
     use kube::core::response::reason;
 
     use super::*;
@@ -51,6 +62,8 @@ mod tests {
             (api(reason::CONFLICT, 409), "Conflict"),
             (api(reason::ALREADY_EXISTS, 409), "Conflict"),
             (api(reason::NOT_FOUND, 404), "NotFound"),
+            (api(reason::EXPIRED, 410), "Expired"),
+            (api(reason::TOO_MANY_REQUESTS, 429), "TooManyRequests"),
             (api(reason::INTERNAL_ERROR, 500), "ApiUnavailable"),
         ];
         for (error, expected) in cases {

@@ -3,7 +3,7 @@
 //! The second and third are pure. Each step that can fail has an error of its own. All of it may be repeated,
 //! or cut off between any two requests, without harm.
 
-mod api_error;
+pub(crate) mod api_error;
 mod apply;
 pub mod build;
 pub mod children;

@@ -106,7 +106,7 @@ impl Networks {
 /// Follows all networks, for ever, and has the muds on one reconciled when it changes.
 pub async fn watch(context: Context) {
     let api: Api<Guarded> = Api::all(context.client.clone());
-    let mut events = std::pin::pin!(watch::events(api, watch::config(), "IntermudNetwork"));
+    let mut events = std::pin::pin!(watch::events(api, watch::config(), "IntermudNetwork", &context.metrics));
     let mut listed = Vec::new();
     while let Some(event) = events.next().await {
         match event {

@@ -17,10 +17,13 @@ use tracing::warn;
 use super::Seen;
 use crate::bus::Session;
 use crate::context::Context;
-use crate::mudgateway::params;
+use crate::mudgateway::{api_error, params};
 
 /// How often it is looked at what has changed: the most writes that a busy network costs.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How long one network may hold up the others.
+const WRITE: Duration = Duration::from_secs(10);
 
 /// What is seen of a network.
 #[derive(Clone, Debug, Default)]
@@ -39,8 +42,18 @@ pub async fn keep_statuses(context: Context) {
         count(&context);
         for (name, seen) in context.networks.all() {
             let facts = facts(&context, &name);
-            if let Err(error) = update(&context, &name, &seen, &facts).await {
-                warn!(reason = "StatusFailed", network = name, %error, "the status of a network could not be written");
+            let update = update(&context, &name, &seen, &facts);
+            match tokio::time::timeout(WRITE, update).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(
+                    reason = api_error::reason(&error), network = name, %error,
+                    "the status of a network could not be written"
+                ),
+                Err(_) => warn!(
+                    reason = "Timeout",
+                    network = name,
+                    "the status of a network was not written in time"
+                ),
             }
         }
     }
