@@ -118,7 +118,7 @@ plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
-	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it -- -D warnings
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it --test install -- -D warnings
 	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code

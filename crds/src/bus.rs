@@ -141,7 +141,13 @@ pub fn own_request_subject(network: &str, mud: &str) -> String {
     own_subject(network, mud, "request")
 }
 
-/// A subject for the answer that one process of a mud gives another.
+/// The subject on which the operator tells the processes of a mud that it leaves the network for good. Who holds the
+/// session answers once the router has been told.
+pub fn own_retire_subject(network: &str, mud: &str) -> String {
+    own_subject(network, mud, "retire")
+}
+
+/// A subject for the answer that one process of a mud gives another, or the operator.
 pub fn own_answer_subject(network: &str, mud: &str, unique: &str) -> String {
     own_subject(network, mud, &format!("answer.{}", token(unique)))
 }
@@ -271,6 +277,7 @@ mod tests {
         assert_eq!(own_snapshot_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.snapshot");
         assert_eq!(own_sessions_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.sessions");
         assert_eq!(own_request_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.request");
+        assert_eq!(own_retire_subject("*i4", "My Mud"), "i3.v1.=2Ai4.own.My=20Mud.retire");
         assert_eq!(relay_subject("*i4", "a.b", "My Mud"), "i3.v1.=2Ai4.relay.a=2Eb.My=20Mud");
         assert_eq!(state_key("*i4", "My Mud", "password"), "=2Ai4.My=20Mud.password");
         assert_eq!(report_key("tenant-a", "dawn.two"), "tenant-a.dawn=2Etwo");

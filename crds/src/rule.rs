@@ -99,6 +99,15 @@ pub(crate) fn load_balancer_class() -> Rule {
     )
 }
 
+/// What is logged.
+pub(crate) fn log_level() -> Rule {
+    matches(
+        "^([a-z0-9_:]+=)?(off|error|warn|info|debug|trace)(,([a-z0-9_:]+=)?(off|error|warn|info|debug|trace))*$",
+        "write off, error, warn, info, debug or trace, and module=level for parts, with commas between, such as \
+         info,mudgateway::router=debug",
+    )
+}
+
 /// A container image.
 pub(crate) fn image() -> Rule {
     matches(r"^\S+$", "write an image without spaces, such as registry.example/mudgateway:1.0")

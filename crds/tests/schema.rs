@@ -229,6 +229,7 @@ fn bad_objects_are_refused_with_the_way_out() {
             "mud.services: the gateway announces",
         ),
         ("/spec/oob", json!({"port": 4003}), "oob offers nothing"),
+        ("/spec/logLevel", json!("info,mudgateway=loud"), "write off, error, warn, info, debug or trace"),
         (
             "/spec/resources",
             json!({"requests": {"memory": "1Gi"}, "limits": {"memory": "64Mi"}}),

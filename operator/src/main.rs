@@ -6,6 +6,7 @@ use clap::Parser;
 use kube::Config;
 use mudgateway_operator::settings::Settings;
 use mudgateway_operator::telemetry;
+use mudgateway_telemetry::log::follow;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -26,7 +27,10 @@ async fn operate() -> ExitCode {
 }
 
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    telemetry::start(&settings.log_level, settings.log_format)?;
+    let log = telemetry::start(&settings.log_level, settings.log_format);
+    if let Some(file) = settings.log_level_file.clone() {
+        tokio::spawn(follow(file, settings.log_level.clone(), log));
+    }
     // Once, for the clients of both the API server and NATS. It fails only where there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::infer().await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use async_nats::jetstream::stream::StorageType;
 use clap::{Parser, ValueEnum};
+use mudgateway_telemetry::log::{Format, Levels};
 
 use crate::bus::Layout;
 use crate::index::Scope;
@@ -107,9 +108,14 @@ pub struct Settings {
     #[arg(long, env = "LEASE_NAME", default_value = "mudgateway-operator")]
     pub lease_name: String,
 
-    /// What to log: a level, or a filter such as "info,mudgateway_operator=debug"
+    /// What to log: off, error, warn, info, debug or trace, and MODULE=LEVEL, with commas between, as in
+    /// "info,mudgateway_operator::bus=debug"
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
-    pub log_level: String,
+    pub log_level: Levels,
+
+    /// A file that says the same, and wins; followed while the operator runs
+    #[arg(long, env = "LOG_LEVEL_FILE")]
+    pub log_level_file: Option<PathBuf>,
 
     /// How to log
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
@@ -158,6 +164,15 @@ pub enum LogFormat {
     /// One JSON object a line.
     #[default]
     Json,
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 impl Settings {
@@ -270,6 +285,7 @@ mod tests {
             ["--concurrency", "0"],
             ["--nats-replicas", "6"],
             ["--gateway-image-pull-policy", "often"],
+            ["--log-level", "info,kube=loud"],
         ] {
             assert!(parse(&extra).is_err(), "{extra:?}");
         }

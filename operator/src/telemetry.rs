@@ -1,27 +1,17 @@
 //! Logging.
 
-use std::io::IsTerminal;
-
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use mudgateway_telemetry::log::{self, Handle, LevelFilter, Levels, Libraries, Output};
 
 use crate::settings::LogFormat;
 
-/// The NATS client logs each attempt to connect as an error of its own; [`crate::bus`] says the same, once.
-const QUIET: &str = "async_nats=off";
+const LIBRARIES: Libraries = &[
+    // The NATS client logs each attempt to connect as an error of its own; [`crate::bus`] says the same, once.
+    ("async_nats", LevelFilter::OFF),
+    // Says with each line which object it is about, and why that was looked at.
+    ("kube_runtime::controller", LevelFilter::INFO),
+];
 
 /// Starts logging to standard output, for this process.
-///
-/// # Errors
-/// When the level is neither a level nor a filter.
-pub fn start(level: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{level}"))?;
-    let colours = std::io::stdout().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    // A subscriber that is there already, as in tests, stays.
-    let _ = match format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
-    };
-    Ok(())
+pub fn start(levels: &Levels, format: LogFormat) -> Handle {
+    log::start(levels, format.into(), LIBRARIES, Output::Stdout)
 }

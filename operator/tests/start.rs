@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -11,7 +13,9 @@ use clap::Parser;
 use kube::Config;
 use mudgateway_operator::Error;
 use mudgateway_operator::settings::Settings;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// An API server that answers every request with this.
@@ -42,6 +46,48 @@ async fn without_the_definition_it_says_how_to_install_it() {
     let error = start(client, anywhere()).await;
     assert!(matches!(error, Error::NoDefinition), "{error}");
     assert!(error.to_string().contains("kubectl apply --server-side -f crds/"));
+}
+
+#[tokio::test]
+async fn a_file_says_what_is_logged_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, kubeconfig) = (folder.path().join("level"), folder.path().join("config"));
+    std::fs::write(&file, "warn\n").unwrap();
+    // An API server that never answers keeps the operator at its start.
+    let silent = std::net::TcpListener::bind(anywhere()).unwrap();
+    let server = silent.local_addr().unwrap();
+    let config = format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}], \
+         clusters: [{{name: c, cluster: {{server: 'http://{server}'}}}}], users: [{{name: u, user: {{}}}}]}}"
+    );
+    std::fs::write(&kubeconfig, config).unwrap();
+    let mut operator = tokio::process::Command::new(env!("CARGO_BIN_EXE_mudgateway-operator"))
+        .args(["--gateway-image=g:1", "--nats-url=nats://127.0.0.1:9", "--http-listen=127.0.0.1:0"])
+        .arg("--log-level-file")
+        .arg(&file)
+        .env_clear()
+        .env("KUBECONFIG", kubeconfig)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(operator.stdout.take().unwrap()).lines();
+    for (text, expected) in [
+        ("loud", "\"loud\\\" is neither a level"),
+        ("info,mudgateway_operator::bus=debug", "\"levels\":\"info,mudgateway_operator::bus=debug\""),
+        ("debug", "\"levels\":\"debug\""),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let said = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains(expected) {
+                    return;
+                }
+            }
+            panic!("the operator ended");
+        };
+        timeout(Duration::from_secs(20), said).await.unwrap_or_else(|_| panic!("nothing was said of {text}"));
+    }
 }
 
 #[tokio::test]

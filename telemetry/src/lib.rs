@@ -1,4 +1,6 @@
 //! How the programs are watched. It knows nothing of MUDs or of Kubernetes; each program says what it counts.
 
+pub mod hangup;
+pub mod log;
 pub mod metrics;
 pub mod probe;

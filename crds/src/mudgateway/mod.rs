@@ -157,6 +157,12 @@ pub struct MudGatewaySpec {
     /// Labels and annotations for the gateway pods.
     #[serde(default)]
     pub pod_metadata: PodMetadata,
+    /// What the gateway pods log: a level, and levels of parts, as in "info,mudgateway::router=debug". A running gateway
+    /// follows it.
+    #[serde(default = "info")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = crate::rule::log_level())]
+    pub log_level: String,
     /// Leave everything as it is: what runs goes on, and changes of this MudGateway wait until this is false again.
     #[serde(default)]
     pub paused: bool,
@@ -222,4 +228,8 @@ impl MudGatewaySpec {
 
 fn one() -> i32 {
     1
+}
+
+fn info() -> String {
+    "info".to_owned()
 }

@@ -16,11 +16,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
-use super::Api;
-use super::methods;
 use super::rpc::{GATEWAY_ERROR, RpcError};
+use super::{Api, methods, traced};
 use crate::bus::Bus;
 use crate::bus::lock::{Duty, Holding};
 use crate::router::{Class, RouterHandle};
@@ -97,13 +97,14 @@ impl Forward {
     /// Lets the process that holds the session answer. None: there is none, so that this one has to do what it can.
     pub(super) async fn call(
         &self,
+        id: Uuid,
         method: &str,
         params: Map<String, Value>,
         repeatable: bool,
     ) -> Option<Answer> {
         let start = Instant::now();
         let mut connected = self.connected.clone();
-        let mut ask = Ask { id: Uuid::new_v4(), epoch: 0, tried: None, method: method.to_owned(), params };
+        let mut ask = Ask { id, epoch: 0, tried: None, method: method.to_owned(), params };
         loop {
             let not_tried = ask.tried.is_none();
             if self.services.leads() || (not_tried && !*connected.borrow()) {
@@ -207,7 +208,8 @@ impl Forward {
                 answer.wait_for(Option::is_some).await.ok().and_then(|found| found.clone())
             }
             Turn::Do(done) => {
-                let answer = self.answer(api, ask, epoch).await;
+                let span = traced::request(ask.id);
+                let answer = self.answer(api, ask, epoch).instrument(span).await;
                 done.send_replace(Some(answer.clone()));
                 Some(answer)
             }
@@ -227,8 +229,10 @@ impl Forward {
         if ask.method == TAKE {
             return take(api.services.router(), ask.params);
         }
-        let new_here = ask.tried.is_some_and(|tried| tried != epoch);
-        methods::answer_for_another(api, &ask.method, ask.params, new_here).await
+        let (start, new_here) = (Instant::now(), ask.tried.is_some_and(|tried| tried != epoch));
+        let answer = methods::answer_for_another(api, ask.id, &ask.method, ask.params, new_here).await;
+        traced::answered_for_another(&ask.method, answer.as_ref().err().map(|error| error.code), start);
+        answer
     }
 
     /// Hands over what was accepted here when nobody held the session to the process that holds it.
@@ -252,7 +256,7 @@ impl Forward {
             );
             let params = json!({"packets": waiting.iter().filter_map(Waiting::new).collect::<Vec<_>>()});
             let Value::Object(params) = params else { continue };
-            if !matches!(self.call(TAKE, params, true).await, Some(Ok(_))) {
+            if !matches!(self.call(traced::new_id(), TAKE, params, true).await, Some(Ok(_))) {
                 self.services.router().put_back(waiting);
             }
         }

@@ -9,6 +9,7 @@ pub mod openrpc;
 pub(crate) mod rpc;
 mod status;
 pub mod tcp;
+mod traced;
 mod ws;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use uuid::Uuid;
 
 use forward::Forward;
 
@@ -154,10 +157,23 @@ impl Api {
         }
     }
 
-    /// Answers one request. A session that has just shown its key gets events only once it has the answer.
+    /// Answers one request. A session that has just shown its key gets events only once it has the answer. The request
+    /// has an id, which stands in all that is logged for it.
     async fn one(
         &self,
         session: &Arc<Session>,
+        request: Result<Request, Rejected>,
+    ) -> (Option<Value>, Option<Admission>) {
+        let id = traced::new_id();
+        let span = traced::request(id);
+        span.record("session", tracing::field::display(session.id));
+        self.answer(session, id, request).instrument(span).await
+    }
+
+    async fn answer(
+        &self,
+        session: &Arc<Session>,
+        id: Uuid,
         request: Result<Request, Rejected>,
     ) -> (Option<Value>, Option<Admission>) {
         let start = Instant::now();
@@ -165,6 +181,7 @@ impl Api {
             Ok(request) => request,
             Err(Rejected { id, error }) => {
                 self.metrics.clients.request("invalid", Some(error.code), start.elapsed());
+                traced::answered("invalid", Some(error.code), start);
                 return (Some(rpc::answer(id.as_ref(), Err(error))), None);
             }
         };
@@ -172,11 +189,12 @@ impl Api {
             let (result, admission) = authenticate::call(self, session, &request);
             (authenticate::NAME, result, admission)
         } else {
-            let (name, result) = methods::call(methods::Context { api: self, session }, &request).await;
+            let (name, result) = methods::call(methods::Context { api: self, session, id }, &request).await;
             (name, result, None)
         };
         let error = result.as_ref().err().map(|error| error.code);
         self.metrics.clients.request(name, error, start.elapsed());
+        traced::answered(name, error, start);
         (request.id.map(|id| rpc::answer(Some(&id), result)), admission)
     }
 

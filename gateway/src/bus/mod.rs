@@ -12,6 +12,7 @@ mod mailbox;
 mod permits;
 mod relay;
 pub mod report;
+pub mod retire;
 mod state;
 mod writes;
 

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use async_nats::ServerAddr;
 use mudgateway_identity::{LoginFiles, parse_servers};
+use mudgateway_telemetry::log::{Format, LevelFilter, Levels};
 
 use crate::api::Limits;
 use crate::api::http::Served;
@@ -168,13 +169,13 @@ pub struct ResourceName {
     pub name: String,
 }
 
-/// How to log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What to log, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least severe level that is written.
-    pub level: tracing::Level,
-    /// One JSON object a line, or text for people.
-    pub json: bool,
+    /// What is written. It may change while the gateway runs.
+    pub levels: Levels,
+    /// How a line looks.
+    pub format: Format,
 }
 
 /// Everything that is wrong with a configuration.
@@ -479,30 +480,22 @@ fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {
     }
 }
 
-/// A level, also under the names that Python has.
-struct Level(tracing::Level);
-
-impl std::str::FromStr for Level {
-    type Err = tracing::metadata::ParseLevelError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.to_ascii_lowercase().as_str() {
-            "warning" => Ok(Self(tracing::Level::WARN)),
-            "critical" => Ok(Self(tracing::Level::ERROR)),
-            _ => text.parse().map(Self),
-        }
-    }
-}
-
 fn log(layers: &mut Layers<'_>) -> Log {
-    let level: Option<Level> = layers.parsed("logging.level", "error, warn, info, debug or trace");
+    let levels = layers.text("logging.level").map_or_else(|| Ok(Levels::default()), |text| text.parse());
+    let levels = levels.unwrap_or_else(|error| {
+        layers.problem("logging.level", error.to_string());
+        Levels::default()
+    });
     let debug = layers.boolean("development.debug").unwrap_or(false);
-    let level = level.map_or(tracing::Level::INFO, |level| level.0);
-    let format = layers.text("logging.format").unwrap_or_else(|| "json".to_owned());
-    if !matches!(format.as_str(), "json" | "text") {
-        layers.problem("logging.format", format!("{format:?} is not json or text"));
-    }
-    Log { level: if debug { level.max(tracing::Level::DEBUG) } else { level }, json: format != "text" }
+    let format = match layers.text("logging.format").as_deref() {
+        None | Some("json") => Format::Json,
+        Some("text") => Format::Text,
+        Some(other) => {
+            layers.problem("logging.format", format!("{other:?} is not json or text"));
+            Format::Json
+        }
+    };
+    Log { levels: if debug { levels.at_least(LevelFilter::DEBUG) } else { levels }, format }
 }
 
 #[cfg(test)]

@@ -279,7 +279,12 @@ pub const SETTINGS: &[Setting] = &[
         "METRICS_PORT",
         "The port of /metrics and health [default: 9090]",
     ),
-    setting("logging.level", "log-level", "LOG_LEVEL", "error, warn, info, debug or trace [default: info]"),
+    setting(
+        "logging.level",
+        "log-level",
+        "LOG_LEVEL",
+        "What to log: off, error, warn, info, debug or trace, and MODULE=LEVEL, with commas between [default: info]",
+    ),
     setting("logging.format", "log-format", "LOG_FORMAT", "json or text [default: json]"),
     setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
     setting(
@@ -338,7 +343,7 @@ pub const IGNORED: &[(&str, &str)] = &[
     ("logging.file", "logs go to standard error: redirect it"),
     ("logging.max_size", "logs go to standard error: whatever keeps them bounds them"),
     ("logging.backup_count", "logs go to standard error: whatever keeps them bounds them"),
-    ("logging.components", "there is one level for all: logging.level"),
+    ("logging.components", "levels of parts are in logging.level, as in info,mudgateway::router=debug"),
     ("development.reload", "the gateway is one program: start it again"),
     ("development.profile", "there is no profiler in it"),
 ];

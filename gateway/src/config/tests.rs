@@ -47,7 +47,7 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
     assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090");
     assert!(config.api.keys == [given("key")]);
     assert_eq!(config.holder, "host-1");
-    assert_eq!(config.log, Log { level: tracing::Level::INFO, json: true });
+    assert_eq!(config.log, Log { levels: Levels::default(), format: Format::Json });
     assert!(config.nats.is_none() && config.kubernetes.is_none());
 }
 
@@ -184,11 +184,11 @@ fn a_file_that_is_not_yaml_is_not_repeated() {
 fn debug_raises_the_level_but_never_lowers_it() {
     let level = |level, debug| {
         let env = [MINIMAL, &[("LOG_LEVEL", level), ("DEBUG", debug)]].concat();
-        resolve(&[], &env, "").unwrap().log.level
+        resolve(&[], &env, "").unwrap().log.levels.to_string()
     };
-    assert_eq!(level("warn", "true"), tracing::Level::DEBUG);
-    assert_eq!(level("trace", "1"), tracing::Level::TRACE);
-    assert_eq!(level("warn", "false"), tracing::Level::WARN);
+    assert_eq!(level("warn", "true"), "debug");
+    assert_eq!(level("trace", "1"), "trace");
+    assert_eq!(level("warn", "false"), "warn");
 }
 
 #[test]
@@ -368,11 +368,15 @@ fn limits_of_the_python_gateway_count_unless_ours_are_given() {
 }
 
 #[test]
-fn levels_have_the_names_of_python_too() {
-    for (name, expected) in [("WARNING", tracing::Level::WARN), ("CRITICAL", tracing::Level::ERROR)] {
-        let env = [MINIMAL, &[("LOG_LEVEL", name)]].concat();
-        assert_eq!(resolve(&[], &env, "").unwrap().log.level, expected);
-    }
+fn parts_may_have_levels_of_their_own_and_a_wrong_one_is_named() {
+    let levels = |text| {
+        let env = [MINIMAL, &[("LOG_LEVEL", text)]].concat();
+        resolve(&[], &env, "").map(|config| config.log.levels.to_string())
+    };
+    assert_eq!(levels("WARNING").unwrap(), "warn");
+    assert_eq!(levels("info,mudgateway::router=debug").unwrap(), "info,mudgateway::router=debug");
+    let error = levels("info,mudgateway::router=loud").unwrap_err().to_string();
+    assert!(error.contains("logging.level: \"mudgateway::router=loud\" is neither a level"), "{error}");
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub struct Link {
     pub holding: Holding,
     /// Fires when the gateway ends.
     pub shutdown: CancellationToken,
+    /// Fires when the mud leaves the network for good: nobody takes over.
+    pub retired: CancellationToken,
 }
 
 impl Link {
@@ -82,7 +84,7 @@ impl Link {
         self.memory.restore(&mut routers).await;
         let mut stood_by = None;
         let mut yielded: Option<Instant> = None;
-        while !self.shutdown.is_cancelled() {
+        while !self.is_over() {
             routers.configure(self.rules.borrow().routers.clone());
             let router = routers.current().clone();
             if self.holding.now() != Duty::Holder {
@@ -125,6 +127,34 @@ impl Link {
                 self.pause(wait).await;
             }
         }
+        if self.handle.status().reason != SessionReason::ShuttingDown {
+            self.set_status(SessionReason::ShuttingDown, self.why_it_ends().to_owned(), routers.current());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.shutdown.is_cancelled() || self.retired.is_cancelled()
+    }
+
+    /// Waits for the end of the gateway, or of the mud's time on the network.
+    async fn over(&self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = self.retired.cancelled() => {}
+        }
+    }
+
+    fn why_it_ends(&self) -> &'static str {
+        if self.retired.is_cancelled() {
+            "the mud leaves the network: its MudGateway is deleted"
+        } else {
+            "the gateway is shutting down"
+        }
+    }
+
+    /// Whether another process may take over when this one ends.
+    fn has_successors(&self) -> bool {
+        self.holding.is_shared() && !self.retired.is_cancelled()
     }
 
     /// Waits until this process may hold the session. Returns for how long another one held it meanwhile.
@@ -145,7 +175,7 @@ impl Link {
                 Duty::Holdover | Duty::Unknown => {}
             }
             tokio::select! {
-                () = self.shutdown.cancelled() => break,
+                () = self.over() => break,
                 () = holding.wait_for(|now| now != duty) => {}
                 () = tokio::time::sleep_until(news_at), if !told => {
                     told = true;
@@ -182,13 +212,13 @@ impl Link {
         stood_by: Option<Duration>,
     ) -> Result<(Wire, Session, InUse), Ended> {
         let takes_over = stood_by.is_some_and(|time| time >= TAKES_OVER_AFTER);
-        let shutdown = || ended(SessionReason::ShuttingDown, "the gateway is shutting down");
+        let shutdown = || ended(SessionReason::ShuttingDown, self.why_it_ends());
         let password = tokio::select! {
-            () = self.shutdown.cancelled() => return Err(shutdown()),
+            () = self.over() => return Err(shutdown()),
             password = self.memory.password(self.initial_password) => password.map_err(unavailable)?,
         };
         let (mut wire, permit) = tokio::select! {
-            () = self.shutdown.cancelled() => return Err(shutdown()),
+            () = self.over() => return Err(shutdown()),
             connected = self.connect(router, takes_over, password.known) => connected?,
         };
         if self.holding.now() != Duty::Holder {
@@ -392,8 +422,8 @@ impl Link {
     /// Resolves when this process ends and its successor, if there may be one, can connect at once. Until then the
     /// session goes on.
     async fn time_to_leave(&self, router: &RouterAddress, egress: &Egress) {
-        self.shutdown.cancelled().await;
-        if self.holding.is_shared() {
+        self.over().await;
+        if self.has_successors() {
             let door = Door::new(&self.permits, router, egress.name());
             // Without a permit the successor has to wait for its turn.
             let _ = timeout(HAND_OVER, door.turn(Purpose::HandOver, true, |_| {})).await;
@@ -410,7 +440,7 @@ impl Link {
                 }
             }
             // Where another process may take over, the end of the connection says enough.
-            if self.holding.is_shared() {
+            if self.has_successors() {
                 return Ok(());
             }
             wire.send(&packets::shutdown(&self.mud.name, &router.name, 0)).await
@@ -420,7 +450,7 @@ impl Link {
         if drained.is_err() || left > 0 {
             tracing::info!(packets = left, "packets still wait for the router; they are kept");
         }
-        ended(SessionReason::ShuttingDown, "the gateway is shutting down")
+        ended(SessionReason::ShuttingDown, self.why_it_ends())
     }
 
     async fn pause(&self, wait: Duration) {
@@ -428,7 +458,7 @@ impl Link {
         tokio::select! {
             // When the session comes to be ours again, that is a fresh start.
             () = holding.wait_for(|duty| duty != Duty::Holder) => {}
-            () = self.shutdown.cancelled() => {}
+            () = self.over() => {}
             () = self.handle.shared.reconnect.notified() => {}
             () = sleep(wait) => {}
         }

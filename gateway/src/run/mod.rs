@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mudgateway_telemetry::log::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -64,11 +65,11 @@ pub enum RunError {
     TaskEnded(&'static str),
 }
 
-/// Runs the gateway until `stop` resolves.
+/// Runs the gateway until `stop` resolves. What is logged follows the configuration file.
 ///
 /// # Errors
 /// [`RunError`] when it cannot start, or when one of its tasks fails. Otherwise only `stop` ends it.
-pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(mut config: Config, log: Handle, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let now = Timestamp::now();
     let keyring = Arc::new(Keyring::load(config.api.keys.clone(), config.api.rates.clone(), now)?);
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
@@ -77,9 +78,9 @@ pub async fn run(mut config: Config, stop: impl Future<Output = ()>) -> Result<(
     let api = parts.serve(&config, &keyring, sockets);
     let rules = watch::Sender::new(config.rules.clone());
     let link_rules = rules.subscribe();
-    let source = config.source.take();
+    let (source, levels) = (config.source.take(), config.log.levels.clone());
     let (router, services) = (parts.router.clone(), Arc::clone(&parts.services));
-    let followed = Followed { keyring, tls, source, rules, router, services };
+    let followed = Followed { keyring, tls, source, log, levels, rules, router, services };
     parts.supervisor.spawn("reload", followed.run(parts.stops.bus.clone()));
     parts.watch();
     let ending = parts.keep(&config, link_rules, lasting);
@@ -109,6 +110,8 @@ struct Parts {
 struct Stops {
     /// The clients and the router link.
     clients: CancellationToken,
+    /// The mud leaves the network for good; the process goes on until somebody ends it.
+    retired: CancellationToken,
     /// What keeps the state that the next process goes on with.
     state: CancellationToken,
     /// The session lock.
@@ -226,10 +229,14 @@ impl Parts {
             listener: Arc::clone(&services) as Arc<dyn LinkListener>,
             holding: self.holding.clone(),
             shutdown: self.stops.clients.clone(),
+            retired: self.stops.retired.clone(),
         };
+        let stop = self.stops.clients.clone();
         async move {
             lists::restore(&services, &state).await;
             link.run().await;
+            // Who is retired waits for the end.
+            stop.cancelled().await;
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mudgateway_telemetry::hangup::Hangup;
+use mudgateway_telemetry::log::{Handle, Levels};
 use tokio::sync::watch;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -22,20 +24,24 @@ pub(super) struct Followed {
     pub keyring: Arc<Keyring>,
     pub tls: Option<Arc<Tls>>,
     pub source: Option<Source>,
+    pub log: Handle,
+    pub levels: Levels,
     pub rules: watch::Sender<Rules>,
     pub router: RouterHandle,
     pub services: Arc<Services>,
 }
 
 impl Followed {
-    /// Looks for changed files now and then, until it is to stop.
+    /// Looks for changed files now and then, and at once when SIGHUP comes, until it is to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut look = interval(LOOK_EVERY);
+        let mut hangup = Hangup::listen();
         let mut last_problem = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = look.tick() => {}
+                () = hangup.next() => {}
             }
             let problem = self.reload_keys().err();
             if problem != last_problem
@@ -64,10 +70,10 @@ impl Followed {
         Ok(())
     }
 
-    /// Routers, pace, egress and policies are followed; all else is read once.
+    /// Routers, pace, egress, policies and what is logged are followed; all else is read once.
     fn reload_config(&mut self) -> Result<(), String> {
         let Some(source) = &mut self.source else { return Ok(()) };
-        let Some(Config { rules, policy, .. }) = source.reload()? else { return Ok(()) };
+        let Some(Config { rules, policy, log, .. }) = source.reload()? else { return Ok(()) };
         tracing::info!(
             ignored = policy.ignore.len(),
             pace = rules.packets_per_second,
@@ -75,6 +81,10 @@ impl Followed {
             egress = rules.egress.name(),
             "the configuration has changed; what else it says takes effect at the next start"
         );
+        if log.levels != self.levels {
+            self.log.set(&log.levels);
+            self.levels = log.levels;
+        }
         self.router.set_pace(rules.packets_per_second);
         self.services.set_policy(policy);
         self.rules.send_if_modified(|current| {

@@ -193,6 +193,11 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
+    /// Where its configuration file is, if it has one.
+    pub fn file(&self) -> PathBuf {
+        self.state.path().join("config.yaml")
+    }
+
     /// Sends SIGTERM.
     pub async fn terminate(&self) {
         self.signal("-TERM").await;

@@ -257,8 +257,8 @@ async fn config() -> Config {
 /// Installs the definition and the operator's rights.
 async fn set_up(client: Client) {
     if let Ok(level) = std::env::var("IT_LOG") {
-        mudgateway_operator::telemetry::start(&level, mudgateway_operator::settings::LogFormat::Text)
-            .unwrap();
+        let format = mudgateway_operator::settings::LogFormat::Text;
+        mudgateway_operator::telemetry::start(&level.parse().unwrap(), format);
     }
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
     let params = PatchParams::apply("it").force();

@@ -23,6 +23,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::Api;
 use super::rpc::{GATEWAY_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, PERMISSION_DENIED, Request, RpcError};
@@ -45,6 +46,8 @@ const CHANNEL_NAME: usize = 128;
 pub(super) struct Context<'a> {
     pub(super) api: &'a Api,
     pub(super) session: &'a Arc<Session>,
+    /// The request's id.
+    pub(super) id: Uuid,
 }
 
 impl<'a> Context<'a> {
@@ -231,7 +234,7 @@ async fn answer(context: Context<'_>, entry: &Entry, params: Map<String, Value>)
     if let (Some(forward), Place::HolderAgain | Place::HolderOnce) = (&context.api.forward, entry.place)
         && !context.services().leads()
         && let Some(answer) =
-            forward.call(entry.name, params.clone(), entry.place == Place::HolderAgain).await
+            forward.call(context.id, entry.name, params.clone(), entry.place == Place::HolderAgain).await
     {
         return answer;
     }
@@ -242,6 +245,7 @@ async fn answer(context: Context<'_>, entry: &Entry, params: Map<String, Value>)
 /// held the session before may have done it.
 pub(super) async fn answer_for_another(
     api: &Api,
+    id: Uuid,
     method: &str,
     params: Map<String, Value>,
     maybe_done: bool,
@@ -257,7 +261,7 @@ pub(super) async fn answer_for_another(
         return Err(super::forward::unknown());
     }
     let session = Session::new(Transport::Tcp, std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
-    (known.entry.call)(Context { api, session: &session }, params).await
+    (known.entry.call)(Context { api, session: &session, id }, params).await
 }
 
 fn permission_denied(entry: &Entry) -> RpcError {

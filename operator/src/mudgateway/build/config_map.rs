@@ -40,7 +40,7 @@ struct Config<'a> {
     metrics: Metrics,
     nats: Nats<'a>,
     kubernetes: Kubernetes<'a>,
-    logging: Logging,
+    logging: Logging<'a>,
 }
 
 /// What a running gateway follows.
@@ -212,8 +212,8 @@ struct Kubernetes<'a> {
 }
 
 #[derive(Serialize)]
-struct Logging {
-    level: &'static str,
+struct Logging<'a> {
+    level: &'a str,
     format: &'static str,
 }
 
@@ -231,6 +231,7 @@ pub(super) fn config(gateway: &Gateway, settings: &Settings) -> Result<Content, 
     let text = serde_saphyr::to_string(&config)?;
     config.followed = None;
     config.channels.max_message_length = None;
+    config.logging.level = "info";
     Ok(Content { text, read_once: serde_saphyr::to_string(&config)? })
 }
 
@@ -249,7 +250,7 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         metrics: Metrics { enabled: true, host: EVERYWHERE, port: METRICS_PORT },
         nats: nats(gateway, settings),
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
-        logging: Logging { level: "info", format: "json" },
+        logging: Logging { level: &spec.log_level, format: "json" },
     }
 }
 

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
+use kube::CustomResourceExt;
 use mudgateway_crds::MudGateway;
+use mudgateway_telemetry::log::PATTERN;
 use serde_json::{Value, json};
 
 use super::*;
@@ -397,9 +399,22 @@ fn the_hash_follows_what_the_pod_reads_at_its_start_and_nothing_else() {
         "routers": [{"name": "*demo", "host": "elsewhere.example", "port": 8787}],
         "policies": {"ignore": ["*@SpamMUD"], "maxMessageLength": 99},
         "egress": {"proxy": {"host": "proxy.example"}},
+        "logLevel": "warn,mudgateway::router=debug",
     });
     assert_eq!(hash(&with(followed)), before, "a running gateway follows these");
     assert_eq!(hash(&with(json!({"podMetadata": {"labels": {"team": "games"}}}))), before);
+}
+
+#[test]
+fn gateways_log_what_the_spec_says_and_the_api_takes_only_what_they_understand() {
+    let verbose = with(json!({"logLevel": "warn,mudgateway::router=debug"}));
+    let data = resources(&verbose, &settings()).unwrap().config_map.data.unwrap();
+    assert!(data["config.yaml"].contains("level: warn,mudgateway::router=debug"), "{data:?}");
+    let definition = serde_json::to_value(MudGateway::crd()).unwrap();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/logLevel";
+    let schema = definition.pointer(schema).unwrap();
+    assert_eq!(schema["default"], "info");
+    assert_eq!(schema["x-kubernetes-validations"][0]["rule"], format!("self.matches('{PATTERN}')"));
 }
 
 #[test]
