@@ -13,6 +13,12 @@ const HEADER: &str = r#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
 /// The version of the claims.
 const VERSION: u32 = 2;
 
+/// How long the store may take to answer.
+const RESPONSE_NANOSECONDS: u64 = 60_000_000_000;
+
+/// Where the store's consumers send to.
+const INBOXES: &str = "_INBOX.>";
+
 /// A limit that there is none.
 const UNLIMITED: i64 = -1;
 
@@ -109,23 +115,52 @@ pub(crate) fn user(
     sign(head, signer, "user", nats)
 }
 
-/// An account, with a key that may sign users.
-pub(crate) fn account(
-    head: Head<'_>,
-    signer: &KeyPair,
-    signing_keys: &[String],
-    jetstream: bool,
-) -> Result<String, JwtError> {
-    let store = if jetstream { UNLIMITED } else { 0 };
-    let nats = json!({
+/// What an account is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role<'a> {
+    /// It has the streams, and serves those who import them.
+    Store,
+    /// Its users talk to each other, and reach some subjects of the store.
+    Muds {
+        /// The account of the store.
+        store: &'a str,
+        /// Who may sign users.
+        signing_key: &'a str,
+        /// The subjects.
+        imports: &'a [&'a str],
+    },
+    /// The server tells of itself in it.
+    System,
+}
+
+/// An account.
+pub(crate) fn account(head: Head<'_>, signer: &KeyPair, role: Role<'_>) -> Result<String, JwtError> {
+    let store = if let Role::Store = role { UNLIMITED } else { 0 };
+    let mut nats = json!({
         "limits": {
             "subs": UNLIMITED, "data": UNLIMITED, "payload": UNLIMITED, "conn": UNLIMITED, "imports": UNLIMITED,
             "exports": UNLIMITED, "wildcards": true, "leaf": 0, "mem_storage": store, "disk_storage": store,
             "streams": store, "consumer": store,
         },
-        "signing_keys": signing_keys,
         "default_permissions": {"pub": {}, "sub": {}},
     });
+    match role {
+        Role::Store => {
+            // One export for everything: NATS does not let an answer out of an export in by the same one again.
+            nats["exports"] = json!([{
+                "name": "store", "subject": ">", "type": "service", "response_type": "Stream",
+                "response_threshold": RESPONSE_NANOSECONDS,
+            }, {"name": "consumers", "subject": INBOXES, "type": "stream"}]);
+        }
+        Role::Muds { store, signing_key, imports } => {
+            nats["signing_keys"] = json!([signing_key]);
+            let import = |subject: &&str| json!({"name": subject, "subject": subject, "account": store, "type": "service"});
+            let consumers =
+                json!({"name": "consumers", "subject": INBOXES, "account": store, "type": "stream"});
+            nats["imports"] = imports.iter().map(import).chain([consumers]).collect();
+        }
+        Role::System => {}
+    }
     sign(head, signer, "account", nats)
 }
 

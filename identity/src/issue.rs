@@ -47,6 +47,11 @@ impl Issuer {
         }
         Ok(Self { key, account: account.public_key() })
     }
+
+    /// The public key of the account whose users it signs.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
 }
 
 /// Makes an identity: the text of a credentials file.

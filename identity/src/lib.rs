@@ -1,9 +1,8 @@
 //! How the programs of mudgateway log in to NATS, and what each may do there.
 //!
-//! All muds of a provider share one NATS account. The operator signs a user JWT for each ([`issue`]) that allows just
+//! All muds of a provider are in one NATS account, and the streams in another ([`Authority`]). The operator signs a user JWT for each ([`issue`]) that allows just
 //! what the gateway of that mud needs ([`Permissions`]); gateways and operator log in by [`Login`], which reads its files
-//! at each connection, so that new ones take effect without a restart. [`Authority`] makes the keys of a NATS server of
-//! our own.
+//! at each connection, so that new ones take effect without a restart.
 //!
 //! Everything but [`Login`] is pure: time and randomness are parameters.
 
@@ -16,7 +15,7 @@ mod permissions;
 mod servers;
 mod tls;
 
-pub use authority::{Authority, Seeds};
+pub use authority::{Authority, IMPORTS, Seeds, signing_key};
 pub use claims::{JwtError, Permissions};
 pub use credentials::{Credentials, CredentialsError};
 pub use issue::{Issuer, Subject, Validity, issue, renewal};

@@ -14,7 +14,7 @@ use crate::issue::Subject;
 ///
 /// There are no "allowed responses" among them: who may answer any message it gets can send itself one that asks for the
 /// answer anywhere. Of JetStream's API there is only what names a key or a filter in its subject, for permissions do not
-/// look further.
+/// look further. They do not say either where an answer may go: see [`crate::Authority`].
 pub fn gateway_permissions(subject: &Subject<'_>) -> Permissions {
     let &Subject { network, mud, namespace, name } = subject;
     let inbox = format!("{}.>", inbox_prefix(network, mud));
@@ -32,8 +32,7 @@ pub fn gateway_permissions(subject: &Subject<'_>) -> Permissions {
         inbox.clone(),
         answer_inboxes(network),
         format!("$JS.API.CONSUMER.CREATE.{CHANNEL_STREAM}.*.{}", channel_filter(network)),
-        // Names of consumers cannot be guessed, and all muds of the network may read this stream.
-        format!("$JS.API.CONSUMER.MSG.NEXT.{CHANNEL_STREAM}.*"),
+        format!("$JS.FC.{CHANNEL_STREAM}.>"),
         format!("$JS.API.DIRECT.GET.{locks}.{lock}"),
         format!("$JS.API.CONSUMER.CREATE.{locks}.*.{lock}"),
         format!("$JS.FC.{locks}.>"),

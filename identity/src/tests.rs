@@ -80,6 +80,18 @@ fn an_identity_is_kept_for_half_its_time_and_only_while_it_is_what_would_be_made
 }
 
 #[test]
+fn the_file_of_a_signing_key_may_name_the_account() {
+    for (text, expected) in [
+        ("SEED", ("SEED", None)),
+        (" SEED\r\n\n", ("SEED", None)),
+        ("SEED\nACCOUNT", ("SEED", Some("ACCOUNT"))),
+        ("SEED\r\nACCOUNT\r\n", ("SEED", Some("ACCOUNT"))),
+    ] {
+        assert_eq!(signing_key(text), expected);
+    }
+}
+
+#[test]
 fn only_an_account_signs() {
     let account = key(KeyPairType::Account, 1).public_key();
     for (seed, account) in [
@@ -121,6 +133,7 @@ fn credentials_are_read_in_each_form_and_never_shown() {
 fn an_authority_signs_what_its_server_trusts_and_is_the_same_for_the_same_seeds() {
     let seeds = Seeds {
         operator: [1; 32],
+        store: [8; 32],
         account: [2; 32],
         signing: [3; 32],
         user: [4; 32],
@@ -132,14 +145,30 @@ fn an_authority_signs_what_its_server_trusts_and_is_the_same_for_the_same_seeds(
     let authority = Authority::new(&seeds, NOW, &hosts).unwrap();
     let account = key(KeyPairType::Account, 2).public_key();
     let jwts: Vec<_> = authority.server.split_whitespace().filter(|word| word.starts_with("eyJ")).collect();
-    let [operator, account_jwt, system] = jwts[..] else { panic!("{}", authority.server) };
+    let [operator, store_jwt, account_jwt, system] = jwts[..] else { panic!("{}", authority.server) };
     assert_eq!(claims(operator)["iss"], claims(account_jwt)["iss"]);
     assert_eq!(claims(operator)["nats"]["system_account"], claims(system)["sub"]);
     assert_eq!(claims(account_jwt)["sub"], account);
-    let signing = KeyPair::from_seed(&authority.signing_seed).unwrap().public_key();
+    let (signing, named) = signing_key(&authority.signing_key);
+    assert_eq!(named, Some(account.as_str()));
+    assert!(Issuer::new(signing, &account).is_ok());
+    let signing = KeyPair::from_seed(signing).unwrap().public_key();
     assert_eq!(claims(account_jwt)["nats"]["signing_keys"], json!([signing]));
-    assert!(Issuer::new(&authority.signing_seed, &account).is_ok());
-    assert_eq!(Credentials::parse(&authority.operator_credentials).unwrap().account(), Some(account));
+    // Only the store has streams, our operator is in it, and who is not comes by what the account of the muds imports.
+    let store = key(KeyPairType::Account, 8).public_key();
+    assert_eq!(Credentials::parse(&authority.operator_credentials).unwrap().account(), Some(store.clone()));
+    let of = |jwt| claims(jwt)["nats"].clone();
+    assert_eq!(claims(store_jwt)["sub"], store);
+    assert_eq!(of(store_jwt)["limits"]["streams"], -1);
+    assert_eq!(of(account_jwt)["limits"]["streams"], 0);
+    let imports: Vec<_> = of(account_jwt)["imports"].as_array().unwrap().clone();
+    assert!(imports.iter().all(|import| import["account"] == store));
+    let of_type = |wanted: &str| -> Vec<_> {
+        let found = imports.iter().filter(|import| import["type"] == wanted);
+        found.map(|import| import["subject"].as_str().unwrap()).collect()
+    };
+    assert_eq!(of_type("service"), IMPORTS);
+    assert_eq!(of_type("stream"), ["_INBOX.>"]);
     assert_eq!(authority.cluster.matches("nats://route:0707").count(), 2);
     let again = Authority::new(&seeds, NOW, &hosts).unwrap();
     assert_eq!((again.server, again.cluster), (authority.server, authority.cluster));

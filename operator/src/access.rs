@@ -9,8 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_nats::ServerAddr;
 use kube::Client;
 use mudgateway_identity::{
-    AddressError, Credentials, Issuer, JwtError, Login, LoginFiles, Validity, parse_servers,
+    AddressError, Credentials, Issuer, JwtError, Login, LoginFiles, Validity, parse_servers, signing_key,
 };
+use tracing::warn;
 
 use crate::settings::Settings;
 
@@ -36,7 +37,9 @@ pub enum Error {
     #[error("the NATS account signing key cannot be used: {0}")]
     Key(#[from] JwtError),
     /// Nobody says for which account to sign.
-    #[error("with a signing key the operator's own credentials must hold a JWT, which names the account")]
+    #[error(
+        "the NATS account signing key must name its account on a second line, or the operator's own credentials do"
+    )]
     NoAccount,
     /// The Secret with the keys of our own NATS.
     #[error("the Secret {name} with the keys of NATS: {why}")]
@@ -57,8 +60,8 @@ pub struct Access {
     pub servers: Vec<ServerAddr>,
     /// How the operator logs in.
     pub login: Login,
-    /// The seed of the signing key, when it is in no file.
-    signing_seed: Option<String>,
+    /// The signing key, when it is in no file.
+    signing_key: Option<String>,
     settings: Settings,
 }
 
@@ -80,14 +83,23 @@ impl Access {
             key: settings.nats_key_file.clone(),
         };
         let mut access =
-            Self { servers, login: Login::new(files), signing_seed: None, settings: settings.clone() };
+            Self { servers, login: Login::new(files), signing_key: None, settings: settings.clone() };
         if let Some(name) = &settings.nats_auth_secret {
             let keys = authority::keys(client, name, &settings.nats_route_hosts, now()).await?;
             access.login = access.login.with_credentials(keys.operator);
-            access.signing_seed = Some(keys.signing_seed);
+            access.signing_key = Some(keys.signing_key);
         }
         // Better now than when the first gateway is made.
-        access.materials()?;
+        let issuer = access.materials()?.issuer;
+        if issuer
+            .is_some_and(|issuer| access.own_account().ok().flatten().as_deref() == Some(issuer.account()))
+        {
+            warn!(
+                reason = "SharedAccount",
+                "the gateways are in the NATS account that has the streams: one that was taken over could delete them; \
+                 give the streams an account of their own (docs/NATS.md)"
+            );
+        }
         Ok(access)
     }
 
@@ -98,13 +110,13 @@ impl Access {
     pub fn materials(&self) -> Result<Materials, Error> {
         let settings = &self.settings;
         let text = |what, path: &Option<_>| path.as_deref().map(|path| read(what, path)).transpose();
-        let seed = match &self.signing_seed {
-            Some(seed) => Some(seed.clone()),
+        let key = match &self.signing_key {
+            Some(key) => Some(key.clone()),
             None => text("the NATS account signing key", &settings.nats_signing_key_file)?,
         };
         let shared = text("the NATS credentials for gateways", &settings.gateway_nats_credentials_file)?;
         Ok(Materials {
-            issuer: seed.map(|seed| self.issuer(&seed)).transpose()?,
+            issuer: key.map(|key| self.issuer(&key)).transpose()?,
             shared,
             ca: text("the CA for NATS", &settings.nats_ca_file)?,
             certificate: text("the certificate for gateways", &settings.gateway_nats_certificate_file)?,
@@ -113,7 +125,17 @@ impl Access {
         })
     }
 
-    fn issuer(&self, seed: &str) -> Result<Issuer, Error> {
+    fn issuer(&self, key: &str) -> Result<Issuer, Error> {
+        let (seed, named) = signing_key(key);
+        if let Some(account) = named {
+            return Ok(Issuer::new(seed, account)?);
+        }
+        let account = self.own_account()?.ok_or(Error::NoAccount)?;
+        Ok(Issuer::new(seed, &account)?)
+    }
+
+    /// The account that the operator is in, if its credentials say.
+    fn own_account(&self) -> Result<Option<String>, Error> {
         let own = self.login.credentials().map_err(|why| Error::File {
             what: "the operator's NATS credentials",
             path: self
@@ -125,8 +147,7 @@ impl Access {
                 .to_string(),
             why,
         })?;
-        let account = own.as_ref().and_then(Credentials::account).ok_or(Error::NoAccount)?;
-        Ok(Issuer::new(seed, &account)?)
+        Ok(own.as_ref().and_then(Credentials::account))
     }
 }
 

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::rpc::{GATEWAY_ERROR, RpcError};
 use super::{Api, methods, traced};
 use crate::bus::Bus;
+use crate::bus::genuine::is_genuine;
 use crate::bus::lock::{Duty, Holding};
 use crate::router::{Class, RouterHandle};
 use crate::services::Services;
@@ -179,8 +180,13 @@ impl Forward {
     }
 
     async fn serve_all(&self, api: &Api, places: &Arc<Semaphore>) -> Result<(), SubscribeError> {
-        let mut asked = self.client.subscribe(own_request_subject(&self.network, api.services.mud())).await?;
+        let subject = own_request_subject(&self.network, api.services.mud());
+        let mut asked = self.client.subscribe(subject.clone()).await?;
         while let Some(message) = asked.next().await {
+            if !is_genuine(&message, &subject) {
+                tracing::warn!(subject = %message.subject, "ignored a request that no process of the mud has made");
+                continue;
+            }
             let Ok(place) = Arc::clone(places).try_acquire_owned() else {
                 tracing::warn!("too many requests of other processes: one is not answered");
                 continue;

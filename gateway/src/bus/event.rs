@@ -5,7 +5,7 @@ use mudgateway_crds::bus::channel_subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mailbox::is_stored;
+use super::genuine::is_stored;
 
 /// What kind of channel packet an event stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub struct ChannelEvent {
 
 /// The event that a message brings; none when it cannot be read, or is of another mud or channel than its subject says.
 pub(super) fn read(network: &str, message: &Message) -> Option<ChannelEvent> {
-    if message.headers.as_ref().is_some_and(is_stored) {
+    if is_stored(message.headers.as_ref()) {
         return None;
     }
     let event: ChannelEvent = serde_json::from_slice(&message.payload).ok()?;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use async_nats::{HeaderMap, Message, SubscribeError};
+use async_nats::{Message, SubscribeError};
 use futures::StreamExt;
 use intermud3::Packet;
 use intermud3::lpc::Limits;
@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::direct::{Audience, Direct, REFUSED, TAKEN, is_name};
+use super::genuine::is_stored;
 use super::lock::{Duty, Holding};
 use crate::allowance::Allowance;
 use crate::metrics::Direction;
@@ -28,10 +29,6 @@ const LIMITS: Limits = Limits { input_bytes: Limits::DEFAULT.output_bytes, ..Lim
 
 /// How many packets of one mud are taken in a second: more than its users can type.
 const EACH_SECOND: u32 = 50;
-
-/// A header that JetStream gives to what it answers. Who asks it for a message names the subject the answer goes to, and
-/// so could have it speak in the name of another mud.
-const STORED: &str = "Nats-Stream";
 
 /// Why a packet is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +168,7 @@ impl<H: Fn(Packet)> Mailbox<H> {
 
 /// The packet that was published; none when it is our own, to everyone.
 fn read(network: &str, mud: &str, message: &Message, to: To) -> Result<Option<Packet>, Refusal> {
-    if message.headers.as_ref().is_some_and(is_stored) {
+    if is_stored(message.headers.as_ref()) {
         return Err(Refusal::Origin);
     }
     let packet = Packet::decode_with(&message.payload, &LIMITS).map_err(|_| Refusal::Unreadable)?;
@@ -188,11 +185,6 @@ fn read(network: &str, mud: &str, message: &Message, to: To) -> Result<Option<Pa
     }
     check(mud, &packet, to)?;
     Ok(Some(packet))
-}
-
-/// Whether a message is an answer of JetStream's, and not published by who its subject says.
-pub(super) fn is_stored(headers: &HeaderMap) -> bool {
-    headers.get(STORED).is_some()
 }
 
 /// Whether who published on a subject asks for the answer where that mud gets its answers. Anywhere else, we would
@@ -242,6 +234,8 @@ fn is_directed(body: &Body) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::HeaderMap;
+
     use super::*;
 
     const TELL: &str = r#"({"tell",5,"Dusk","bob","Dawn","ann","Bob","hi",})"#;
@@ -332,7 +326,7 @@ mod tests {
         for (text, to) in [(TELL, To::OurMud), (LOCATE, To::Everyone)] {
             let mut sent = message("Dusk", text, to);
             assert!(read("*test", "Dawn", &sent, to).is_ok());
-            sent.headers = Some(HeaderMap::from_iter([(STORED.parse().unwrap(), "KV_x".into())]));
+            sent.headers = Some(HeaderMap::from_iter([("Nats-Stream".parse().unwrap(), "KV_x".into())]));
             assert_eq!(read("*test", "Dawn", &sent, to), Err(Refusal::Origin));
             for from in ["Noon", "Dawn"] {
                 assert_eq!(read("*test", "Dawn", &message(from, text, to), to), Err(Refusal::Origin));

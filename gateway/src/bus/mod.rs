@@ -5,6 +5,7 @@ mod direct;
 mod echo;
 mod event;
 mod files;
+pub(crate) mod genuine;
 pub(crate) mod kv;
 mod links;
 pub mod lock;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::consumer::push::OrderedConfig;
 use async_nats::jetstream::message::PublishMessage;
 use futures::StreamExt;
 use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
@@ -258,6 +259,7 @@ impl Bus {
         let config = OrderedConfig {
             // With a name the filter stands in the subject of the request.
             name: Some(uuid::Uuid::new_v4().simple().to_string()),
+            deliver_subject: self.context.client().new_inbox(),
             filter_subject: channel_filter(&self.network),
             deliver_policy: position.map_or(DeliverPolicy::New, StreamPlace::start),
             ..OrderedConfig::default()

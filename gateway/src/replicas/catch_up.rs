@@ -36,7 +36,7 @@ impl Replicas {
         let inbox = own_answer_subject(&self.network, &self.mud, &Uuid::new_v4().to_string());
         let mut answers = self.client.subscribe(inbox.clone()).await.ok()?;
         let subject = own_snapshot_subject(&self.network, &self.mud);
-        self.client.publish_with_reply(subject, inbox, "".into()).await.ok()?;
+        self.client.publish_with_reply(subject, inbox.clone(), "".into()).await.ok()?;
         let until = Instant::now() + WITHIN;
         // One that was paused may take itself for the writer still, and answer too.
         let mut told: HashMap<String, Vec<Part>> = HashMap::new();
@@ -44,7 +44,7 @@ impl Replicas {
             if message.status == Some(StatusCode::NO_RESPONDERS) {
                 return None;
             }
-            let FromProcess::<Part> { from, news: part } = read(&message.payload)?;
+            let FromProcess::<Part> { from, news: part } = read(&message, &inbox)?;
             let parts = told.entry(from.clone()).or_default();
             if let Part::End = part {
                 let parts = told.remove(&from).unwrap_or_default();

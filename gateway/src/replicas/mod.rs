@@ -10,7 +10,7 @@ mod step;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, SubscribeError};
+use async_nats::{Client, Message, SubscribeError};
 use futures::StreamExt;
 use mudgateway_crds::bus::{own_log_subject, own_sessions_subject, own_snapshot_subject};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
+use crate::bus::genuine::is_genuine;
 use crate::hub::{News, Outgoing, Position, Record, TOLD_EVERY};
 use crate::services::Services;
 use crate::services::replica::Beat;
@@ -230,7 +231,8 @@ impl Replicas {
 
     /// Follows the log as long as another process writes it.
     async fn follow(&self) -> Result<(), SubscribeError> {
-        let mut log = self.client.subscribe(own_log_subject(&self.network, &self.mud)).await?;
+        let subject = own_log_subject(&self.network, &self.mud);
+        let mut log = self.client.subscribe(subject.clone()).await?;
         let mut connected = self.connected.clone();
         if connected.wait_for(|connected| *connected).await.is_ok() && !self.services.leads() {
             self.catch_up().await;
@@ -239,7 +241,7 @@ impl Replicas {
             if self.services.leads() {
                 continue;
             }
-            match read(&message.payload) {
+            match read(&message, &subject) {
                 Some(Written::Record(record)) => match self.step(record.position) {
                     Step::Take => self.services.apply(*record),
                     Step::CatchUp => self.catch_up().await,
@@ -264,13 +266,14 @@ impl Replicas {
 
     /// Listens to what the other processes tell of their sessions.
     async fn listen(&self) -> Result<(), SubscribeError> {
-        let mut told = self.client.subscribe(own_sessions_subject(&self.network, &self.mud)).await?;
+        let subject = own_sessions_subject(&self.network, &self.mud);
+        let mut told = self.client.subscribe(subject.clone()).await?;
         let mut connected = self.connected.clone();
         if connected.wait_for(|connected| *connected).await.is_ok() {
             self.tell_news(News::Hello).await;
         }
         while let Some(message) = told.next().await {
-            if let Some(FromProcess::<News> { from, news }) = read(&message.payload)
+            if let Some(FromProcess::<News> { from, news }) = read(&message, &subject)
                 && from != self.me
             {
                 if let News::Hello = news {
@@ -284,9 +287,11 @@ impl Replicas {
 
     /// Tells who asks all that the log amounts to.
     async fn serve_snapshots(&self) -> Result<(), SubscribeError> {
-        let mut asked = self.client.subscribe(own_snapshot_subject(&self.network, &self.mud)).await?;
+        let subject = own_snapshot_subject(&self.network, &self.mud);
+        let mut asked = self.client.subscribe(subject.clone()).await?;
         while let Some(message) = asked.next().await {
-            if let Some(reply) = message.reply.filter(|_| self.services.leads()) {
+            let ours = self.services.leads() && is_genuine(&message, &subject);
+            if let Some(reply) = message.reply.filter(|_| ours) {
                 self.send_snapshot(&reply).await;
             }
         }
@@ -294,9 +299,14 @@ impl Replicas {
     }
 }
 
-/// What a message holds; none, and a word in the log, when it cannot be read, which a later version may bring about.
-fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    serde_json::from_slice(payload)
+/// What a message of another process of the mud holds; none, and a word in the log, when it cannot be read, which a later
+/// version may bring about.
+fn read<T: DeserializeOwned>(message: &Message, subject: &str) -> Option<T> {
+    if !is_genuine(message, subject) {
+        tracing::warn!(subject = %message.subject, "ignored what no process of the mud has told");
+        return None;
+    }
+    serde_json::from_slice(&message.payload)
         .map_err(|error| tracing::debug!(%error, "what another process tells cannot be read"))
         .ok()
 }

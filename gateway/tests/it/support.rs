@@ -377,7 +377,7 @@ impl Nats {
 }
 
 /// A bucket as the operator makes it: nobody sweeps the keys of others away with his own.
-fn bucket_config(bucket: &str) -> jetstream::stream::Config {
+pub fn bucket_config(bucket: &str) -> jetstream::stream::Config {
     jetstream::stream::Config {
         name: bucket_stream(bucket),
         subjects: vec![bucket_subject(bucket, ">")],

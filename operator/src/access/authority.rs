@@ -19,7 +19,7 @@ const SIGNING: &str = "signing.seed";
 /// What the operator needs of the keys.
 pub(super) struct Keys {
     pub(super) operator: Credentials,
-    pub(super) signing_seed: String,
+    pub(super) signing_key: String,
 }
 
 /// Reads the keys, or makes them. They are never made anew: NATS knows its stores by them.
@@ -51,7 +51,7 @@ pub(super) async fn keys(client: &Client, name: &str, hosts: &[String], now: i64
         text.ok_or_else(|| failed(format!("it has no entry {entry:?}")))
     };
     let operator = Credentials::parse(&entry(OPERATOR)?).map_err(|error| failed(error.to_string()))?;
-    Ok(Keys { operator, signing_seed: entry(SIGNING)? })
+    Ok(Keys { operator, signing_key: entry(SIGNING)? })
 }
 
 /// The Secret as it is made. It belongs to nobody, so that it outlives the chart as the volumes of NATS do.
@@ -61,18 +61,20 @@ fn secret(name: &str, authority: &Authority) -> Secret {
         cluster,
         operator_credentials,
         system_credentials,
-        signing_seed,
+        signing_key,
         operator_seed,
         account_seed,
+        store_seed,
     } = authority;
     let entries = [
         ("auth.conf", server),
         ("cluster.conf", cluster),
         (OPERATOR, operator_credentials),
         ("system.creds", system_credentials),
-        (SIGNING, signing_seed),
+        (SIGNING, signing_key),
         ("operator.seed", operator_seed),
         ("account.seed", account_seed),
+        ("store.seed", store_seed),
     ];
     let entries = entries.map(|(entry, text)| (entry.to_owned(), ByteString(text.clone().into_bytes())));
     let labels = [("app.kubernetes.io/part-of", "mudgateway"), ("app.kubernetes.io/component", "bus")];
@@ -96,6 +98,7 @@ fn seeds() -> Result<Seeds, Error> {
     };
     Ok(Seeds {
         operator: fresh()?,
+        store: fresh()?,
         account: fresh()?,
         signing: fresh()?,
         user: fresh()?,

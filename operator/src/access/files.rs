@@ -88,7 +88,7 @@ pub fn gateway_files(
 
 #[cfg(test)]
 mod tests {
-    use mudgateway_identity::{Authority, Credentials, Seeds};
+    use mudgateway_identity::{Authority, Seeds, signing_key};
 
     use super::*;
 
@@ -99,6 +99,7 @@ mod tests {
         let zeros = [0; 32];
         let seeds = Seeds {
             operator: zeros,
+            store: zeros,
             account: zeros,
             signing: [1; 32],
             user: zeros,
@@ -107,9 +108,9 @@ mod tests {
             route: zeros,
         };
         let authority = Authority::new(&seeds, 0, &[]).unwrap();
-        let account = Credentials::parse(&authority.operator_credentials).unwrap().account().unwrap();
+        let (seed, account) = signing_key(&authority.signing_key);
         Materials {
-            issuer: Some(Issuer::new(&authority.signing_seed, &account).unwrap()),
+            issuer: Some(Issuer::new(seed, account.unwrap()).unwrap()),
             shared: Some("ann:hunter2".to_owned()),
             ca: Some("the CA".to_owned()),
             certificate: None,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use states::{LinkState, LinkStates};
 
 use super::direct::{Direct, NAME};
+use super::genuine::is_genuine;
 use super::lock::{Duty, Holding};
 use super::relay::{Relay, Relayed};
 use crate::router::SessionStatus;
@@ -190,7 +191,7 @@ impl<W: Fn() -> Wanted, H: Fn(Relayed)> Watch<W, H> {
     }
 
     fn on_link_state(&mut self, message: &Message) {
-        match read(&self.direct.network, &message.subject, &message.payload) {
+        match read(&self.direct.network, message) {
             Some(state) if state.mud != self.direct.mud => {
                 let (mud, connected, now) = (state.mud.clone(), state.connected, Instant::now());
                 let mut links = lock(&self.direct.links);
@@ -217,11 +218,11 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
 }
 
 /// What a message tells; none when it cannot be read, or tells of another mud than its subject says.
-fn read(network: &str, subject: &str, payload: &[u8]) -> Option<LinkState> {
-    let state: LinkState = serde_json::from_slice(payload).ok()?;
+fn read(network: &str, message: &Message) -> Option<LinkState> {
+    let state: LinkState = serde_json::from_slice(&message.payload).ok()?;
     let fits =
         state.mud.len() <= NAME && state.channels.len() <= CHANNELS && state.provider.len() <= CHANNELS;
-    (fits && links_subject(network, &state.mud) == subject).then_some(state)
+    (fits && is_genuine(message, &links_subject(network, &state.mud))).then_some(state)
 }
 
 #[cfg(test)]
@@ -231,7 +232,11 @@ mod tests {
     #[test]
     fn a_gateway_tells_of_its_own_mud_alone() {
         let payload = br#"{"mud":"My Mud","connected":false}"#;
-        let read = |subject: &str, payload: &[u8]| read("*test", subject, payload);
+        let read = |subject: &str, payload: &[u8]| {
+            let (subject, payload) = (subject.to_owned().into(), payload.to_vec().into());
+            let (status, description, reply, headers) = (None, None, None, None);
+            read("*test", &Message { subject, reply, payload, headers, status, description, length: 0 })
+        };
         let subject = links_subject("*test", "My Mud");
         let told = LinkState { mud: "My Mud".into(), ..LinkState::default() };
         assert_eq!(read(&subject, payload), Some(told));

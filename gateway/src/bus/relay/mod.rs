@@ -21,8 +21,9 @@ use recent::Recent;
 
 use super::direct::{Direct, NAME};
 use super::event::ChannelMessage;
+use super::genuine::is_stored;
 use super::links::{LinkState, LinkStates};
-use super::mailbox::{Refusal, is_stored};
+use super::mailbox::Refusal;
 use crate::allowance::Allowance;
 use crate::metrics::{Direction, Metrics};
 use crate::supervise::Supervisor;
@@ -186,7 +187,7 @@ impl Relay {
     }
 
     fn read(&self, now: Instant, message: &Message) -> Result<Relayed, Refusal> {
-        if message.headers.as_ref().is_some_and(is_stored) {
+        if is_stored(message.headers.as_ref()) {
             return Err(Refusal::Origin);
         }
         let relayed: Relayed = serde_json::from_slice(&message.payload).map_err(|_| Refusal::Unreadable)?;
