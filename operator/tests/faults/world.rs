@@ -33,10 +33,9 @@ pub(crate) struct World {
 impl World {
     /// An API server without an operator. The clock must be paused: `#[tokio::test(start_paused = true)]`.
     pub(crate) async fn new() -> Self {
-        let _ = mudgateway_operator::telemetry::start(
-            &std::env::var("FAULTS_LOG").unwrap_or_else(|_| "off".to_owned()),
-            mudgateway_operator::settings::LogFormat::Text,
-        );
+        let levels = std::env::var("FAULTS_LOG").unwrap_or_else(|_| "off".to_owned());
+        let levels = levels.parse().unwrap();
+        mudgateway_operator::telemetry::start(&levels, mudgateway_operator::settings::LogFormat::Text);
         tokio::spawn(async {
             loop {
                 tokio::time::sleep(TICK).await;

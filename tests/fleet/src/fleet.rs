@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mudgateway::config::{Config, Layers};
 use mudgateway::run::run;
+use mudgateway_telemetry::log::{self, Format, Handle, Levels, LevelsError, Output};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ pub(crate) struct Places {
 pub(crate) struct Fleet {
     tasks: JoinSet<Result<(), String>>,
     stop: CancellationToken,
+    /// What the gateways log, which nobody reads.
+    log: Handle,
     /// Of each mud's first process.
     stops: BTreeMap<String, CancellationToken>,
 }
@@ -30,8 +33,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts so many gateways at once.
     pub(crate) fn start(muds: usize, places: &Places) -> Result<Self, String> {
-        let mut fleet =
-            Self { tasks: JoinSet::new(), stop: CancellationToken::new(), stops: BTreeMap::new() };
+        let levels: Levels = "off".parse().map_err(|error: LevelsError| error.to_string())?;
+        let mut fleet = Self {
+            tasks: JoinSet::new(),
+            stop: CancellationToken::new(),
+            log: log::start(&levels, Format::Text, &[], Output::Stderr),
+            stops: BTreeMap::new(),
+        };
         for index in 0..muds {
             fleet.add(&name(index), "first", places)?;
         }
@@ -43,9 +51,9 @@ impl Fleet {
         let config = config(mud, process, places)?;
         let stop = self.stop.child_token();
         self.stops.entry(mud.to_owned()).or_insert_with(|| stop.clone());
-        let mud = mud.to_owned();
+        let (mud, log) = (mud.to_owned(), self.log.clone());
         self.tasks.spawn_local(async move {
-            run(config, stop.cancelled_owned()).await.map_err(|error| format!("{mud}: {error}"))
+            run(config, log, stop.cancelled_owned()).await.map_err(|error| format!("{mud}: {error}"))
         });
         Ok(())
     }
