@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use mudgateway::config::{Config, Ignored, SETTINGS, Source};
 use mudgateway::{run, telemetry};
-use mudgateway_telemetry::log::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -26,13 +25,9 @@ fn main() -> ExitCode {
         println!("the configuration is valid");
         return ExitCode::SUCCESS;
     }
-    let log = telemetry::start(&config.log);
-    for Ignored { setting, reason } in &config.ignored {
-        tracing::warn!(setting, reason, "this setting of the configuration file changes nothing");
-    }
     // Only one provider is compiled in, so this cannot have been done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match serve(config, log) {
+    match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),
     }
@@ -44,9 +39,17 @@ fn fail(message: &str) -> ExitCode {
 }
 
 #[tokio::main]
-async fn serve(config: Config, log: Handle) -> Result<(), String> {
+async fn serve(config: Config) -> Result<(), String> {
+    let (log, traces) = telemetry::start(&config)?;
+    for Ignored { setting, reason } in &config.ignored {
+        tracing::warn!(setting, reason, "this setting of the configuration file changes nothing");
+    }
     let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    run::run(config, log, stop).await.map_err(|error| error.to_string())
+    let result = run::run(config, log, stop).await.map_err(|error| error.to_string());
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    result
 }
 
 /// Resolves at SIGTERM or SIGINT.

@@ -27,15 +27,19 @@ async fn operate() -> ExitCode {
 }
 
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let log = telemetry::start(&settings.log_level, settings.log_format);
+    let (log, traces) =
+        telemetry::start_traced(&settings.log_level, settings.log_format, settings.otlp_endpoint.as_ref())?;
     if let Some(file) = settings.log_level_file.clone() {
         tokio::spawn(follow(file, settings.log_level.clone(), log));
     }
     // Once, for the clients of both the API server and NATS. It fails only where there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::infer().await?;
-    mudgateway_operator::run(config, settings, on_signal()?).await?;
-    Ok(())
+    let result = mudgateway_operator::run(config, settings, on_signal()?).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    Ok(result?)
 }
 
 /// Cancelled by SIGTERM, or by Ctrl+C.

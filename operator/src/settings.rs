@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use async_nats::jetstream::stream::StorageType;
 use clap::{Parser, ValueEnum};
 use mudgateway_telemetry::log::{Format, Levels};
+use mudgateway_telemetry::traces::Endpoint;
 
 use crate::bus::Layout;
 use crate::index::Scope;
@@ -116,6 +117,14 @@ pub struct Settings {
     /// A file that says the same, and wins; followed while the operator runs
     #[arg(long, env = "LOG_LEVEL_FILE")]
     pub log_level_file: Option<PathBuf>,
+
+    /// An OpenTelemetry collector to send traces to (OTLP over HTTP), as in http://collector:4318. None: no traces
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<Endpoint>,
+
+    /// The same for the gateways
+    #[arg(long, env = "GATEWAY_OTLP_ENDPOINT")]
+    pub gateway_otlp_endpoint: Option<Endpoint>,
 
     /// How to log
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
@@ -286,6 +295,7 @@ mod tests {
             ["--nats-replicas", "6"],
             ["--gateway-image-pull-policy", "often"],
             ["--log-level", "info,kube=loud"],
+            ["--gateway-otlp-endpoint", "https://collector"],
         ] {
             assert!(parse(&extra).is_err(), "{extra:?}");
         }

@@ -4,3 +4,4 @@ pub mod hangup;
 pub mod log;
 pub mod metrics;
 pub mod probe;
+pub mod traces;

@@ -133,7 +133,10 @@ impl Forward {
     async fn ask(&self, ask: &Ask) -> Asked {
         let Ok(json) = serde_json::to_vec(ask) else { return Asked::Nobody };
         let inbox = own_answer_subject(&self.network, self.services.mud(), &Uuid::new_v4().to_string());
-        let request = Request::new().payload(json.into()).inbox(inbox).timeout(None);
+        let mut request = Request::new().payload(json.into()).inbox(inbox).timeout(None);
+        if let Some(headers) = traced::headers() {
+            request = request.headers(headers);
+        }
         let subject = own_request_subject(&self.network, self.services.mud());
         match self.client.send_request(subject, request).await {
             Ok(message) => match serde_json::from_slice::<Answer>(&message.payload) {
@@ -214,7 +217,7 @@ impl Forward {
                 answer.wait_for(Option::is_some).await.ok().and_then(|found| found.clone())
             }
             Turn::Do(done) => {
-                let span = traced::request(ask.id);
+                let span = traced::passed_on(ask.id, message.headers.as_ref());
                 let answer = self.answer(api, ask, epoch).instrument(span).await;
                 done.send_replace(Some(answer.clone()));
                 Some(answer)

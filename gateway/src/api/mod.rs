@@ -165,9 +165,7 @@ impl Api {
         request: Result<Request, Rejected>,
     ) -> (Option<Value>, Option<Admission>) {
         let id = traced::new_id();
-        let span = traced::request(id);
-        span.record("session", tracing::field::display(session.id));
-        self.answer(session, id, request).instrument(span).await
+        self.answer(session, id, request).instrument(traced::request(id, session.id)).await
     }
 
     async fn answer(

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use async_nats::ServerAddr;
 use mudgateway_identity::{LoginFiles, parse_servers};
 use mudgateway_telemetry::log::{Format, LevelFilter, Levels};
+use mudgateway_telemetry::traces::{Endpoint, EndpointError};
 
 use crate::api::Limits;
 use crate::api::http::Served;
@@ -72,8 +73,10 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// Where this comes from, if it is to be read again while the gateway runs.
     pub source: Option<Source>,
-    /// How to log.
+    /// What to log, and how.
     pub log: Log,
+    /// Where traces are sent, if anywhere.
+    pub traces: Option<Endpoint>,
     /// Settings of the file that change nothing, such as those of a Python gateway that have no meaning here.
     pub ignored: Vec<Ignored>,
 }
@@ -242,6 +245,7 @@ impl Config {
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
             source: None,
             log: log(&mut layers),
+            traces: traces(&mut layers),
             ignored: Vec::new(),
             mud,
             rules: Rules {
@@ -478,6 +482,12 @@ fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {
             None
         }
     }
+}
+
+fn traces(layers: &mut Layers<'_>) -> Option<Endpoint> {
+    // Not what stands there: there may be a login in it.
+    let endpoint = layers.text("otlp.endpoint")?.parse();
+    endpoint.map_err(|error: EndpointError| layers.problem("otlp.endpoint", error.to_string())).ok()
 }
 
 fn log(layers: &mut Layers<'_>) -> Log {

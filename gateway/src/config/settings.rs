@@ -286,6 +286,12 @@ pub const SETTINGS: &[Setting] = &[
         "What to log: off, error, warn, info, debug or trace, and MODULE=LEVEL, with commas between [default: info]",
     ),
     setting("logging.format", "log-format", "LOG_FORMAT", "json or text [default: json]"),
+    setting(
+        "otlp.endpoint",
+        "otlp-endpoint",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "An OpenTelemetry collector to send traces to (OTLP over HTTP), as in http://collector:4318; none: no traces",
+    ),
     setting("development.debug", "debug", "DEBUG", "Log at debug level at least [default: false]"),
     setting(
         "development.websocket_echo",

@@ -377,7 +377,9 @@ impl Link {
             }
             Received::Deliver(packet) => {
                 let start = Instant::now();
-                self.listener.on_link(LinkEvent::Packet(packet));
+                let span =
+                    tracing::info_span!("packet from router", kind = packet.kind(), otel.kind = "consumer");
+                span.in_scope(|| self.listener.on_link(LinkEvent::Packet(packet)));
                 self.metrics.router.processed(start.elapsed());
             }
             Received::Ignore(why) => tracing::debug!(why, "ignored a packet"),

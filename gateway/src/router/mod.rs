@@ -163,6 +163,7 @@ impl RouterHandle {
     ///
     /// # Errors
     /// [`NotAccepted`] when too much waits, or it has no form on the wire.
+    #[tracing::instrument(name = "router packet", skip_all, fields(kind = packet.kind(), class = class.as_str()))]
     pub async fn send(&self, packet: Packet, class: Class) -> Result<Accepted, NotAccepted> {
         let taken = self.push(packet, class)?;
         let change = self.note_change();

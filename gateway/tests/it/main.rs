@@ -27,4 +27,5 @@ mod stage;
 mod status_page;
 mod support;
 mod tls;
+mod traces;
 mod transport;

@@ -26,8 +26,9 @@ use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::Reason;
 use mudgateway_identity::Subject;
+use mudgateway_telemetry::traces;
 use rand::TryRng;
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use self::apply::Existing;
 pub use self::apply::params;
@@ -107,7 +108,11 @@ impl Error {
 ///
 /// # Errors
 /// When the API server is away or refuses; [`error_policy`] says when it is tried again.
+#[tracing::instrument(skip_all, fields(trace_id))]
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    if let Some(trace) = traces::id(&Span::current()) {
+        Span::current().record("trace_id", trace);
+    }
     let key = Key::of(object.as_ref());
     let turn = async {
         context.leading().await;

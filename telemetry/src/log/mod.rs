@@ -12,6 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use crate::traces::{Sending, Traced};
+
 pub use follow::follow;
 pub use levels::{Levels, LevelsError, PATTERN};
 pub use tracing_subscriber::filter::LevelFilter;
@@ -55,9 +57,15 @@ impl Handle {
     }
 }
 
-/// Starts logging for this process, of panics too: whatever task they end, they are not silent. A subscriber that is
-/// there already, as in tests, stays.
-pub fn start(levels: &Levels, format: Format, libraries: Libraries, output: Output) -> Handle {
+/// Starts logging for this process, of panics too: whatever task they end, they are not silent. Spans become traces, too,
+/// if these are sent. A subscriber that is there already, as in tests, stays.
+pub fn start(
+    levels: &Levels,
+    format: Format,
+    libraries: Libraries,
+    output: Output,
+    traces: Option<(&Sending, &Traced)>,
+) -> Handle {
     let (filter, handle) = reload::Layer::new(levels.targets(libraries));
     let (writer, colours) = match output {
         Output::Stdout => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
@@ -69,7 +77,10 @@ pub fn start(levels: &Levels, format: Format, libraries: Libraries, output: Outp
         Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
         Format::Text => lines.with_target(false).with_ansi(colours).boxed(),
     };
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.map(|(sending, traced)| sending.layer(traced)))
+        .try_init();
     panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a fault of the program's")));
     Handle { filter: handle, libraries }
 }

@@ -41,6 +41,8 @@ struct Config<'a> {
     nats: Nats<'a>,
     kubernetes: Kubernetes<'a>,
     logging: Logging<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp: Option<Otlp>,
 }
 
 /// What a running gateway follows.
@@ -217,6 +219,12 @@ struct Logging<'a> {
     format: &'static str,
 }
 
+/// Where traces are sent.
+#[derive(Serialize)]
+struct Otlp {
+    endpoint: String,
+}
+
 /// The content of the file.
 pub(super) struct Content {
     /// All of it.
@@ -251,6 +259,7 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         nats: nats(gateway, settings),
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
         logging: Logging { level: &spec.log_level, format: "json" },
+        otlp: settings.gateway_otlp_endpoint.as_ref().map(|to| Otlp { endpoint: to.to_string() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who may connect to the pods, and where to they may connect.
 //!
 //! In: to the API from anywhere, for the mud may be anywhere and a key is needed; to the metrics from inside the
-//! cluster. Out: to DNS, to NATS, to the routers, and to public addresses, for a router may send us to another one.
+//! cluster. Out: to DNS, to NATS, to the port for traces, to the routers, and to public addresses, for a router may send us to another one.
 //! So a gateway that was taken over reaches nothing else inside the cluster.
 
 use std::net::IpAddr;
@@ -74,6 +74,9 @@ fn egress(gateway: &Gateway, settings: &Settings) -> Vec<NetworkPolicyEgressRule
     ];
     let routers = gateway.network.routers.iter().map(|Router { host, port, .. }| (host, *port));
     let proxy = gateway.network.proxy.iter().map(|proxy| (&proxy.host, proxy.port));
+    rules.extend(
+        settings.gateway_otlp_endpoint.iter().map(|traces| to(None, vec![port(traces.port().into(), "TCP")])),
+    );
     rules.extend(routers.chain(proxy).map(|(host, number)| to(address(host), vec![port(number, "TCP")])));
     rules
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResourceExt;
 use mudgateway_crds::MudGateway;
 use mudgateway_telemetry::log::PATTERN;
@@ -423,4 +424,17 @@ fn gateways_may_be_told_another_bus() {
     let made = resources(&minimal(), &other).unwrap();
     let data = made.config_map.data.unwrap();
     assert!(data["config.yaml"].contains("nats://elsewhere:4222"));
+}
+
+#[test]
+fn gateways_are_told_where_traces_go() {
+    let config = |settings: &Settings| resources(&minimal(), settings).unwrap().config_map.data.unwrap();
+    assert!(!config(&settings())["config.yaml"].contains("otlp"));
+    let to = Some("http://collector:4318/".parse().unwrap());
+    let with_traces = Settings { gateway_otlp_endpoint: to, ..settings() };
+    let traced = config(&with_traces);
+    assert!(traced["config.yaml"].contains("otlp:\n  endpoint: http://collector:4318\n"), "{traced:?}");
+    let policy = resources(&minimal(), &with_traces).unwrap().network_policy.spec.unwrap();
+    let ports = policy.egress.unwrap().into_iter().flat_map(|rule| rule.ports.unwrap_or_default());
+    assert!(ports.filter_map(|port| port.port).any(|port| port == IntOrString::Int(4318)));
 }
