@@ -24,6 +24,7 @@ use super::{Api, methods, traced};
 use crate::bus::Bus;
 use crate::bus::genuine::is_genuine;
 use crate::bus::lock::{Duty, Holding};
+use crate::oob::Driver;
 use crate::router::{Class, RouterHandle};
 use crate::services::Services;
 use crate::sync::lock;
@@ -103,6 +104,18 @@ impl Forward {
         params: Map<String, Value>,
         repeatable: bool,
     ) -> Option<Answer> {
+        self.call_within(ANSWERED_WITHIN, id, method, params, repeatable).await
+    }
+
+    /// The same, with another time for the answer.
+    pub(crate) async fn call_within(
+        &self,
+        patience: Duration,
+        id: Uuid,
+        method: &str,
+        params: Map<String, Value>,
+        repeatable: bool,
+    ) -> Option<Answer> {
         let start = Instant::now();
         let mut connected = self.connected.clone();
         let mut ask = Ask { id, epoch: 0, tried: None, method: method.to_owned(), params };
@@ -116,7 +129,7 @@ impl Forward {
                 asked = self.ask(&ask) => asked,
                 () = self.another_epoch(ask.epoch) => Asked::Unknown,
                 () = lost_and_back(&mut connected) => Asked::Unknown,
-                () = sleep_until(start + ANSWERED_WITHIN) => return Some(Err(unknown())),
+                () = sleep_until(start + patience) => return Some(Err(unknown())),
             };
             match asked {
                 Asked::Answered(answer) => return Some(answer),
@@ -237,6 +250,9 @@ impl Forward {
     async fn answer(&self, api: &Api, ask: Ask, epoch: u64) -> Answer {
         if ask.method == TAKE {
             return take(api.services.router(), ask.params);
+        }
+        if let Some(done) = Driver::new(api).for_another(&ask.method, &ask.params).await {
+            return Ok(done);
         }
         let (start, new_here) = (Instant::now(), ask.tried.is_some_and(|tried| tried != epoch));
         let answer = methods::answer_for_another(api, ask.id, &ask.method, ask.params, new_here).await;

@@ -70,7 +70,10 @@ impl Script {
         let step = match OobPacket::decode(text) {
             Ok(packet) => {
                 let error = is_error(&packet);
-                let step = self.conversation.receive(self.now, packet, |_| self.admits);
+                let step = match self.conversation.receive(self.now, packet) {
+                    Step::Caller(begin) => self.conversation.admit(self.now, begin, self.admits),
+                    step => step,
+                };
                 assert!(!error || !sends_error(&step), "an error is answered by an error");
                 step
             }
@@ -88,7 +91,7 @@ impl Script {
         self.errors += usize::from(sends_error(&step));
         assert!(self.errors < 10, "a mud that does nothing right is borne with");
         match step {
-            Step::Nothing => {}
+            Step::Nothing | Step::Caller(_) => {}
             Step::Send(packet) => sends(&packet),
             Step::OurTurn => {
                 assert_eq!(self.turn, Turn::Theirs);

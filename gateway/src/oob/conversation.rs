@@ -73,6 +73,8 @@ pub enum Step {
     Nothing,
     /// Send this.
     Send(OobPacket),
+    /// Somebody calls: [`Conversation::admit`].
+    Caller(OobBegin),
     /// It is our turn: [`Conversation::request`] or [`Conversation::end_turn`].
     OurTurn,
     /// Answer this, by [`Conversation::reply`].
@@ -96,6 +98,8 @@ enum Role {
 enum State {
     /// The caller's `oob-begin` is due.
     AwaitBegin,
+    /// It came, and who calls is to be let in or not.
+    AwaitVerdict,
     /// The answer to our `oob-begin` is due.
     AwaitWelcome,
     OurTurn,
@@ -148,16 +152,11 @@ impl Conversation {
         self.theirs.as_deref()
     }
 
-    /// Takes a packet of the other mud. `admits` tells whether a caller may come in, and uses its right up.
-    pub fn receive(
-        &mut self,
-        now: Instant,
-        packet: OobPacket,
-        admits: impl FnOnce(&OobBegin) -> bool,
-    ) -> Step {
+    /// Takes a packet of the other mud.
+    pub fn receive(&mut self, now: Instant, packet: OobPacket) -> Step {
         let strikes = self.strikes;
         let step = match (self.state, packet) {
-            (State::AwaitBegin, OobPacket::Begin(begin)) => self.on_begin(begin, admits),
+            (State::AwaitBegin, OobPacket::Begin(begin)) => self.on_begin(begin),
             (State::AwaitWelcome, packet) => self.on_welcome(packet),
             (State::AwaitReply(wanted), packet) => self.on_reply(wanted, packet),
             (State::TheirTurn | State::AwaitClose, packet) => self.on_turn(packet),
@@ -180,10 +179,20 @@ impl Conversation {
         if self.strikes < STRIKES { step } else { Step::Close(End::Protocol) }
     }
 
-    fn on_begin(&mut self, begin: OobBegin, admits: impl FnOnce(&OobBegin) -> bool) -> Step {
-        if begin.mud == self.ours || !admits(&begin) {
+    fn on_begin(&mut self, begin: OobBegin) -> Step {
+        if begin.mud == self.ours {
             return Step::Close(End::Refused);
         }
+        self.state = State::AwaitVerdict;
+        Step::Caller(begin)
+    }
+
+    /// Lets the caller in, or not.
+    pub fn admit(&mut self, now: Instant, begin: OobBegin, admitted: bool) -> Step {
+        if !admitted || self.state != State::AwaitVerdict {
+            return Step::Close(End::Refused);
+        }
+        self.last = now;
         self.theirs = Some(begin.mud);
         self.state = State::TheirTurn;
         Step::Send(self.begin(OobBegin::UNAUTHENTICATED, 0))
@@ -285,7 +294,7 @@ impl Conversation {
     /// When [`Conversation::due`] should be asked.
     pub fn deadline(&self) -> Instant {
         let limit = match self.state {
-            State::AwaitBegin | State::AwaitWelcome => BEGIN_TIMEOUT,
+            State::AwaitBegin | State::AwaitVerdict | State::AwaitWelcome => BEGIN_TIMEOUT,
             State::AwaitReply(_) => REPLY_TIMEOUT,
             _ if self.is_over() => CLOSE_TIMEOUT,
             _ => IDLE_LIMIT,

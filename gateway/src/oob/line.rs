@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures::{SinkExt, StreamExt};
 use intermud3::OobPacket;
 use intermud3::frame::MudModeCodec;
-use intermud3::oob::OobBegin;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
@@ -56,12 +55,12 @@ impl Line {
         }
     }
 
-    /// Reads until there is something to decide: a request, a reply, or our turn. What the protocol itself wants
-    /// answered is answered. `admits` is asked about a caller.
+    /// Reads until there is something to decide: a caller, a request, a reply, or our turn. What the protocol itself wants
+    /// answered is answered.
     ///
     /// # Errors
     /// How the conversation ended.
-    pub async fn step(&mut self, admits: &mut (dyn FnMut(&OobBegin) -> bool + Send)) -> Result<Step, End> {
+    pub async fn step(&mut self) -> Result<Step, End> {
         let mut look = tokio::time::interval(STALL_CHECK);
         loop {
             let step = tokio::select! {
@@ -80,7 +79,7 @@ impl Line {
                 }
                 frame = self.frames.next() => match frame {
                     Some(Ok(frame)) => match OobPacket::decode(&frame) {
-                        Ok(packet) => self.conversation.receive(Instant::now(), packet, &mut *admits),
+                        Ok(packet) => self.conversation.receive(Instant::now(), packet),
                         Err(_) => self.conversation.unreadable(),
                     },
                     Some(Err(intermud3::FrameError::Io(_))) | None => return Err(End::Lost),

@@ -5,11 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use intermud3::oob::OobBegin;
-
 use super::conversation::{Conversation, End};
 use super::line::Line;
-use super::{Driver, address, serve};
+use super::{Driver, serve};
 use crate::metrics::Called;
 use crate::net::{Listener, Stream};
 use crate::sync::lock;
@@ -46,12 +44,7 @@ async fn converse(driver: &Driver, stream: Stream, peer: SocketAddr) {
     let services = &driver.services;
     let conversation = Conversation::answer(Instant::now(), services.mud());
     let mut line = Line::new(stream, conversation, driver.oob().stop.clone());
-    let mut admits = |begin: &OobBegin| {
-        let from = services.mud_entry(&begin.mud).and_then(|entry| address::from_address(&entry));
-        !services.policy().ignores_user("", &begin.mud)
-            && driver.oob().admits(begin, from == Some(peer.ip().to_canonical()))
-    };
-    let end = serve::their_turn(driver, &mut line, &mut admits).await;
+    let end = serve::their_turn(driver, &mut line, peer.ip().to_canonical()).await;
     driver.metrics.oob.conversation(Called::Us, end);
     match line.conversation.peer() {
         Some(mud) => tracing::info!(%peer, mud, end = end.as_str(), "an out-of-band conversation ended"),

@@ -3,12 +3,13 @@
 //! [`conversation`], [`auth_keys`], [`address`] and [`path`] decide, without sockets; [`line`] drives a conversation over
 //! a socket, [`listener`] for muds that call us and [`outbound`] when we call. The gateway has no mailboxes, files or
 //! news: what other muds ask for waits at the [`desk`] for one of our clients ([`serve`]), and what our clients ask for
-//! becomes a call ([`errands`]).
+//! becomes a call ([`errands`]). A mud may call any process of ours ([`elsewhere`]).
 
 pub mod address;
 pub mod auth_keys;
 pub mod conversation;
 pub mod desk;
+mod elsewhere;
 pub mod errands;
 mod line;
 pub mod listener;
@@ -34,6 +35,8 @@ use desk::Desk;
 
 pub use outbound::Unavailable;
 
+use crate::api::Api;
+use crate::api::forward::Forward;
 use crate::metrics::Metrics;
 use crate::services::Services;
 use crate::sync::lock;
@@ -228,9 +231,27 @@ pub struct Driver {
     pub services: Arc<Services>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The way to the process that holds the session; none: there is one process only.
+    pub forward: Option<Forward>,
 }
 
 impl Driver {
+    /// What conversations of this gateway need.
+    pub fn new(api: &Api) -> Self {
+        Self {
+            services: Arc::clone(&api.services),
+            metrics: Arc::clone(&api.metrics),
+            forward: api.forward.clone(),
+        }
+    }
+
+    /// Whether a caller may come in to this process, which holds the session.
+    fn admits_here(&self, begin: &OobBegin, from: IpAddr) -> bool {
+        let services = &self.services;
+        let known = services.mud_entry(&begin.mud).and_then(|entry| address::from_address(&entry));
+        !services.policy().ignores_user("", &begin.mud) && self.oob().admits(begin, known == Some(from))
+    }
+
     fn oob(&self) -> &Oob {
         &self.services.oob
     }

@@ -1,6 +1,6 @@
 //! Our turn: calls another mud.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use intermud3::packet::{Body, MudEntry};
@@ -176,6 +176,7 @@ impl Call {
     /// # Errors
     /// [`Failure`] when there is no reply, or an error in its place.
     pub async fn exchange(self, request: OobPacket) -> Result<OobPacket, Failure> {
+        let from = self.address.ip();
         if !serve::fits(&request) {
             return Err(Failure::TooLong);
         }
@@ -194,7 +195,7 @@ impl Call {
         };
         let tasks = driver.oob().tasks.clone();
         tasks.spawn(async move {
-            finish(driver, line).await;
+            finish(driver, line, from).await;
             drop(place);
         });
         understood(mud, reply)
@@ -206,7 +207,7 @@ impl Call {
         let mut line = self.open().await?;
         let request = line.conversation.request(Instant::now(), request).ok_or(ended(End::Protocol))?;
         line.send(&request).await.map_err(ended)?;
-        match line.step(&mut |_| false).await {
+        match line.step().await {
             Ok(Step::Reply(reply)) => Ok((line, self.place, reply)),
             Ok(_) => Err(ended(End::Protocol)),
             Err(end) => Err(ended(end)),
@@ -225,7 +226,7 @@ impl Call {
         let (conversation, begin) = Conversation::originate(Instant::now(), ours, &self.mud, key);
         let mut line = Line::new(Either::Left(stream), conversation, oob.stop.clone());
         line.send(&begin).await.map_err(ended)?;
-        match line.step(&mut |_| false).await {
+        match line.step().await {
             Ok(Step::OurTurn) => Ok(line),
             Ok(_) => Err(ended(End::Protocol)),
             // Muds shut out who has no right without a word.
@@ -269,10 +270,10 @@ impl Call {
 }
 
 /// Gives the turn away, and answers what the other mud asks in its own.
-async fn finish(driver: Driver, mut line: Line) {
+async fn finish(driver: Driver, mut line: Line, from: IpAddr) {
     let end = match line.conversation.end_turn(Instant::now()) {
         Some(end) => match line.send(&end).await {
-            Ok(()) => serve::their_turn(&driver, &mut line, &mut |_| false).await,
+            Ok(()) => serve::their_turn(&driver, &mut line, from).await,
             Err(end) => end,
         },
         None => End::Protocol,

@@ -1,6 +1,8 @@
 //! Their turn: what other muds ask for is put before our clients.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
 
 use intermud3::oob::{FileGetReply, FileListReply, FilePutAck, Mail, MailAck, OobBegin, Outcome};
 use intermud3::packet::ErrorPacket;
@@ -17,46 +19,51 @@ use crate::hub::{
 };
 
 /// What goes back: a reply, or the code and words of an error.
-type Reply = Result<OobPacket, (&'static str, String)>;
+pub(super) type Reply = Result<OobPacket, (&'static str, String)>;
 
-/// Answers requests until the conversation ends; returns how.
-pub(super) async fn their_turn(
-    driver: &Driver,
-    line: &mut Line,
-    admits: &mut (dyn FnMut(&OobBegin) -> bool + Send),
-) -> End {
+/// The codes of these errors.
+pub(super) const CODES: [&str; 4] =
+    [ErrorPacket::NOT_IMP, ErrorPacket::NOT_ALLOWED, ErrorPacket::BAD_PKT, ErrorPacket::BAD_DIRECTORY];
+
+/// Lets a caller in, if it may, and answers requests until the conversation ends; returns how.
+pub(super) async fn their_turn(driver: &Driver, line: &mut Line, from: IpAddr) -> End {
     loop {
-        let request = match line.step(admits).await {
-            Ok(Step::Request(request)) => request,
+        let done = match line.step().await {
+            Ok(Step::Caller(begin)) => let_in(driver, line, begin, from).await,
+            Ok(Step::Request(request)) => one(driver, line, request).await,
             Ok(_) => return End::Protocol,
             Err(end) => return end,
         };
-        if let Err(end) = one(driver, line, admits, request).await {
+        if let Err(end) = done {
             return end;
         }
     }
 }
 
+async fn let_in(driver: &Driver, line: &mut Line, begin: OobBegin, from: IpAddr) -> Result<(), End> {
+    let admitted = driver.admits(&begin, from).await;
+    match line.conversation.admit(Instant::now(), begin, admitted) {
+        Step::Send(welcome) => line.send(&welcome).await,
+        Step::Close(end) => Err(end),
+        _ => Err(End::Protocol),
+    }
+}
+
 /// Answers one request. The line is read meanwhile, so that a mud that leaves is noticed.
-async fn one(
-    driver: &Driver,
-    line: &mut Line,
-    admits: &mut (dyn FnMut(&OobBegin) -> bool + Send),
-    request: OobPacket,
-) -> Result<(), End> {
+async fn one(driver: &Driver, line: &mut Line, request: OobPacket) -> Result<(), End> {
     let from = line.conversation.peer().unwrap_or_default().to_owned();
     let reply = {
-        let answering = answer(driver, &from, &request);
+        let answering = driver.answer(&from, &request);
         tokio::pin!(answering);
         tokio::select! {
             reply = &mut answering => reply,
-            ended = line.step(admits) => return Err(ended.err().unwrap_or(End::Protocol)),
+            ended = line.step() => return Err(ended.err().unwrap_or(End::Protocol)),
         }
     };
     let too_long = || Err((ErrorPacket::NOT_ALLOWED, "the answer is too long for one packet".to_owned()));
     let reply = reply.and_then(|packet| if fits(&packet) { Ok(packet) } else { too_long() });
     let reply = reply.unwrap_or_else(|(code, words)| line.conversation.error(code, &words, Some(&request)));
-    match line.conversation.reply(std::time::Instant::now(), reply) {
+    match line.conversation.reply(Instant::now(), reply) {
         Some(reply) => line.send(&reply).await,
         None => Err(End::Protocol),
     }
@@ -67,7 +74,8 @@ pub(super) fn fits(packet: &OobPacket) -> bool {
     packet.encode().is_ok_and(|text| text.len() < FRAME)
 }
 
-async fn answer(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
+/// The answer of the process that holds the session.
+pub(super) async fn answer(driver: &Driver, from: &str, request: &OobPacket) -> Reply {
     let service = match request {
         OobPacket::Mail(_) => Service::Mail,
         OobPacket::FileListReq(_) | OobPacket::FileGetReq(_) | OobPacket::FilePut(_) => Service::File,

@@ -186,8 +186,7 @@ impl Parts {
             supervisor.spawn("metrics", http::serve_metrics(api.clone(), listener));
         }
         if let Some(muds) = sockets.muds {
-            let driver = Driver { services: Arc::clone(services), metrics: Arc::clone(&self.metrics) };
-            supervisor.spawn("oob", oob::listener::run(driver, muds));
+            supervisor.spawn("oob", oob::listener::run(Driver::new(&api), muds));
         }
         api
     }

@@ -15,6 +15,7 @@ mod link;
 mod lock;
 mod logging;
 mod oob;
+mod oob_elsewhere;
 mod owned;
 mod provider;
 mod raw_mud;

@@ -18,7 +18,7 @@ async fn offering(mud: &str, router: &RunningRouter) -> Gateway {
     gateway
 }
 
-async fn oob_address(gateway: &Gateway) -> SocketAddr {
+pub async fn oob_address(gateway: &Gateway) -> SocketAddr {
     gateway.address("other muds").await
 }
 
@@ -44,7 +44,7 @@ async fn call(client: &Client, method: &str, params: Value) -> Value {
 }
 
 /// Waits for another mud's request, answers it, and returns what was asked.
-async fn serve(client: &Client, event: &str, method: &str, mut answer: Value) -> Value {
+pub async fn serve(client: &Client, event: &str, method: &str, mut answer: Value) -> Value {
     let event = client.wait_event(is(event), WITHIN).await.unwrap_or_else(|error| panic!("{event}: {error}"));
     answer["request_id"] = event["params"]["request_id"].clone();
     assert_eq!(call(client, method, answer).await["status"], "success");

@@ -15,7 +15,7 @@ use crate::oob::{Driver, Unavailable};
 impl Context<'_> {
     /// What calls to other muds need.
     pub(super) fn driver(&self) -> Driver {
-        Driver { services: self.api.services.clone(), metrics: self.api.metrics.clone() }
+        Driver::new(self.api)
     }
 }
 

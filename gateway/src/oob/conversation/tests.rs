@@ -27,18 +27,18 @@ fn text(packet: &OobPacket) -> String {
     String::from_utf8(packet.encode().unwrap().to_vec()).unwrap()
 }
 
-/// Feeds a packet, where nobody is to be let in.
+/// Feeds a packet.
 fn receive(conversation: &mut Conversation, now: Instant, text: &str) -> Step {
-    conversation.receive(now, packet(text), |_| panic!("nobody begins"))
+    conversation.receive(now, packet(text))
 }
 
 /// A conversation in which Dusk called and was let in.
 fn called(now: Instant) -> Conversation {
     let mut conversation = Conversation::answer(now, "Dawn");
-    let step = conversation.receive(now, packet(r#"({"oob-begin","Dusk",1,42,})"#), |begin| {
-        (begin.mud.as_str(), begin.auth_type, begin.auth_token) == ("Dusk", 1, 42)
-    });
-    assert_eq!(step, Step::Send(packet(r#"({"oob-begin","Dawn",0,0,})"#)));
+    let begin = OobBegin { mud: "Dusk".into(), auth_type: 1, auth_token: 42 };
+    let step = receive(&mut conversation, now, r#"({"oob-begin","Dusk",1,42,})"#);
+    assert_eq!(step, Step::Caller(begin.clone()));
+    assert_eq!(conversation.admit(now, begin, true), Step::Send(packet(r#"({"oob-begin","Dawn",0,0,})"#)));
     assert_eq!(conversation.peer(), Some("Dusk"));
     conversation
 }
@@ -111,11 +111,16 @@ fn a_request_after_the_end_opens_the_turn_again() {
 fn a_caller_without_a_right_is_shut_out() {
     let now = Instant::now();
     let mut conversation = Conversation::answer(now, "Dawn");
-    let begin = packet(r#"({"oob-begin","Dusk",1,41,})"#);
-    assert_eq!(conversation.receive(now, begin, |_| false), Step::Close(End::Refused));
+    let Step::Caller(begin) = receive(&mut conversation, now, r#"({"oob-begin","Dusk",1,41,})"#) else {
+        panic!("somebody calls");
+    };
+    // It does not wait for its verdict.
+    assert_eq!(error_code(receive(&mut conversation, now, MAIL)).0, ErrorPacket::BAD_PROTO);
+    assert_eq!(conversation.admit(now, begin.clone(), false), Step::Close(End::Refused));
+    assert_eq!(called(now).admit(now, begin, true), Step::Close(End::Refused), "once");
     let mut conversation = Conversation::answer(now, "Dawn");
-    let ourselves = packet(r#"({"oob-begin","Dawn",1,42,})"#);
-    assert_eq!(conversation.receive(now, ourselves, |_| true), Step::Close(End::Refused), "never ourselves");
+    let ourselves = r#"({"oob-begin","Dawn",1,42,})"#;
+    assert_eq!(receive(&mut conversation, now, ourselves), Step::Close(End::Refused), "never ourselves");
 }
 
 #[test]
@@ -282,14 +287,18 @@ proptest! {
                 Happens::Comes(index, admits) => {
                     let packet = packets[index].clone();
                     let is_error = matches!(packet, OobPacket::Error(_) | OobPacket::OobError(_));
-                    match conversation.receive(now, packet, |_| admits) {
+                    let step = match conversation.receive(now, packet) {
+                        Step::Caller(begin) => conversation.admit(now, begin, admits),
+                        step => step,
+                    };
+                    match step {
                         Step::Send(OobPacket::Error(_)) => prop_assert!(!is_error),
                         Step::Send(OobPacket::Begin(_)) => let_in = true,
                         Step::OurTurn => let_in = true,
                         Step::Request(_) => prop_assert!(let_in),
                         Step::Reply(_) => prop_assert!(std::mem::take(&mut asked)),
                         Step::Close(_) => return Ok(()),
-                        Step::Send(_) | Step::Nothing => {}
+                        Step::Send(_) | Step::Nothing | Step::Caller(_) => {}
                     }
                 }
                 Happens::WeAsk => {
