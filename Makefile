@@ -7,7 +7,7 @@ CLUSTER := tests/cluster/cluster
 
 .PHONY: help setup demo demo-down run dev plugin \
 	test test-unit test-rules test-chart test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
-	test-page test-observe test-install test-coverage test-upgrade chaos fleet scale bench fuzz \
+	test-page test-observe test-install test-images test-coverage test-upgrade chaos fleet scale bench fuzz \
 	lint format format-check check generate generate-check security workflows image sbom release clean
 
 help: ## List the targets
@@ -140,6 +140,10 @@ security: ## Licences, sources and duplicates of dependencies; known vulnerabili
 
 workflows: ## The workflows of GitHub, with actionlint
 	@"$$(tests/cluster/tools/build --path actionlint)/actionlint"
+
+test-images: ## What the images are: no root, nothing writable, labels, health check, size, the same twice
+	@scripts/setup packages
+	@tests/images
 
 sbom: ## What the programs are made of, as CycloneDX, into target/sbom
 	@scripts/sbom
