@@ -181,6 +181,14 @@ pub fn state_key(network: &str, mud: &str, field: &str) -> String {
     format!("{}.{}.{}", token(network), token(mud), token(field))
 }
 
+/// The network and the mud of a key that [`state_key`] makes; none if it is another key.
+pub fn parse_state_key(key: &str) -> Option<(String, String)> {
+    let mut parts = key.split('.');
+    let (network, mud, field) = (parts.next()?, parts.next()?, parts.next()?);
+    let parsed = (decode(network)?, decode(mud)?);
+    (state_key(&parsed.0, &parsed.1, field) == key).then_some(parsed)
+}
+
 /// The keys in [`STATE_BUCKET`] of all fields of one mud's state.
 pub fn state_keys(network: &str, mud: &str) -> String {
     format!("{}.{}.*", token(network), token(mud))
@@ -310,6 +318,17 @@ mod tests {
         }
         for subject in ["i3.v1.a.links.b", "i3.v1.a.permit", "i3.v1.a.permit.b.c", "i3.v1.a.permit.=61"] {
             assert_eq!(parse_permit_subject(subject), None, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_key_gives_its_names_back() {
+        for (network, mud) in [("*i4", "My Mud"), ("a.b", "c=d")] {
+            let expected = (network.to_owned(), mud.to_owned());
+            assert_eq!(parse_state_key(&state_key(network, mud, "password")), Some(expected));
+        }
+        for key in ["", "a.b", "a.b.c.d", "a.=G0.password", "a b.c.d"] {
+            assert_eq!(parse_state_key(key), None, "{key:?}");
         }
     }
 

@@ -156,6 +156,12 @@ pub enum Reason {
     ApplyFailed,
     /// Programmed: the gateway's login for NATS cannot be made.
     NatsLoginUnavailable,
+    /// Programmed: the MudGateway is deleted, and something of that is not done yet.
+    Deleting,
+    /// In an event: the MudGateway is gone, and NATS, which was away, still has what it was to forget.
+    StateLeft,
+    /// In an event: NATS had lost the router password, and has it again.
+    PasswordRestored,
     /// Programmed: the pod is available.
     MinimumReplicasAvailable,
     /// Programmed: the pod is not available yet.
@@ -193,6 +199,9 @@ impl Reason {
             Self::ObjectExists => "ObjectExists",
             Self::ApplyFailed => "ApplyFailed",
             Self::NatsLoginUnavailable => "NatsLoginUnavailable",
+            Self::Deleting => "Deleting",
+            Self::StateLeft => "StateLeft",
+            Self::PasswordRestored => "PasswordRestored",
             Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",
             Self::Progressing => "Progressing",
             Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",

@@ -1,8 +1,8 @@
 //! What every reconciliation has at hand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::backoff::Failures;
-use crate::bus::{Reports, Session};
+use crate::bus::{MudState, Reports, Session};
 use crate::fair::Fair;
 use crate::index::{Index, Scope};
 use crate::key::Key;
@@ -56,6 +56,9 @@ pub struct Context {
     index: Arc<Mutex<Index>>,
     reports: Arc<Mutex<Reports>>,
     listed: Arc<SetOnce<()>>,
+    mud_state: Arc<Mutex<Option<MudState>>>,
+    /// Since when a deleted `MudGateway` is known to be.
+    deleted: Arc<Mutex<HashMap<Key, Instant>>>,
 }
 
 impl Context {
@@ -85,6 +88,8 @@ impl Context {
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
             reports: Arc::new(Mutex::new(Reports::new(Instant::now()))),
             listed: Arc::default(),
+            mud_state: Arc::default(),
+            deleted: Arc::default(),
             settings: Arc::new(settings),
         }
     }
@@ -152,6 +157,21 @@ impl Context {
         lock(&self.reports)
     }
 
+    /// The state of the muds, while there is a session with NATS.
+    pub fn mud_state(&self) -> Option<MudState> {
+        lock(&self.mud_state).clone()
+    }
+
+    /// Notes the beginning or the end of a session with NATS.
+    pub fn set_mud_state(&self, state: Option<MudState>) {
+        *lock(&self.mud_state) = state;
+    }
+
+    /// How long ago a `MudGateway` was first seen to be deleted, by our own clock.
+    pub fn deleted_for(&self, key: &Key) -> Duration {
+        lock(&self.deleted).entry(key.clone()).or_insert_with(Instant::now).elapsed()
+    }
+
     /// What is known of a gateway's router session now.
     pub fn session(&self, key: &Key) -> Session {
         self.reports().session(key, Instant::now())
@@ -166,5 +186,6 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.reports().forget(key);
         self.failures.forget(key);
+        lock(&self.deleted).remove(key);
     }
 }

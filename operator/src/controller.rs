@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
-use crate::mudgateway::build::SELECTOR;
+use crate::mudgateway::build::{INSTANCE_LABEL, MANAGER_LABEL, SELECTOR};
 use crate::mudgateway::children::{Child, Kind};
 use crate::mudgateway::{error_policy, reconcile};
 use crate::watch;
@@ -38,7 +38,10 @@ pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
         watch::events(api(&client, &scope), watch::config(), "MudGateway", &context.metrics).reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
-        .predicate_filter(predicates::generation.combine(predicates::finalizers), Default::default());
+        .predicate_filter(
+            predicates::generation.combine(predicates::finalizers).combine(deletion),
+            Default::default(),
+        );
     let mut controller = Controller::for_stream(changes, store.clone());
     for kind in Kind::ALL {
         controller = controller.owns_stream_with(children(&context, kind, &scope), kind.resource());
@@ -104,8 +107,18 @@ fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<O
         let owners = secret.metadata.owner_references.iter().flatten();
         let owners = owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&key.namespace), owner, ()));
         let users = context.users_of(&key);
-        owners.chain(users.iter().map(Key::to_ref)).collect()
+        // The mirror of a password has no owner.
+        let label = |name: &str| secret.metadata.labels.as_ref()?.get(name);
+        let ours = label(MANAGER_LABEL.0).is_some_and(|manager| manager == MANAGER_LABEL.1);
+        let instance = label(INSTANCE_LABEL).filter(|_| ours).map(|name| Key::new(&key.namespace, name));
+        let instance = instance.filter(|key| context.index().contains(key)).map(|key| key.to_ref());
+        instance.into_iter().chain(owners).chain(users.iter().map(Key::to_ref)).collect()
     }
+}
+
+/// A deletion that waits for its finalizer is a change, too.
+fn deletion(object: &Guarded) -> Option<u64> {
+    Some(u64::from(object.meta().deletion_timestamp.is_some()))
 }
 
 /// Keeps the index in step with the watch, asks for those whom a change concerns besides the changed object,

@@ -109,6 +109,12 @@ impl Index {
         (holder != key).then(|| holder.clone())
     }
 
+    /// The `MudGateway` that has a mud name on a network.
+    pub fn holder(&self, network: &str, mud: &str) -> Option<Key> {
+        let claim = Claim { network: network.to_owned(), mud: mud.to_owned() };
+        self.claims.get(&claim)?.first().map(|(_, key)| key.clone())
+    }
+
     /// The `MudGateway`s on a network.
     pub fn on_network(&self, network: &str) -> Vec<Key> {
         let on_it = |entry: &Entry| entry.claim.as_ref().is_some_and(|(claim, _)| claim.network == network);

@@ -100,6 +100,10 @@ pub struct Settings {
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
+    /// How long a deleted MudGateway is held, in seconds, while NATS is away or its pods do not end
+    #[arg(long, env = "DELETION_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub deletion_seconds: u16,
+
     /// The namespace of the Lease by which one of several operators leads. None: this one leads, and there must be no
     /// other
     #[arg(long, env = "LEASE_NAMESPACE")]
@@ -252,7 +256,7 @@ mod tests {
     fn defaults_suit_a_cluster() {
         let settings = parse(&[]).unwrap();
         assert_eq!(settings.scopes(), [None]);
-        assert_eq!(settings.concurrency, 16);
+        assert_eq!((settings.concurrency, settings.deletion_seconds), (16, 60));
         assert_eq!(settings.http_listen, "0.0.0.0:9090".parse().unwrap());
         assert_eq!(settings.gateway_image_pull_policy.as_str(), "IfNotPresent");
         assert_eq!(settings.log_format, LogFormat::Json);

@@ -160,7 +160,8 @@ capabilities:
 {{- define "mudgateway.operator.rules" -}}
 - apiGroups: [intermud.dev]
   resources: [mudgateways]
-  verbs: [get, list, watch]
+  # Patched for the finalizer alone.
+  verbs: [get, list, watch, patch]
 - apiGroups: [intermud.dev]
   resources: [mudgateways/status]
   verbs: [patch]
@@ -187,7 +188,7 @@ capabilities:
   verbs: [get]
 - apiGroups: [""]
   # Of Secrets it watches metadata only. It reads those that a MudGateway names, to see that the key is there,
-  # and makes those for API keys.
+  # and makes those for API keys and for the mirror of router passwords.
   resources: [configmaps, secrets, services]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [events.k8s.io]

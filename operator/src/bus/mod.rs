@@ -4,13 +4,15 @@
 
 mod layout;
 mod reports;
+mod state;
 
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::context::KeyValueError;
 use async_nats::jetstream::kv;
 use async_nats::{ConnectOptions, Event};
 use futures::StreamExt;
-use mudgateway_crds::bus::parse_report_key;
+use mudgateway_crds::bus::{STATE_BUCKET, parse_report_key, parse_state_key};
 use mudgateway_crds::report::GatewayReport;
 use mudgateway_identity::{Login, Trouble};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,7 @@ use crate::network::desk;
 
 pub use layout::Layout;
 pub use reports::{Reports, Session, TTL};
+pub use state::{Error as StateError, Farewell, MudName, MudState, Password};
 
 /// How often the stream and the buckets are put back in shape while connected.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
@@ -47,6 +50,9 @@ pub enum Error {
     /// A stream or bucket could not be put in shape.
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    /// The bucket of the muds' state could not be had.
+    #[error("bucket {STATE_BUCKET}: {0}")]
+    State(#[source] KeyValueError),
     /// The gateways' requests for permits could not be listened to.
     #[error("listening to requests for permits: {0}")]
     Permits(#[from] async_nats::SubscribeError),
@@ -64,7 +70,7 @@ impl Error {
         match self {
             Self::Connect { trouble: Trouble::Unreachable, .. } | Self::Lost => "BusUnavailable",
             Self::Connect { trouble, .. } => trouble.as_str(),
-            Self::Layout(_) => "BusLayoutRefused",
+            Self::Layout(_) | Self::State(_) => "BusLayoutRefused",
             Self::Permits(_) | Self::Watch(_) | Self::Watcher(_) => "BusWatchFailed",
         }
     }
@@ -93,6 +99,7 @@ impl Bus {
         let mut failures: u32 = 0;
         loop {
             let Err(error) = self.session().await;
+            self.context.set_mud_state(None);
             if self.set_connected(false) {
                 failures = 0;
             }
@@ -120,7 +127,12 @@ impl Bus {
         let bucket = layout.ensure(&jetstream).await?;
         // From the last report of each gateway on: a restarted operator need not wait for the next ones.
         let mut entries = bucket.watch_with_history(">").await?;
+        let state = jetstream.get_key_value(STATE_BUCKET).await.map_err(Error::State)?;
+        let mut passwords = state.watch(state::PASSWORDS).await?;
+        self.context.set_mud_state(Some(MudState::new(jetstream.clone())));
         self.set_connected(true);
+        // What NATS has lost meanwhile is to come back.
+        self.context.triggers.send(self.context.index().keys().cloned().collect::<Vec<_>>());
         info!("session with NATS established");
 
         let permits = self.context.shared_permits();
@@ -134,6 +146,7 @@ impl Bus {
         loop {
             tokio::select! {
                 entry = entries.next() => self.receive(entry.ok_or(Error::Lost)??),
+                entry = passwords.next() => self.receive_password(&entry.ok_or(Error::Lost)??),
                 _ = check.tick() => {
                     // With the new files at once, for the old ones may end.
                     if access.login.has_changed() {
@@ -145,6 +158,13 @@ impl Bus {
                 () = lost.cancelled() => return Err(Error::Lost),
             }
         }
+    }
+
+    /// Has the `MudGateway` reconciled whose password is new.
+    fn receive_password(&self, entry: &kv::Entry) {
+        let concerned = parse_state_key(&entry.key)
+            .and_then(|(network, mud)| self.context.index().holder(&network, &mud));
+        self.context.triggers.send(concerned);
     }
 
     /// Takes in one entry of the bucket, and has its `MudGateway` reconciled if that changes anything.

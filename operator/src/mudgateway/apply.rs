@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::api_error::{Plain, is_missing_kind};
 use super::build::Resources;
 use super::children::{Child, Kind};
+use super::dereference::OwnSecret;
 use super::drift::{self, is_applied, is_applied_metadata};
 use super::gateway_api::RouteState;
 use super::validate::is_owned;
@@ -79,7 +80,7 @@ pub struct Existing<'a> {
     /// The Secret with the API key.
     pub api_key: Option<&'a ObjectMeta>,
     /// The Secret with the login for NATS.
-    pub nats_login: Option<&'a ObjectMeta>,
+    pub nats_login: Option<&'a OwnSecret>,
 }
 
 /// Applies the objects that are not as they should be, and returns what the API server has now.
@@ -113,8 +114,8 @@ pub async fn apply(
     if let Some(metadata) = api_key {
         to.api_key(metadata, existing.api_key).await?;
     }
-    if let Some(secret) = nats_login {
-        to.secret(secret, existing.nats_login).await?;
+    if let Some(login) = nats_login.as_ref().filter(|login| !is_there(login, existing.nats_login)) {
+        secret(client, namespace, login).await?;
     }
     let service = to.child(Kind::Service, service).await?;
     if let Some(ingress) = ingress {
@@ -130,6 +131,25 @@ pub async fn apply(
     let deployment = to.child(Kind::Deployment, deployment).await?;
     let (deployment, service) = (typed(Kind::Deployment, deployment)?, typed(Kind::Service, service)?);
     Ok(Applied { deployment, service, routes: outcomes })
+}
+
+/// Applies a Secret.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn secret(client: &Client, namespace: &str, secret: &Secret) -> Result<(), Error> {
+    let name = secret.name_any();
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let applied = secrets.patch(&name, &params(), &Patch::Apply(secret)).await;
+    applied.map(drop).map_err(|source| failed("applying", SECRET, &name, source))
+}
+
+/// Whether a Secret is there as it should be. By what is in it, of which not even a hash is to be seen.
+fn is_there(wanted: &Secret, existing: Option<&OwnSecret>) -> bool {
+    let metadata = serde_json::json!({"metadata": wanted.metadata});
+    existing.is_some_and(|existing| {
+        is_applied_metadata(&metadata, &existing.metadata) && wanted.data.as_ref() == Some(&existing.data)
+    })
 }
 
 struct Applier<'a> {
@@ -161,16 +181,6 @@ impl Applier<'_> {
         }
     }
 
-    async fn secret(&self, secret: &Secret, existing: Option<&ObjectMeta>) -> Result<(), Error> {
-        let sealed = sealed(SECRET, secret)?;
-        if existing.is_some_and(|existing| is_applied(&sealed, existing)) {
-            return Ok(());
-        }
-        let name = name_of(&sealed);
-        let applied = self.secrets().patch(name, &params(), &Patch::Apply(&sealed)).await;
-        applied.map(drop).map_err(|source| failed("applying", SECRET, name, source))
-    }
-
     async fn api_key(
         &self,
         metadata: &PartialObjectMeta<Secret>,
@@ -181,12 +191,9 @@ impl Applier<'_> {
             return Ok(());
         }
         let name = name_of(&sealed);
-        let applied = self.secrets().patch_metadata(name, &params(), &Patch::Apply(&sealed)).await;
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), self.namespace);
+        let applied = secrets.patch_metadata(name, &params(), &Patch::Apply(&sealed)).await;
         applied.map(drop).map_err(|source| failed("applying", SECRET, name, source))
-    }
-
-    fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), self.namespace)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta};
 use kube::core::DynamicObject;
@@ -13,10 +14,9 @@ use mudgateway_crds::mudgateway::{ParentRef, SecretRef};
 use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
 
 use super::api_error::{Plain, is_missing_kind};
-use super::build::{api_key_name, kinds, nats_login_name};
+use super::build::{api_key_name, kinds, nats_login_name, router_password_name};
 use super::children::{Child, Children, Kind};
 use super::gateway_api::{self, Edge};
-use crate::access::CREDENTIALS;
 use crate::key::Key;
 use crate::network::{Effective, effective};
 
@@ -34,7 +34,9 @@ pub struct Facts {
     /// The Secrets that the spec refers to, by name, as far as they exist.
     pub secrets: BTreeMap<String, SecretFacts>,
     /// The Secret of the name we need for the login to NATS.
-    pub nats_login: Option<NatsLogin>,
+    pub nats_login: Option<OwnSecret>,
+    /// The Secret of the name we need for the mirror of the router password.
+    pub router_password: Option<OwnSecret>,
     /// The Gateway of spec.expose.gateway.
     pub edge: Edge,
 }
@@ -48,26 +50,32 @@ pub struct SecretFacts {
     pub entries: BTreeSet<String>,
 }
 
-/// The Secret by which the gateway logs in to NATS, which we made.
+/// A Secret that we made, with what is in it. That is never shown.
 #[derive(Clone, Default)]
-pub struct NatsLogin {
+pub struct OwnSecret {
     /// Its metadata.
     pub metadata: ObjectMeta,
-    /// The credentials in it. Never shown.
-    pub credentials: Option<String>,
+    /// Its entries.
+    pub data: BTreeMap<String, ByteString>,
 }
 
-impl fmt::Debug for NatsLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NatsLogin").field("metadata", &self.metadata).finish_non_exhaustive()
+impl OwnSecret {
+    /// An entry, if it is there and text.
+    pub fn text(&self, entry: &str) -> Option<&str> {
+        std::str::from_utf8(&self.data.get(entry)?.0).ok()
     }
 }
 
-impl From<Secret> for NatsLogin {
+impl fmt::Debug for OwnSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnSecret").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+impl From<Secret> for OwnSecret {
     fn from(mut secret: Secret) -> Self {
         let metadata = std::mem::take(secret.meta_mut());
-        let credentials = secret.data.and_then(|mut data| data.remove(CREDENTIALS));
-        Self { metadata, credentials: credentials.and_then(|text| String::from_utf8(text.0).ok()) }
+        Self { metadata, data: secret.data.unwrap_or_default() }
     }
 }
 
@@ -108,13 +116,16 @@ pub async fn dereference(
     let given = names.iter().map(|reference| secret(client, namespace, reference));
     let found = Kind::ALL.into_iter().map(|kind| child(client, children, key, kind, wanted.contains(&kind)));
     let nats_login_name = nats_login_name(&key.name);
-    let nats_login = secret_as::<NatsLogin>(client, namespace, &nats_login_name);
-    let (found, api_key, secrets, edge, nats_login) = tokio::try_join!(
+    let nats_login = secret_as::<OwnSecret>(client, namespace, &nats_login_name);
+    let router_password_name = router_password_name(&key.name);
+    let router_password = secret_as::<OwnSecret>(client, namespace, &router_password_name);
+    let (found, api_key, secrets, edge, nats_login, router_password) = tokio::try_join!(
         try_join_all(found),
         ours,
         try_join_all(given),
         edge(client, namespace, spec),
-        nats_login
+        nats_login,
+        router_password
     )?;
     Ok(Facts {
         senior,
@@ -123,6 +134,7 @@ pub async fn dereference(
         api_key,
         secrets: names.into_iter().zip(secrets).filter_map(|(name, found)| Some((name, found?))).collect(),
         nats_login,
+        router_password,
         edge,
     })
 }

@@ -7,11 +7,13 @@ pub(crate) mod api_error;
 mod apply;
 pub mod build;
 pub mod children;
+pub mod deletion;
 mod dereference;
 mod drift;
 mod exposure;
 mod gateway_api;
 mod key_end;
+pub mod password;
 mod status;
 mod validate;
 mod verdict;
@@ -37,7 +39,7 @@ use self::dereference::Facts;
 pub use self::dereference::secrets;
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
-use crate::access::{self, GatewayFiles, gateway_files};
+use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
 use crate::backoff;
 use crate::context::Context;
 use crate::key::{Guarded, Key};
@@ -58,6 +60,9 @@ pub enum Error {
     /// Step one.
     #[error(transparent)]
     Dereference(#[from] dereference::Error),
+    /// The end of a MudGateway.
+    #[error(transparent)]
+    Deletion(#[from] deletion::Error),
     /// The login for NATS.
     #[error(transparent)]
     Access(#[from] access::Error),
@@ -85,6 +90,7 @@ impl Error {
             Self::Dereference(error) => api_error::reason(&error.source),
             Self::Apply(error) => api_error::reason(&error.source),
             Self::Status(error) => api_error::reason(&error.source),
+            Self::Deletion(error) => api_error::reason(&error.source),
             Self::Access(_) => "NatsLoginUnavailable",
             Self::Build(_) => "BuildFailed",
             Self::Random(_) => "NoRandomness",
@@ -158,9 +164,8 @@ pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) 
 
 async fn one(object: &Guarded, key: &Key, context: &Context) -> Result<(metrics::Outcome, Action), Error> {
     match &object.0 {
-        // Its objects go with it, by their owner references.
         _ if object.meta().deletion_timestamp.is_some() => {
-            Ok((metrics::Outcome::Applied, Action::await_change()))
+            Ok((metrics::Outcome::Applied, deletion::carry_out(object, key, context).await?))
         }
         Ok(gateway) => decodable(gateway, key, context).await,
         Err(invalid) => undecodable(invalid, key, context).await,
@@ -209,7 +214,7 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
     let uid = gateway.uid().unwrap_or_default();
     match validate::validate(key, gateway, &facts, &context.settings) {
-        Ok(valid) => match program(valid, &facts, context).await {
+        Ok(valid) => match program(valid, gateway, &facts, context).await {
             Ok(applied) => {
                 let action = after_apply(&applied, gateway);
                 Ok((Outcome::Applied(Box::new(applied)), Ok((metrics::Outcome::Applied, action))))
@@ -231,10 +236,18 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     }
 }
 
-/// Carries out a spec: makes the API key if it is the operator's to make, builds and applies the objects, and takes away
+/// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the operator's to make, builds and applies the objects, and takes away
 /// what is no longer wanted.
-async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Result<Applied, Error> {
+async fn program(
+    mut gateway: Gateway,
+    object: &MudGateway,
+    facts: &Facts,
+    context: &Context,
+) -> Result<Applied, Error> {
     let namespace = gateway.key.namespace.clone();
+    deletion::hold(context, &gateway.key, object).await?;
+    // Before there is a pod that would go to the router without it.
+    password::keep(&gateway, facts.router_password.as_ref(), context).await?;
     let mut api_key = facts.api_key.as_ref().map(|secret| secret.metadata.clone());
     if gateway.keys == Keys::Missing {
         let mut random = [0; 32];
@@ -247,11 +260,8 @@ async fn program(mut gateway: Gateway, facts: &Facts, context: &Context) -> Resu
     }
     gateway.nats = nats_files(&gateway, facts, context)?;
     let resources = build::resources(&gateway, &context.settings)?;
-    let existing = Existing {
-        found: &facts.found,
-        api_key: api_key.as_ref(),
-        nats_login: facts.nats_login.as_ref().map(|login| &login.metadata),
-    };
+    let existing =
+        Existing { found: &facts.found, api_key: api_key.as_ref(), nats_login: facts.nats_login.as_ref() };
     let applied = apply::apply(&context.client, &namespace, &resources, existing).await?;
     if gateway.nats.issued {
         context.metrics.identities_issued.inc();
@@ -279,7 +289,7 @@ fn nats_files(gateway: &Gateway, facts: &Facts, context: &Context) -> Result<Gat
         namespace: &gateway.key.namespace,
         name: &gateway.key.name,
     };
-    let current = facts.nats_login.as_ref().and_then(|login| login.credentials.as_deref());
+    let current = facts.nats_login.as_ref().and_then(|login| login.text(CREDENTIALS));
     let mut random = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut random)?;
     Ok(gateway_files(&materials, &subject, current, random)?)

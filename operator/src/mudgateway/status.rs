@@ -93,6 +93,18 @@ async fn publish(context: &Context, object: &StatusView, events: &[Event]) {
     }
 }
 
+/// An event about an object, for what no condition says.
+pub async fn tell(context: &Context, key: &Key, reason: Reason, note: &str) {
+    let Some(type_) = event_type(reason) else { return };
+    let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
+    // Best effort, like all events.
+    if let Ok(Some(live)) = api.get_opt(&key.name).await {
+        let (reason, note) = (reason.as_str().to_owned(), Some(shortened(note)));
+        let event = Event { type_, reason, note, action: "Reconcile".to_owned(), secondary: None };
+        publish(context, &live, &[event]).await;
+    }
+}
+
 /// The status after an observation. It moves the time of a condition only when its status changes, so the same
 /// observation twice gives the same status.
 fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) -> MudGatewayStatus {
@@ -262,6 +274,8 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::ObjectExists
         | Reason::ApplyFailed
         | Reason::NatsLoginUnavailable
+        | Reason::StateLeft
+        | Reason::PasswordRestored
         | Reason::ProgressDeadlineExceeded => Some(EventType::Warning),
         Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
         Reason::Session(
@@ -271,6 +285,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
         Reason::Paused => Some(EventType::Normal),
         Reason::Accepted
         | Reason::AddressPending
+        | Reason::Deleting
         | Reason::MinimumReplicasAvailable
         | Reason::Progressing
         | Reason::ScaledToZero

@@ -6,7 +6,9 @@ use mudgateway_crds::mudgateway::{ApiTls, SecretRef};
 use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
-use super::build::{API_KEY_ENTRY, api_key_name, kinds, nats_login_name};
+use super::build::{
+    API_KEY_ENTRY, INSTANCE_LABEL, MANAGER_LABEL, api_key_name, kinds, nats_login_name, router_password_name,
+};
 use super::dereference::{Facts, SecretFacts, network_of};
 use super::gateway_api::Edge;
 use crate::access::GatewayFiles;
@@ -212,10 +214,24 @@ fn check_ownership(key: &Key, gateway: &MudGateway, uid: &str, facts: &Facts) ->
         (facts.api_key.as_ref().map(|secret| &secret.metadata), api_key_name(&key.name)),
         (facts.nats_login.as_ref().map(|secret| &secret.metadata), nats_login_name(&key.name)),
     ];
-    match secrets.into_iter().find(|(found, _)| found.is_some_and(|metadata| !is_owned(metadata, uid))) {
-        Some((_, name)) => Err(Rejection::ObjectExists { kind: "Secret", name }),
+    // One that came back from a backup has no owner yet.
+    let is_theirs = |metadata: &ObjectMeta| {
+        let orphan = metadata.owner_references.iter().flatten().next().is_none();
+        !(is_owned(metadata, uid) || orphan && is_made_for(metadata, &key.name))
+    };
+    let others = secrets.into_iter().find(|(found, _)| found.is_some_and(is_theirs));
+    // It has no owner where it is to outlive the MudGateway.
+    let mirror = facts.router_password.as_ref().filter(|mirror| !is_made_for(&mirror.metadata, &key.name));
+    match others.map(|(_, name)| name).or(mirror.map(|_| router_password_name(&key.name))) {
+        Some(name) => Err(Rejection::ObjectExists { kind: "Secret", name }),
         None => Ok(()),
     }
+}
+
+/// Whether an object was made for the MudGateway of this name, this one or an earlier one.
+fn is_made_for(metadata: &ObjectMeta, name: &str) -> bool {
+    let label = |label: &str| metadata.labels.as_ref()?.get(label).map(String::as_str);
+    label(MANAGER_LABEL.0) == Some(MANAGER_LABEL.1) && label(INSTANCE_LABEL) == Some(name)
 }
 
 /// Whether an object belongs to the MudGateway of this uid.
@@ -263,6 +279,7 @@ mod tests {
 
     use super::*;
     use crate::mudgateway::children::{Child, Kind};
+    use crate::mudgateway::dereference::OwnSecret;
     use crate::testing::{gateway, settings};
 
     const UID: &str = "uid-of-luminari";
@@ -386,6 +403,28 @@ mod tests {
         );
         assert!(decide(&object(), &found(Kind::Deployment, owned_by(UID))).is_ok());
         assert!(decide(&object(), &found(Kind::Ingress, ObjectMeta::default())).is_ok(), "none is needed");
+    }
+
+    #[test]
+    fn secrets_from_a_backup_are_taken_up() {
+        let labels = |instance: &str| {
+            let labels = [("managed-by", "mudgateway-operator"), ("instance", instance)];
+            Some(labels.map(|(name, value)| (format!("app.kubernetes.io/{name}"), value.to_owned())).into())
+        };
+        let made_for = |instance: &str| ObjectMeta { labels: labels(instance), ..ObjectMeta::default() };
+        let with = |metadata: &ObjectMeta| Facts {
+            api_key: Some(secret(metadata.clone(), &["token"])),
+            router_password: Some(OwnSecret { metadata: metadata.clone(), ..OwnSecret::default() }),
+            ..Facts::default()
+        };
+        assert!(decide(&object(), &with(&made_for("luminari"))).is_ok());
+        for other in [made_for("other"), ObjectMeta::default()] {
+            assert_eq!(rejection(&object(), &with(&other)).reason(), Reason::ObjectExists);
+        }
+        let facts = Facts { api_key: None, ..with(&ObjectMeta::default()) };
+        let expected =
+            Rejection::ObjectExists { kind: "Secret", name: "luminari-router-password".to_owned() };
+        assert_eq!(rejection(&object(), &facts), expected);
     }
 
     #[test]

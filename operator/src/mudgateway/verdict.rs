@@ -39,6 +39,8 @@ pub enum Outcome {
     },
     /// The object cannot be decoded.
     Undecodable(String),
+    /// The object is deleted, and that waits for something.
+    Deleting(String),
 }
 
 /// A spec that is carried out.
@@ -125,9 +127,11 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
             Verdict::new(Status::False, Reason::InvalidSpec, message)
         }
         Outcome::Applied(applied) if applied.key_end.is_some() => key_ends(applied.key_end.as_ref()),
-        Outcome::Applied(_) | Outcome::Rejected(_) | Outcome::Failed { .. } | Outcome::Paused => {
-            Verdict::new(Status::True, Reason::Accepted, "the spec can be carried out")
-        }
+        Outcome::Applied(_)
+        | Outcome::Rejected(_)
+        | Outcome::Failed { .. }
+        | Outcome::Paused
+        | Outcome::Deleting(_) => Verdict::new(Status::True, Reason::Accepted, "the spec can be carried out"),
     }
 }
 
@@ -150,6 +154,11 @@ pub fn programmed(outcome: &Outcome) -> Verdict {
             Verdict::new(Status::False, rejection.reason(), rejection.to_string())
         }
         Outcome::Failed { reason, message } => Verdict::new(Status::False, *reason, message.as_str()),
+        Outcome::Deleting(why) => Verdict::new(
+            Status::False,
+            Reason::Deleting,
+            format!("the MudGateway is deleted; waiting: {why}"),
+        ),
         Outcome::Undecodable(_) => {
             Verdict::tentative(Reason::InvalidSpec, "the operator cannot read the object and changes nothing")
         }

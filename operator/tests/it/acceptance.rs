@@ -62,7 +62,7 @@ async fn an_undecodable_object_stops_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_older_has_the_name_until_it_is_deleted() {
     let space = Space::new().await;
-    let operator = Operator::start(&space, NO_NATS).await;
+    let operator = Operator::start_with(&space, NO_NATS, &["--deletion-seconds=1"]).await;
     space.create("first", "SameMUD", json!({})).await;
     space.wait_for("first", ConditionType::Accepted, "True", "Accepted").await;
     // Of one second, the first by name is the older.

@@ -27,11 +27,11 @@ async fn a_creation_writes_each_object_once() {
     space.create("luminari", "LuminariMUD", json!({})).await;
     space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
     touch(&space, &operator).await;
-    // Four objects, the API key, and the status.
-    assert_eq!(operator.writes().await, 6.0, "{}", operator.get("/metrics").await);
+    // The finalizer, four objects, the API key, and the status.
+    assert_eq!(operator.writes().await, 7.0, "{}", operator.get("/metrics").await);
     // Whether each of these is there, the status, and of each reconciliation the Secrets.
     let reads = operator.requests(&["get"]).await;
-    assert!(reads <= 6.0 + 2.0 * operator.metric(RECONCILED).await, "{reads} reads");
+    assert!(reads <= 6.0 + 3.0 * operator.metric(RECONCILED).await, "{reads} reads");
 
     let available = json!({"status": {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "availableReplicas": 1}});
     let deployments: Api<Deployment> = space.api();
@@ -41,7 +41,7 @@ async fn a_creation_writes_each_object_once() {
         .unwrap();
     space.wait_for("luminari", ConditionType::Programmed, "True", "MinimumReplicasAvailable").await;
     touch(&space, &operator).await;
-    assert_eq!(operator.writes().await, 7.0, "{}", operator.get("/metrics").await);
+    assert_eq!(operator.writes().await, 8.0, "{}", operator.get("/metrics").await);
     operator.stop().await;
 }
 

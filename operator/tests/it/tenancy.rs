@@ -38,6 +38,7 @@ async fn the_operator_may_do_what_it_needs_and_nothing_else() {
     let here = Some(space.name.as_str());
     for (verb, what) in [
         ("watch", "intermud.dev/mudgateways"),
+        ("patch", "intermud.dev/mudgateways"),
         ("patch", "intermud.dev/mudgateways/status"),
         ("delete", "apps/deployments"),
         ("patch", "networking.k8s.io/networkpolicies"),

@@ -28,6 +28,12 @@ pub use secret::api_key;
 /// The entry of the Secret we make that holds the API key.
 pub const API_KEY_ENTRY: &str = "token";
 
+/// The label that names the MudGateway of everything we make.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// The label that says who made it, and that it was us.
+pub const MANAGER_LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "mudgateway-operator");
+
 /// The selector for everything we make, for the watches.
 pub const SELECTOR: &str =
     "app.kubernetes.io/name=mudgateway-gateway,app.kubernetes.io/managed-by=mudgateway-operator";
@@ -134,6 +140,11 @@ pub fn nats_login_name(name: &str) -> String {
     format!("{name}-gateway-nats")
 }
 
+/// The name of the Secret with the mirror of the router password.
+pub fn router_password_name(name: &str) -> String {
+    format!("{name}-router-password")
+}
+
 /// The keys to mount.
 fn mounted_keys(gateway: &Gateway) -> Vec<SecretRef> {
     match &gateway.keys {
@@ -145,7 +156,8 @@ fn mounted_keys(gateway: &Gateway) -> Vec<SecretRef> {
     }
 }
 
-fn metadata(gateway: &Gateway, name: String) -> ObjectMeta {
+/// The metadata of an object of this name.
+pub(super) fn metadata(gateway: &Gateway, name: String) -> ObjectMeta {
     ObjectMeta {
         namespace: Some(gateway.key.namespace.clone()),
         name: Some(name),

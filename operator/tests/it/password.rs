@@ -1,0 +1,130 @@
+//! The router password: mirrored to a Secret, and restored from it.
+
+use std::collections::BTreeMap;
+
+use async_nats::jetstream::kv;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use mudgateway_crds::MudGateway;
+use mudgateway_crds::bus::{STATE_BUCKET, state_key};
+use mudgateway_crds::status::ConditionType;
+use serde_json::{Value, json};
+
+use crate::harness::{Operator, Space, eventually, message, run_ok};
+use crate::nats::Nats;
+
+const MUD: &str = "LuminariMUD";
+const MIRROR: &str = "luminari-router-password";
+
+async fn bucket(nats: &Nats) -> kv::Store {
+    let jetstream = nats.jetstream().await;
+    eventually("the bucket", async || jetstream.get_key_value(STATE_BUCKET).await.ok()).await
+}
+
+fn key(space: &Space) -> String {
+    state_key(&format!("*{}", space.name), MUD, "password")
+}
+
+async fn mirrored(space: &Space, password: &str) -> Secret {
+    let is = |secret: &Secret| text(secret)["password"] == password;
+    space.wait(MIRROR, "the mirror", is).await
+}
+
+fn text(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.clone().unwrap();
+    data.into_iter().map(|(entry, text)| (entry, String::from_utf8(text.0).unwrap())).collect()
+}
+
+/// Waits until NATS has a password.
+async fn stored(space: &Space, bucket: &kv::Store, password: &str) {
+    eventually("the password on NATS", async || {
+        (bucket.get(key(space)).await.ok()?? == password.as_bytes()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_mirrored_and_comes_back_when_nats_has_lost_it() {
+    let (space, mut nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", MUD, json!({})).await;
+    bucket(&nats).await.put(key(&space), "559354526".into()).await.unwrap();
+    let secret = mirrored(&space, "559354526").await;
+    assert_eq!((text(&secret)["mud"].as_str(), text(&secret)["network"].len()), (MUD, space.name.len() + 1));
+
+    // A new one from the router follows; what is changed by hand is put back.
+    bucket(&nats).await.put(key(&space), "-7".into()).await.unwrap();
+    mirrored(&space, "-7").await;
+    space.change::<Secret>(MIRROR, json!({"stringData": {"password": "1"}})).await;
+    mirrored(&space, "-7").await;
+    space.delete::<Secret>(MIRROR).await;
+    mirrored(&space, "-7").await;
+
+    // One key is lost, and then everything.
+    bucket(&nats).await.delete(key(&space)).await.unwrap();
+    stored(&space, &bucket(&nats).await, "-7").await;
+    nats.kill();
+    eventually("the loss", async || (operator.metric("i3op_bus_connected").await == 0.0).then_some(())).await;
+    nats.revive_empty();
+    stored(&space, &bucket(&nats).await, "-7").await;
+    let events = space.api::<Event>().list(&ListParams::default()).await.unwrap();
+    assert!(events.iter().any(|event| event.reason.as_deref() == Some("PasswordRestored")));
+    operator.stop().await;
+}
+
+/// The whole of docs/BACKUP.md: MudGateways and Secrets, and nothing of NATS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_comes_back_from_a_backup() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", MUD, json!({})).await;
+    bucket(&nats).await.put(key(&space), "559354526".into()).await.unwrap();
+    mirrored(&space, "559354526").await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    let key_before = text(&space.api().get("luminari-api-key").await.unwrap());
+
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup").display().to_string();
+    run_ok("scripts/backup", &["save", &backup, "--namespace", &space.name], b"");
+    operator.stop().await;
+    drop(nats);
+    lose(&space).await;
+
+    let nats = Nats::start();
+    run_ok("scripts/backup", &["restore", &backup, "--namespace", &space.name], b"");
+    let operator = Operator::start(&space, &nats.url()).await;
+    stored(&space, &bucket(&nats).await, "559354526").await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    assert_eq!(
+        text(&space.api().get("luminari-api-key").await.unwrap()),
+        key_before,
+        "the mud's key still works"
+    );
+    operator.stop().await;
+}
+
+/// All that a cluster has that is lost.
+async fn lose(space: &Space) {
+    let all = "mudgateways,secrets,deployments,services,configmaps,networkpolicies";
+    let free: Value = json!({"metadata": {"finalizers": null}});
+    space.change::<MudGateway>("luminari", free).await;
+    run_ok("kubectl", &["delete", all, "--all", "--namespace", &space.name, "--wait=true"], b"");
+    assert!(space.api::<MudGateway>().get_opt("luminari").await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_somebody_else_is_not_taken() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let theirs: Secret = serde_json::from_value(json!({
+        "metadata": {"name": MIRROR}, "stringData": {"password": "1", "mud": MUD, "network": format!("*{}", space.name)},
+    }))
+    .unwrap();
+    space.api().create(&Default::default(), &theirs).await.unwrap();
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", MUD, json!({})).await;
+    let gateway = space.wait_for("luminari", ConditionType::Programmed, "False", "ObjectExists").await;
+    assert!(message(&gateway, ConditionType::Programmed).starts_with(&format!("Secret {MIRROR} exists")));
+    assert_eq!(bucket(&nats).await.get(key(&space)).await.unwrap(), None);
+    operator.stop().await;
+}
