@@ -27,6 +27,10 @@ pub trait Fleet {
     fn answered(&self, answer: &PermitAnswer);
 }
 
+/// What NATS puts in the place of the subject that who asks from another account wants the answer on. Nobody can ask for
+/// an answer on one that begins so.
+const OTHER_ACCOUNT: &str = "_R_.";
+
 /// Answers until the connection to NATS ends. Of several operators only the one that leads may do so.
 ///
 /// # Errors
@@ -47,11 +51,7 @@ pub async fn serve(
         };
         // Nowhere but to who asks: we may publish where others may not.
         let is_asker = |reply: &Subject| {
-            asker.as_ref().is_some_and(|mud| {
-                reply
-                    .strip_prefix(&inbox_prefix(&mud.network, &mud.name))
-                    .is_some_and(|rest| rest.starts_with('.'))
-            })
+            reply.starts_with(OTHER_ACCOUNT) || asker.as_ref().is_some_and(|mud| is_inbox(reply, mud))
         };
         let Some(reply) = request.reply.filter(is_asker) else { continue };
         fleet.answered(&answer);
@@ -62,6 +62,12 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// Whether it is a subject on which nobody but a mud gets its answers.
+fn is_inbox(reply: &str, mud: &Mud) -> bool {
+    let rest = reply.strip_prefix(&inbox_prefix(&mud.network, &mud.name));
+    rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
 fn answer(

@@ -3,7 +3,8 @@
 use async_nats::jetstream;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use mudgateway_crds::bus::{REPORT_BUCKET, bucket_subject, report_key};
+use mudgateway_crds::bus::{REPORT_BUCKET, bucket_subject, permit_subject, report_key};
+use mudgateway_crds::permit::{PermitAnswer, PermitRequest, Purpose, Step};
 use mudgateway_crds::report::{GatewayReport, SessionReason};
 use mudgateway_crds::status::ConditionType;
 use mudgateway_identity::{Credentials, Login};
@@ -60,6 +61,17 @@ async fn each_gateway_gets_an_identity_that_nats_lets_in_for_its_own_mud() {
     publish("luminari").await.unwrap();
     space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
     assert!(publish("dawn").await.is_err(), "for another mud");
+
+    // It is told whether it may connect, though the operator is in another account.
+    let ask = PermitRequest {
+        router: "127.0.0.1:8080".to_owned(),
+        egress: "node".to_owned(),
+        step: Step::Ask { waited_milliseconds: 0, purpose: Purpose::Connect, known: true },
+    };
+    let subject = permit_subject(&format!("*{}", space.name), "LuminariMUD");
+    let answer = client.request(subject, serde_json::to_vec(&ask).unwrap().into()).await.unwrap();
+    let answer: PermitAnswer = serde_json::from_slice(&answer.payload).unwrap();
+    assert!(matches!(answer, PermitAnswer::Granted { .. }), "{answer:?}");
     assert!(async_nats::connect(nats.url()).await.is_err(), "without an identity");
 
     // The pod is told where its files are, and no secret is in its configuration.
