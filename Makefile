@@ -7,7 +7,7 @@ CLUSTER := tests/cluster/cluster
 
 .PHONY: help setup demo demo-down run dev plugin \
 	test test-unit test-rules test-chart test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
-	test-page test-observe test-install test-images test-coverage test-upgrade chaos fleet scale bench fuzz \
+	test-page test-observe test-install test-images test-coverage test-upgrade chaos fleet scale bench soak fuzz \
 	lint format format-check check generate generate-check security workflows image sbom release clean
 
 help: ## List the targets
@@ -108,6 +108,12 @@ bench: ## Benchmarks: the protocol library, and a gateway under load
 	$(CARGO) bench --package intermud3
 	$(CARGO) build --release --package mudgateway --package mudgateway-bench
 	target/release/mudgateway-bench --gateway target/release/mudgateway
+
+soak: ## 50 messages a second to 200 clients, of which one reconnects each second, for MINUTES (20): nothing grows, nothing is lost
+	@scripts/setup tools nats-server
+	$(CARGO) build --release --package mudgateway --package mudgateway-bench
+	target/release/mudgateway-bench --gateway target/release/mudgateway --soak $(or $(MINUTES),20) \
+		--nats-server "$$(tests/cluster/tools/build --path nats-server)/nats-server"
 
 fuzz: ## Fuzz the protocol library and the gateway, SECONDS (60) for each target
 	@scripts/fuzz $(or $(SECONDS),60)

@@ -1,26 +1,18 @@
-//! The processes that are measured: a gateway, and a nats-server for it. They are killed when dropped.
+//! The process that is measured: a gateway. It is killed when dropped.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use async_nats::jetstream;
 use i3_router::RunningRouter;
-use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use mudgateway_chaos::nats::Nats;
+use mudgateway_chaos::process::{Log, start};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::Notify;
-use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::swarm::KEY;
-
-/// How long a process may take for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Builds the gateway as it is released, and says where it is.
 ///
@@ -48,62 +40,6 @@ fn built_program(messages: &str) -> Option<PathBuf> {
         let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == "mudgateway";
         is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
     })
-}
-
-/// What a process has said.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Said>);
-
-#[derive(Default)]
-struct Said {
-    lines: Mutex<Vec<String>>,
-    more: Notify,
-}
-
-impl Log {
-    /// The first line that holds a text, if there is one.
-    pub fn find(&self, text: &str) -> Option<String> {
-        self.lines().iter().find(|line| line.contains(text)).cloned()
-    }
-
-    async fn wait(&self, process: &'static str, text: &str) -> Result<String, Error> {
-        let find = async {
-            loop {
-                let more = self.0.more.notified();
-                if let Some(line) = self.find(text) {
-                    return line;
-                }
-                more.await;
-            }
-        };
-        timeout(PATIENCE, find).await.map_err(|_| {
-            let lines = self.lines();
-            let log = lines[lines.len().saturating_sub(10)..].join("\n");
-            Error::Silent { process, text: text.to_owned(), log }
-        })
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Starts a process and follows what it says on its standard error.
-fn start(program: &Path, command: &mut Command) -> Result<(Child, Log), Error> {
-    let started =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = started.spawn().map_err(|source| Error::Start { program: program.to_owned(), source })?;
-    let log = Log::default();
-    if let Some(stderr) = child.stderr.take() {
-        let (mut lines, said) = (BufReader::new(stderr).lines(), log.clone());
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                said.lines().push(line);
-                said.0.more.notify_waiters();
-            }
-        });
-    }
-    Ok((child, log))
 }
 
 /// A gateway.
@@ -138,7 +74,7 @@ impl Gateway {
             .env("STATE_DIR", state.path())
             // All clients share one key here, and join a channel each.
             .env("API_REQUESTS_PER_MINUTE", "1000000")
-            .envs(nats.map(|nats| ("NATS_URL", nats.url())));
+            .envs(nats.map(|nats| ("NATS_URL", format!("nats://{}", nats.address(0)))));
         let (child, log) = start(program, &mut command)?;
         let pid = child.id().unwrap_or_default();
         Ok(Self { log, pid, _child: child, _state: state })
@@ -149,7 +85,7 @@ impl Gateway {
     /// # Errors
     /// When it is not in time.
     pub async fn connected(&self) -> Result<(), Error> {
-        self.log.wait("the gateway", "SessionEstablished").await.map(|_| ())
+        Ok(self.log.wait("the gateway", "SessionEstablished").await.map(|_| ())?)
     }
 
     /// Where it listens for something.
@@ -162,55 +98,6 @@ impl Gateway {
         address
             .and_then(|entry| entry["address"].as_str()?.parse().ok())
             .ok_or(Error::NoAddress { process: "the gateway", line })
-    }
-}
-
-/// A nats-server with what the operator makes on it.
-pub struct Nats {
-    address: SocketAddr,
-    _child: Child,
-    _data: TempDir,
-}
-
-impl Nats {
-    /// Starts one on a free port.
-    ///
-    /// # Errors
-    /// When it cannot be started or prepared.
-    pub async fn start(program: &Path) -> Result<Self, Error> {
-        let data = tempfile::tempdir()?;
-        let mut command = Command::new(program);
-        command.args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream", "--store_dir"]).arg(data.path());
-        let (child, log) = start(program, &mut command)?;
-        let line = log.wait("nats-server", "Listening for client connections on ").await?;
-        log.wait("nats-server", "Server is ready").await?;
-        let address = line.rsplit(' ').next().and_then(|address| address.parse().ok());
-        let address = address.ok_or(Error::NoAddress { process: "nats-server", line })?;
-        let nats = Self { address, _child: child, _data: data };
-        nats.prepare().await.map_err(Error::Nats)?;
-        Ok(nats)
-    }
-
-    fn url(&self) -> String {
-        format!("nats://{}", self.address)
-    }
-
-    /// Makes what the operator makes.
-    async fn prepare(&self) -> Result<(), async_nats::Error> {
-        let context = jetstream::new(async_nats::connect(self.url()).await?);
-        let stream = jetstream::stream::Config {
-            name: CHANNEL_STREAM.to_owned(),
-            subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
-            max_age: Duration::from_secs(600),
-            ..Default::default()
-        };
-        context.create_stream(stream).await?;
-        for bucket in [STATE_BUCKET, REPORT_BUCKET] {
-            let config =
-                jetstream::kv::Config { bucket: bucket.to_owned(), history: 1, ..Default::default() };
-            context.create_key_value(config).await?;
-        }
-        Ok(())
     }
 }
 

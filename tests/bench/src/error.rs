@@ -21,16 +21,9 @@ pub enum Error {
     /// The build did not say where the program is.
     #[error("the build of the gateway named no program: build it by hand and name it with --gateway")]
     NoProgram,
-    /// A process did not say what it says when it is ready.
-    #[error("{process} did not say {text:?} in time; its last words:\n{log}")]
-    Silent {
-        /// The process.
-        process: &'static str,
-        /// What was waited for.
-        text: String,
-        /// The end of its log.
-        log: String,
-    },
+    /// A process could not be started, or did not get ready.
+    #[error(transparent)]
+    Process(#[from] mudgateway_chaos::Error),
     /// A process said where it listens, but not in a form that can be read.
     #[error("{process} named no address in {line:?}")]
     NoAddress {
@@ -42,9 +35,6 @@ pub enum Error {
     /// The router did not see something.
     #[error("the router did not see {0} in time")]
     Unseen(&'static str),
-    /// The bus could not be prepared.
-    #[error("cannot prepare NATS: {0}")]
-    Nats(async_nats::Error),
     /// A file under /proc is missing or of another form.
     #[error("cannot read {path}: {why}")]
     Proc {

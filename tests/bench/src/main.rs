@@ -11,6 +11,7 @@ mod figure;
 mod process;
 mod report;
 mod scenario;
+mod soak;
 mod speaker;
 mod stamp;
 mod stats;
@@ -22,10 +23,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use mudgateway_chaos::nats::Nats;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use child::{Nats, build_gateway};
+use child::build_gateway;
 use error::Error;
 use report::{Machine, Report, Results};
 use scenario::{Bench, Plan, Scenario};
@@ -51,6 +53,9 @@ struct Cli {
     /// Measure only this; may be repeated
     #[arg(long, value_enum)]
     only: Vec<Scenario>,
+    /// Measure nothing else than whether anything grows or is lost in so many minutes
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(2..=1440))]
+    soak: Option<u64>,
     /// Write the raw values here
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,7 +86,10 @@ impl Cli {
 
     /// The most the whole may take, the build of the gateway not counted.
     fn limit(&self) -> Duration {
-        Duration::from_secs(30 + 90 * self.rounds() as u64)
+        match self.soak {
+            Some(minutes) => Duration::from_secs(60 * (minutes + 2)),
+            None => Duration::from_secs(30 + 90 * self.rounds() as u64),
+        }
     }
 }
 
@@ -110,6 +118,9 @@ fn run(cli: &Cli) -> Result<bool, Error> {
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     let complete = complete?;
+    if cli.soak.is_some() {
+        return Ok(complete);
+    }
     let report = Report::new(results, machine);
     println!("{report}");
     if let Some(path) = &cli.json {
@@ -128,25 +139,43 @@ async fn measure(cli: &Cli, results: &mut Results) -> Result<bool, Error> {
         Some(gateway) => gateway.clone(),
         None => build_gateway().await?,
     };
-    let rounds = tokio::time::timeout(cli.limit(), measure_rounds(cli, gateway, results));
+    let rounds = tokio::time::timeout(cli.limit(), async {
+        let bench = bench(cli, gateway).await?;
+        match cli.soak {
+            Some(minutes) => soak(&bench, minutes).await,
+            None => measure_rounds(cli, &bench, results).await,
+        }
+    });
     rounds.await.unwrap_or_else(|_| Err(Error::TooLong(cli.limit().as_secs())))
 }
 
-async fn measure_rounds(cli: &Cli, gateway: PathBuf, results: &mut Results) -> Result<bool, Error> {
+async fn bench(cli: &Cli, gateway: PathBuf) -> Result<Bench, Error> {
     let nats = match &cli.nats_server {
-        Some(program) => Some(Nats::start(program).await?),
+        Some(program) => Some(Nats::start(program, false).await?),
         None => None,
     };
-    let bench = Bench { clock: Clock::start(), driver: Driver::start()?, gateway, nats, plan: cli.plan() };
+    Ok(Bench { clock: Clock::start(), driver: Driver::start()?, gateway, nats, plan: cli.plan() })
+}
+
+/// False when something grows or is lost.
+async fn soak(bench: &Bench, minutes: u64) -> Result<bool, Error> {
+    let soak = soak::soak(bench, minutes).await?;
+    println!("{soak}");
+    let broken = soak.broken();
+    broken.iter().for_each(|what| eprintln!("mudgateway-bench: {what}"));
+    Ok(broken.is_empty())
+}
+
+async fn measure_rounds(cli: &Cli, bench: &Bench, results: &mut Results) -> Result<bool, Error> {
     let mut complete = true;
     for round in 0..cli.rounds() {
         for scenario in Scenario::value_variants() {
             let wanted = cli.only.is_empty() || cli.only.contains(scenario);
-            if !wanted || !scenario.is_due(&bench, round) {
+            if !wanted || !scenario.is_due(bench, round) {
                 continue;
             }
             eprintln!("round {} of {}: {scenario:?}", round + 1, cli.rounds());
-            if let Err(error) = scenario.measure(&bench, results).await {
+            if let Err(error) = scenario.measure(bench, results).await {
                 eprintln!("mudgateway-bench: {scenario:?} could not be measured: {error}");
                 complete = false;
             }

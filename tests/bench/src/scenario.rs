@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use i3_router::{Config, Event, Router, RunningRouter};
+use mudgateway_chaos::nats::Nats;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use crate::bare;
-use crate::child::{Gateway, Nats};
+use crate::child::Gateway;
 use crate::error::Error;
 use crate::figure::Figure;
 use crate::process::{CpuTimes, Memory};
@@ -138,15 +139,20 @@ impl Scenario {
 }
 
 /// A router and a gateway that is on its network.
-struct Rig {
+pub struct Rig {
     router: RunningRouter,
-    gateway: Gateway,
+    /// The gateway.
+    pub gateway: Gateway,
     /// From the gateway's start to its registration at the router.
     started: Duration,
 }
 
 impl Rig {
-    async fn start(bench: &Bench, nats: Option<&Nats>) -> Result<Self, Error> {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// When the gateway does not get on the network.
+    pub async fn start(bench: &Bench, nats: Option<&Nats>) -> Result<Self, Error> {
         let router = Router::start(Config::default()).await?;
         let begin = Instant::now();
         let gateway = Gateway::start(&bench.gateway, &router, nats)?;
@@ -157,19 +163,30 @@ impl Rig {
     }
 
     /// Clients that are on the channel, and so is the gateway.
-    async fn clients(&self, bench: &Bench, transport: Transport, count: usize) -> Result<Swarm, Error> {
+    ///
+    /// # Errors
+    /// When one does not get there.
+    pub async fn clients(&self, bench: &Bench, transport: Transport, count: usize) -> Result<Swarm, Error> {
         let swarm =
             Swarm::connect(&bench.driver, self.endpoint(transport).await?, count, bench.clock).await?;
         sees(&self.router, "channel-listen", "a subscription").await?;
         Ok(swarm)
     }
 
-    async fn endpoint(&self, transport: Transport) -> Result<Endpoint, Error> {
+    /// Where clients connect.
+    ///
+    /// # Errors
+    /// When the gateway does not say so.
+    pub async fn endpoint(&self, transport: Transport) -> Result<Endpoint, Error> {
         let what = if transport == Transport::Tcp { "TCP lines" } else { "WebSocket and health" };
         Ok(Endpoint { address: self.gateway.address(what).await?, transport, stalls: false })
     }
 
-    fn speaker(&self, bench: &Bench) -> Result<Speaker, Error> {
+    /// Another mud.
+    ///
+    /// # Errors
+    /// When the router does not take it.
+    pub fn speaker(&self, bench: &Bench) -> Result<Speaker, Error> {
         block_in_place(|| Speaker::join(self.router.addr(), self.router.name(), bench.clock))
     }
 
@@ -293,7 +310,7 @@ async fn stall(bench: &Bench, results: &mut Results) -> Result<(), Error> {
     let begin = Instant::now();
     let closed = std::cell::Cell::new(None);
     let go_on = || {
-        if closed.get().is_none() && rig.gateway.log.find("slow consumer").is_some() {
+        if closed.get().is_none() && rig.gateway.log.last("slow consumer").is_some() {
             closed.set(Some(begin.elapsed()));
         }
         // A second longer, to see whether the others hear what comes after.
