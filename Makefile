@@ -6,7 +6,7 @@ CARGO ?= cargo
 CLUSTER := tests/cluster/cluster
 
 .PHONY: help setup demo demo-down run dev plugin \
-	test test-unit test-rules test-chart test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
+	test test-unit test-rules test-chart test-single test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
 	test-page test-observe test-install test-images test-coverage test-upgrade chaos fleet scale bench soak fuzz \
 	lint format format-check check generate generate-check security workflows image sbom release clean
 
@@ -42,6 +42,12 @@ test-observe: ## The dashboards against a real Prometheus that scrapes a real fl
 	@scripts/setup tools nats-server
 	@tests/observe/grafana-types
 	@tests/observe/run
+
+test-single: ## One MUD without Kubernetes: the compose files, what they name on loopback, the systemd unit
+	@scripts/setup packages
+	@scripts/setup tools nats-server
+	@$(CARGO) build --quiet --package mudgateway --package i3-router --bins
+	@PATH=$$(tests/cluster/tools/build --path nats-server):$$PATH tests/single/run
 
 test-page: ## The status page in headless Chromium
 	@tests/observe/page
