@@ -167,7 +167,8 @@ fn a_rollout_hands_the_router_session_over_while_both_pods_are_there() {
 #[test]
 fn deleting_a_gateway_removes_all_that_was_made_for_it() {
     cluster();
-    applied("deleted", |_| {});
+    // With the default policy the Secret with the router password stays.
+    applied("deleted", |spec| spec["deletionPolicy"] = json!("Delete"));
     waited("deleted", "Ready", "True");
     let children = "deployments,services,configmaps,secrets,pods";
     let selector = "app.kubernetes.io/instance=deleted";
