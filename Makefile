@@ -53,7 +53,7 @@ test-page: ## The status page in headless Chromium
 	@tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
-	@$(MAKE) --no-print-directory test-unit test-rules test-chart test-integration test-gateway-api chaos-quick
+	@$(MAKE) --no-print-directory test-unit test-rules test-chart test-single test-integration test-gateway-api chaos-quick
 	@if scripts/setup has-python2; then $(MAKE) --no-print-directory test-autobahn; \
 	else echo "NOT RUN: test-autobahn; its suite needs Python 2.7 (pyenv install 2.7.18)"; fi
 	@$(MAKE) --no-print-directory test-e2e

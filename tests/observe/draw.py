@@ -1,4 +1,5 @@
 """Draws a dashboard as SVG from the data of its queries. It is a drawing of the panels' queries, not Grafana."""
+import time
 from html import escape
 
 WIDTH, COLUMN, ROW, GAP, HEAD = 1440, 60, 36, 8, 44
@@ -14,6 +15,8 @@ def short(value, unit):
         if value >= 60:
             return f"{value / 60:.1f} min"
         return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    if unit == "dateTimeAsLocal":
+        return time.strftime("%Y-%m-%d %H:%M", time.gmtime(value / 1000))
     if unit in ("bytes", "Bps"):
         end = "/s" if unit == "Bps" else ""
         for prefix in ("", "Ki", "Mi"):
@@ -74,7 +77,8 @@ def stat(panel, x, y, w, h, _):
     for step in defaults.get("thresholds", {}).get("steps", []):
         if step["value"] is None or value >= step["value"]:
             colour = NAMED.get(step["color"], colour)
-    shown = short(value, defaults["unit"]) if series else "No data"
+    words = {key: option["text"] for mapping in defaults.get("mappings", []) for key, option in mapping["options"].items()}
+    shown = words.get(f"{value:.0f}") or short(value, defaults["unit"]) if series else "No data"
     return [text(x + w / 2, y + h / 2 + 12, shown, 30 if len(shown) < 9 else 22, colour, "middle", "bold")]
 
 
