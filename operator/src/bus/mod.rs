@@ -118,6 +118,7 @@ impl Bus {
         let layout = self.context.settings.layout();
         let lost = CancellationToken::new();
         let access = &self.context.access;
+        self.look_at_credentials();
         let client = connect_options(&access.login, lost.clone()).connect(access.servers.clone()).await;
         let client = client.map_err(|source| {
             let trouble = access.login.of_attempt(source.kind());
@@ -148,6 +149,7 @@ impl Bus {
                 entry = entries.next() => self.receive(entry.ok_or(Error::Lost)??),
                 entry = passwords.next() => self.receive_password(&entry.ok_or(Error::Lost)??),
                 _ = check.tick() => {
+                    self.look_at_credentials();
                     // With the new files at once, for the old ones may end.
                     if access.login.has_changed() {
                         return Err(Error::Lost);
@@ -165,6 +167,12 @@ impl Bus {
         let concerned = parse_state_key(&entry.key)
             .and_then(|(network, mud)| self.context.index().holder(&network, &mud));
         self.context.triggers.send(concerned);
+    }
+
+    /// Notes when the credentials end. What is wrong with them is told when they are used.
+    fn look_at_credentials(&self) {
+        let credentials = self.context.access.login.credentials().ok().flatten();
+        self.context.metrics.nats_credentials_expire(credentials.and_then(|found| found.expires_at()));
     }
 
     /// Takes in one entry of the bucket, and has its `MudGateway` reconciled if that changes anything.

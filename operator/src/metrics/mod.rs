@@ -67,6 +67,7 @@ pub struct Metrics {
     conditions: By<Gauge, 2>,
     /// Identities for NATS that were made for gateways.
     pub identities_issued: Counter,
+    nats_credentials_expiry: Gauge,
     /// Whether there is a session with NATS.
     pub bus_connected: Gauge,
     /// Whether this process is the one that reconciles.
@@ -122,6 +123,10 @@ impl Default for Metrics {
             ),
             identities_issued: book
                 .counter("i3op_nats_identities_issued", "Identities for NATS that were made for gateways"),
+            nats_credentials_expiry: book.gauge(
+                "i3op_nats_credentials_expiry_timestamp_seconds",
+                "When the operator's own credentials for NATS end, in seconds since 1970; 0 when they do not",
+            ),
             bus_connected: book.gauge("i3op_bus_connected", "1 while there is a session with NATS"),
             leader: book.gauge("i3op_leader", "1 while this process is the one that reconciles"),
             requests: CountRequests::new(&mut book),
@@ -131,6 +136,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Takes note of when the operator's own credentials for NATS end.
+    pub fn nats_credentials_expire(&self, at: Option<i64>) {
+        self.nats_credentials_expiry.set(at.unwrap_or(0));
+    }
+
     /// Counts a reconciliation that began at `start` and has ended.
     pub fn reconciled(&self, outcome: Outcome, start: Instant) {
         self.reconciliations.of([outcome.as_str()]).inc();

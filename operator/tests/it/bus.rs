@@ -1,14 +1,18 @@
 //! What the gateways report over a real NATS, and what happens without one.
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
 use mudgateway_crds::report::SessionReason::{RouterRefused, SessionEstablished};
 use mudgateway_crds::status::ConditionType;
+use mudgateway_identity::{Authority, Issuer, Seeds, Subject, Validity, issue, signing_key};
 use serde_json::json;
 
 use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, message, says};
-use crate::nats::{Nats, report};
+use crate::nats::{Nats, report, unused_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_drive_connected() {
@@ -117,6 +121,63 @@ async fn without_nats_everything_but_connected_is_known() {
             "without a bus",
             |gateway: &MudGateway| says(gateway, ConditionType::Connected, "Unknown", "BusUnavailable"),
         )
+        .await;
+    operator.stop().await;
+}
+
+/// A CA, and a certificate of it for a server on this machine with its key: in files of a folder.
+fn certificates(folder: &Path, name: &str) {
+    let write = |end: &str, text: String| std::fs::write(folder.join(format!("{name}.{end}")), text).unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    write("ca", ca.pem());
+    write("crt", params.signed_by(&key, &ca).unwrap().pem());
+    write("key", key.serialize_pem());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_to_nats_by_its_ca_a_wrong_one_is_told_and_the_end_of_credentials_too() {
+    let (space, folder) = (Space::new().await, tempfile::tempdir().unwrap());
+    certificates(folder.path(), "server");
+    certificates(folder.path(), "stranger");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let config = format!("tls {{cert_file: {:?}, key_file: {:?}}}\n", path("server.crt"), path("server.key"));
+    let nats = Nats::start_with(unused_port(), &config);
+    std::fs::copy(path("stranger.ca"), path("ca")).unwrap();
+    // A server that asks nobody who he is takes any; these end.
+    let of = |byte| [byte; 32];
+    let seeds = Seeds {
+        operator: of(1),
+        store: of(2),
+        account: of(3),
+        signing: of(4),
+        user: of(5),
+        system: of(6),
+        system_user: of(7),
+        route: of(8),
+    };
+    let authority = Authority::new(&seeds, 0, &[]).unwrap();
+    let (seed, account) = signing_key(&authority.signing_key);
+    let issuer = Issuer::new(seed, account.unwrap()).unwrap();
+    let subject = Subject { network: "*test", mud: "operator", namespace: "x", name: "operator" };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let credentials = issue(&issuer, &subject, Validity { now, lasts: 86_400 }, [7; 32]).unwrap();
+    std::fs::write(path("credentials"), credentials).unwrap();
+    let (ca, credentials) = (path("ca"), path("credentials"));
+    let flags = ["--nats-ca-file", ca.as_str(), "--nats-credentials-file", credentials.as_str()];
+
+    let operator = Operator::start_with(&space, &nats.url().replace("nats://", "tls://"), &flags).await;
+    let untrusted = "i3op_bus_errors_total{reason=\"CertificateUntrusted\"}";
+    eventually("the reason", async || (operator.metric(untrusted).await >= 1.0).then_some(())).await;
+    assert_eq!(operator.metric("i3op_bus_connected").await, 0.0);
+    let ends = operator.metric("i3op_nats_credentials_expiry_timestamp_seconds").await;
+    assert_eq!(ends as i64, now + 86_400);
+
+    std::fs::copy(path("server.ca"), path("ca")).unwrap();
+    eventually("a session", async || (operator.metric("i3op_bus_connected").await == 1.0).then_some(()))
         .await;
     operator.stop().await;
 }
