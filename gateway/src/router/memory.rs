@@ -59,13 +59,23 @@ impl Memory {
             .map_err(|problem| format!("the router gave a password that cannot be kept: {problem}"))
     }
 
-    /// What an earlier process left for the router.
+    /// What an earlier process left for the router. What nobody can read is given up: it would be of no use in five
+    /// minutes anyway, and to wait for it would leave nothing that waits from now on kept.
     ///
     /// # Errors
     /// A message when nobody knows whether there is anything.
     pub(super) async fn outbox(&self) -> Result<Vec<(Class, Packet, Duration)>, String> {
         let parse = |json: &[u8]| spool::parse(json, Timestamp::now());
-        Ok(within(OUTBOX_TIMEOUT, self.0.load(Part::Outbox, parse)).await?.unwrap_or_default())
+        let load = async {
+            match self.0.load(Part::Outbox, parse).await {
+                Err(error @ StateError::Corrupt(_)) => {
+                    tracing::warn!(%error, "starting without what waited for the router");
+                    Ok(None)
+                }
+                loaded => loaded,
+            }
+        };
+        Ok(within(OUTBOX_TIMEOUT, load).await?.unwrap_or_default())
     }
 
     /// Stores what waits for the router.

@@ -28,18 +28,15 @@ pub async fn restore(services: &Services, store: &StateStore) {
     }
     let restore = async {
         for part in [Part::Mudlist, Part::Chanlist] {
-            if let Some(packet) = store.load(part, |text| Packet::decode(text).ok()).await? {
-                services.restore_list(packet);
+            match store.load(part, |text| Packet::decode(text).ok()).await {
+                Ok(Some(packet)) => services.restore_list(packet),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "starting without a list that was kept"),
             }
         }
-        Ok::<(), StateError>(())
     };
-    match timeout(PATIENCE, restore).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "starting without the lists that were kept"),
-        Err(_) => {
-            tracing::warn!("starting without the lists that were kept: the state store does not answer")
-        }
+    if timeout(PATIENCE, restore).await.is_err() {
+        tracing::warn!("starting without the lists that were kept: the state store does not answer");
     }
 }
 

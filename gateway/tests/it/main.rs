@@ -25,6 +25,7 @@ mod retire;
 mod schema;
 mod services;
 mod stage;
+mod state;
 mod status_page;
 mod support;
 mod tls;

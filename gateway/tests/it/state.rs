@@ -1,0 +1,125 @@
+//! What is kept on the bus: it is found by who comes after, and what is broken or missing is survived and told.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{kv, stream};
+use i3_router::{Event, Mark, RunningRouter};
+use intermud3::packet::{Body, StartupReq3};
+use mudgateway_crds::bus::{STATE_BUCKET, STATE_FIELDS, bucket_stream, state_key};
+use serde_json::json;
+
+use super::bus::on_bus;
+use super::support::{Gateway, Nats, WITHIN, bucket_config, registered, registered_since, router, until};
+
+async fn bucket(nats: &Nats) -> kv::Store {
+    nats.context().await.get_key_value(STATE_BUCKET).await.unwrap()
+}
+
+fn key(router: &RunningRouter, field: &str) -> String {
+    state_key(router.name(), "Dawn", field)
+}
+
+fn startup(event: &Event) -> Option<Box<StartupReq3>> {
+    match event.packet()?.body {
+        Body::StartupReq3(startup) => Some(startup),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn every_part_that_is_broken_is_told_and_the_mud_is_on_the_network() {
+    let (router, nats) = (router().await, Nats::start().await);
+    drop(on_bus("Dawn", &router, &nats, &[]).await.killed().await);
+    let bucket = bucket(&nats).await;
+    let broken = [
+        ("routers", "starting without the routers that were learned before"),
+        ("mudlist", "starting without a list that was kept"),
+        ("chanlist", "starting without a list that was kept"),
+        ("outbox", "starting without what waited for the router"),
+        ("kept", "starting without the tells that waited for a client"),
+        ("ucache", "starting without the known users"),
+    ];
+    assert_eq!(broken.len() + 1, STATE_FIELDS.len(), "all but the password");
+    for (part, _) in broken {
+        bucket.put(key(&router, part), "({half a".into()).await.unwrap();
+    }
+    let mark = router.mark();
+    let gateway = on_bus("Dawn", &router, &nats, &[]).await;
+    registered_since(&router, mark, "Dawn").await;
+    for (part, told) in broken {
+        let line = gateway.logged(&format!("what is stored as the {part} cannot be read")).await;
+        assert_eq!((&line["message"], &line["level"]), (&json!(told), &json!("WARN")));
+    }
+
+    // What waits from now on is kept in its place.
+    router.cut("Dawn").await;
+    gateway.logged("SessionLost").await;
+    let client = gateway.client().await;
+    let tell = json!({"target_mud": "Far", "target_user": "bob", "message": "hi", "from_user": "ann"});
+    assert_eq!(client.call("tell", tell).await.unwrap()["status"], "queued");
+    let kept = bucket.get(key(&router, "outbox")).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&kept).contains("Far"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_broken_password_is_never_taken_for_none_and_parts_that_are_missing_are_no_trouble() {
+    let (router, nats) = (router().await, Nats::start().await);
+    drop(on_bus("Dawn", &router, &nats, &[]).await.killed().await);
+    let bucket = bucket(&nats).await;
+    let password = bucket.get(key(&router, "password")).await.unwrap().unwrap();
+    for part in STATE_FIELDS {
+        bucket.delete(key(&router, part)).await.unwrap();
+    }
+    bucket.put(key(&router, "password"), "half a pass".into()).await.unwrap();
+    let mark = router.mark();
+    let gateway = Gateway::start("Dawn", &router, &[("NATS_URL", &nats.url())]).await;
+    let line = gateway.logged("StateUnavailable").await;
+    assert!(line.to_string().contains("what is stored as the password cannot be read"), "{line}");
+    let registers = |event: &Event| startup(event).is_some();
+    assert!(router.wait_for(mark, registers, Duration::from_millis(300)).await.is_none());
+
+    bucket.put(key(&router, "password"), password).await.unwrap();
+    registered_since(&router, mark, "Dawn").await;
+    gateway.logged("SessionEstablished").await;
+    assert!(!gateway.whole_log().contains("starting without"), "{}", gateway.whole_log());
+}
+
+#[tokio::test]
+async fn before_the_password_is_kept_nothing_else_happens() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let context = nats.context().await;
+    // It takes nothing in, as with a full disk.
+    let small = stream::Config { max_message_size: 1, ..bucket_config(STATE_BUCKET) };
+    context.update_stream(small).await.unwrap();
+    let gateway = Gateway::start("Dawn", &router, &[("NATS_URL", &nats.url())]).await;
+    registered(&router, "Dawn").await;
+    let line = gateway.logged("the router gave a password that cannot be kept").await;
+    assert!(
+        line.to_string().contains(&bucket_stream(STATE_BUCKET))
+            || line.to_string().contains("StateUnavailable")
+    );
+    assert!(!gateway.whole_log().contains("SessionEstablished"));
+    let other = |event: &Event| event.packet().is_some() && startup(event).is_none();
+    assert!(router.wait_for(Mark::START, other, Duration::from_millis(300)).await.is_none());
+}
+
+#[tokio::test]
+async fn who_takes_over_shows_the_ids_of_the_lists_that_the_one_before_had() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let holder = on_bus("Dawn", &router, &nats, &[]).await;
+    let client = holder.client().await;
+    until(&client, "stats", json!({}), |stats| stats["mudlist_id"] != 0 && stats["channel_count"] == 2).await;
+    let standby = Gateway::start("Dawn", &router, &[("NATS_URL", &nats.url())]).await;
+    let there = standby.client().await;
+    until(&there, "stats", json!({}), |stats| stats["mudlist_id"] != 0 && stats["channel_count"] == 2).await;
+    let stats = client.call("stats", json!({})).await.unwrap();
+    let mark = router.mark();
+    holder.terminate().await;
+    let event = router.wait_for(mark, |event: &Event| startup(event).is_some(), WITHIN).await.unwrap();
+    let shown = startup(&event).unwrap();
+    assert_eq!(
+        json!([shown.old_mudlist_id, shown.old_chanlist_id]),
+        json!([stats["mudlist_id"], stats["chanlist_id"]])
+    );
+    assert_ne!(shown.password, 0);
+}
