@@ -21,6 +21,15 @@ use crate::sync::lock;
 /// How often the files are looked at: new credentials take effect within this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// The longest between two attempts to connect. A process that is back sooner takes the session lock of one that is not
+/// back in time.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+fn reconnect_delay(attempts: usize) -> Duration {
+    // From 2 ms on; the shift never overflows.
+    Duration::from_millis(1 << attempts.min(10)).min(LONGEST_DELAY)
+}
+
 /// What connecting tells of.
 struct Observer {
     login: Login,
@@ -57,6 +66,7 @@ impl Bus {
             .name(name)
             .custom_inbox_prefix(inbox_prefix(network, mud))
             .retry_on_initial_connect()
+            .reconnect_delay_callback(reconnect_delay)
             .ping_interval(Duration::from_secs(5))
             .event_callback(move |event| {
                 observer.on_event(&event);
@@ -135,5 +145,19 @@ impl Observer {
         } else {
             tracing::warn!(reason = trouble.as_str(), advice = trouble.advice(), %event, "trouble with the bus");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::lock::{ASK_TIMEOUT, TAKEN_OVER_AFTER};
+
+    #[test]
+    fn however_long_nats_was_away_the_holder_is_back_before_another_takes_its_lock() {
+        assert_eq!(reconnect_delay(1), Duration::from_millis(2));
+        assert!([10, 11, 600, usize::MAX].map(reconnect_delay).iter().all(|delay| *delay == LONGEST_DELAY));
+        // It has to connect, to look, and to write.
+        assert!(LONGEST_DELAY + 3 * ASK_TIMEOUT < TAKEN_OVER_AFTER);
     }
 }

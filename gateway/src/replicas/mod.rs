@@ -98,7 +98,9 @@ impl LogEnd {
             }
         };
         if timeout(END_TOLD_WITHIN, on_its_way).await.is_err() {
-            tracing::debug!("the end of the log is not on its way yet");
+            tracing::warn!(
+                "the end of the log is not on its way yet: another process may tell some of it again"
+            );
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Who {
 pub enum Sign {
     /// A gauge has this value.
     Is(&'static str, f64),
+    /// A gauge has this value at most.
+    AtMost(&'static str, f64),
     /// A counter, the sum of its series with these labels, has grown.
     Grew(&'static str, &'static [&'static str]),
     /// The readiness says this word at a JSON pointer.
@@ -47,6 +49,7 @@ impl Sign {
     fn shows(self, before: &Inside, now: &Inside) -> bool {
         match self {
             Self::Is(name, value) => now.metric(name, &[]) == Some(value),
+            Self::AtMost(name, most) => now.metric(name, &[]).is_some_and(|value| value <= most),
             Self::Grew(name, labels) => {
                 let of = |inside: &Inside| inside.metric(name, labels).unwrap_or_default();
                 of(now) > of(before)
@@ -63,6 +66,7 @@ impl Display for Sign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(name, value) => write!(f, "`{name} {value}`"),
+            Self::AtMost(name, most) => write!(f, "`{name}` {most} at most"),
             Self::Grew(name, []) => write!(f, "`{name}`"),
             Self::Grew(name, labels) => write!(f, "`{name}{{{}}}`", labels.join(",")),
             Self::Says(pointer, word) => write!(f, "ready {pointer} `{word}`"),
@@ -121,7 +125,8 @@ const WELL: [(Who, Sign); 5] = [
     (Who::Holder, Sign::Is("bus_connected", 1.0)),
     (Who::Holder, Sign::Says("/bus/lock", "holder")),
     (Who::Holder, Sign::Says("/bus/writes/lock/outcome", "Stored")),
-    (Who::Hosted, Sign::Is("bus_publish_queue_size", 0.0)),
+    // It goes on talking.
+    (Who::Hosted, Sign::AtMost("bus_publish_queue_size", 2.0)),
     (Who::Hosted, Sign::Says("/bus/writes/channels/outcome", "Stored")),
 ];
 
