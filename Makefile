@@ -102,7 +102,7 @@ fleet: ## 200 gateways lose their router at once: how soon all are back, and tha
 	@scripts/setup tools nats-server
 	@tests/fleet/run
 
-scale: ## Measure the operator with N (1000) MudGateways on played nodes. Rewrites the table in docs/SCALE.md
+scale: ## Measure the operator with N (1000) MudGateways on played nodes; fails when a goal is missed. Rewrites docs/SCALE.md
 	@scripts/setup cluster
 	@scripts/setup tools nats-server kwok
 	@tests/scale/run $(or $(N),1000) --write docs/SCALE.md

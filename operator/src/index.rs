@@ -137,7 +137,9 @@ impl Index {
         self.secrets.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    /// Takes in an object as it is now, and returns the others whose right to a name may have changed.
+    /// Takes in an object as it is now, and returns the others whose right to a name has changed, or that have to name
+    /// another as its holder. Only who comes first matters to the others: of a thousand that claim one name, each would
+    /// else concern all at each of its changes.
     pub fn apply(&mut self, object: &Guarded) -> Vec<Key> {
         let key = Key::of(object);
         let entry = match &object.0 {
@@ -153,18 +155,19 @@ impl Index {
             // Its pods may run: it keeps the claim it had while it could be read.
             Err(_) => Entry { undecodable: true, ..self.entries.get(&key).cloned().unwrap_or_default() },
         };
+        let same_claim = self.entries.get(&key).is_some_and(|before| before.claim == entry.claim);
         let concerned = self.detach(&key).into_iter().chain(self.attach(&key, entry));
         let others: BTreeSet<Key> = concerned.filter(|other| *other != key).collect();
-        others.into_iter().collect()
+        if same_claim { Vec::new() } else { others.into_iter().collect() }
     }
 
-    /// Takes out an object, and returns those whose right to a name may have changed.
+    /// Takes out an object, and returns those whose right to a name has changed, or that have to name another holder.
     pub fn remove(&mut self, key: &Key) -> Vec<Key> {
         self.detach(key)
     }
 
-    /// Ends a list of a scope: what is not in it is gone. Returns what is gone, and those whose right to a name
-    /// may have changed by that.
+    /// Ends a list of a scope: what is not in it is gone. Returns what is gone, and those whom that concerns as with
+    /// [`Self::remove`].
     pub fn complete(&mut self, scope: &Scope, listed: &HashSet<Key>) -> (Vec<Key>, Vec<Key>) {
         self.pending.remove(scope);
         let in_scope = |key: &Key| scope.as_ref().is_none_or(|namespace| *namespace == key.namespace);
@@ -174,7 +177,7 @@ impl Index {
         (gone, concerned)
     }
 
-    /// Adds an entry and returns its rivals.
+    /// Adds an entry, and returns its rivals if it comes before them.
     fn attach(&mut self, key: &Key, entry: Entry) -> Vec<Key> {
         for secret in &entry.secrets {
             self.secrets.entry(Key::new(&key.namespace, secret)).or_default().insert(key.clone());
@@ -182,21 +185,27 @@ impl Index {
         let mut rivals = Vec::new();
         if let Some((claim, claimant)) = &entry.claim {
             let claimants = self.claims.entry(claim.clone()).or_default();
-            rivals = claimants.iter().map(|(_, key)| key.clone()).collect();
+            if claimants.first().is_some_and(|first| claimant < first) {
+                rivals = claimants.iter().map(|(_, key)| key.clone()).collect();
+            }
             claimants.insert(claimant.clone());
         }
         self.entries.insert(key.clone(), entry);
         rivals
     }
 
-    /// Takes out an entry and returns its rivals.
+    /// Takes out an entry, and returns its rivals if it came before them.
     fn detach(&mut self, key: &Key) -> Vec<Key> {
         let Some(entry) = self.entries.remove(key) else { return Vec::new() };
         for secret in entry.secrets {
             remove_from(&mut self.secrets, Key::new(&key.namespace, secret), key);
         }
         let Some((claim, claimant)) = entry.claim else { return Vec::new() };
+        let came_first = self.claims.get(&claim).and_then(BTreeSet::first) == Some(&claimant);
         let rivals = remove_from(&mut self.claims, claim, &claimant);
+        if !came_first {
+            return Vec::new();
+        }
         rivals.into_iter().map(|(_, key)| key).collect()
     }
 }
@@ -258,6 +267,17 @@ mod tests {
 
         assert_eq!(index.remove(&key("old")), [key("young")]);
         assert_eq!(index.senior(&key("young")), None);
+    }
+
+    #[test]
+    fn only_who_comes_first_concerns_the_others() {
+        let mut index = Index::default();
+        index.apply(&claiming("a", "Mud", 10));
+        index.apply(&claiming("b", "Mud", 20));
+        assert_eq!(index.apply(&claiming("c", "Mud", 30)), [], "it has nothing to take from them");
+        assert_eq!(index.apply(&claiming("a", "Mud", 10)), [], "nothing new");
+        assert_eq!(index.remove(&key("b")), []);
+        assert_eq!(index.remove(&key("a")), [key("c")]);
     }
 
     #[test]

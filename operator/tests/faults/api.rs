@@ -59,6 +59,9 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
     pub(crate) verb: &'static str,
     pub(crate) resource: String,
+    pub(crate) name: String,
+    /// Whether only metadata was asked for.
+    pub(crate) brief: bool,
 }
 
 /// Something that was made, changed or deleted.
@@ -234,7 +237,10 @@ async fn serve(Shared(api): Shared<Api>, request: Request) -> Response {
     let Some(target) = Target::parse(parts.uri.path()) else { return unknown_kind() };
     let verb = verb(&parts.method, &query, &target);
     api.state(|state| {
-        state.seen.push(Seen { at: Instant::now(), verb, resource: target.resource_and_part() });
+        let (resource, name) = (target.resource_and_part(), target.name.clone());
+        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let brief = accept.is_some_and(|accept| accept.contains("PartialObjectMetadata"));
+        state.seen.push(Seen { at: Instant::now(), verb, resource, name, brief });
     });
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -1,11 +1,13 @@
 //! What one tenant's trouble costs another.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::api::Fault;
-use crate::world::World;
+use crate::target::Target;
+use crate::world::{TENANT, World};
 
 const MANY: usize = 1000;
 
@@ -42,5 +44,50 @@ async fn many_objects_that_are_refused_do_not_hold_up_anothers_one() {
     world.create("one", json!({}));
     let took = world.until("programmed", 60, async |world| world.is_programmed("one")).await;
     assert!(took < Duration::from_secs(5), "it took {took:?}");
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_that_claim_one_name_cost_a_few_requests_each() {
+    let mut world = World::new().await;
+    for index in 0..MANY / 5 {
+        world.create_in("noisy", &format!("bad-{index}"), json!({"mud": {"name": "Same"}}));
+    }
+    world.start_operator().await;
+    let told = |world: &World| world.api.seen("patch", "mudgateways/status").len() >= MANY / 5;
+    world.until("all are told", 60, async |world| told(world)).await;
+    world.pass(60).await;
+    let requests = world.api.seen("*", "*").len();
+    assert!(requests < MANY / 5 * 15, "{requests} requests for {} objects", MANY / 5);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_secrets_only_those_that_a_spec_names_are_read() {
+    let world = World::start().await;
+    let secret = |name| Target::new("v1", TENANT, "secrets", name);
+    for name in ["bot", "unrelated", "cert"] {
+        world
+            .api
+            .put(&secret(name), json!({"apiVersion": "v1", "kind": "Secret", "data": {"token": "aw=="}}));
+    }
+    world.create("dawn", json!({"api": {"keys": [{"secretRef": {"name": "bot"}}]}}));
+    world.until("programmed", 5, async |world| world.is_programmed("dawn")).await;
+    world
+        .api
+        .put(&secret("unrelated"), json!({"apiVersion": "v1", "kind": "Secret", "data": {"token": "bA=="}}));
+    world.pass(120).await;
+
+    for verb in ["list", "watch"] {
+        let seen = world.api.seen(verb, "secrets");
+        assert!(
+            !seen.is_empty() && seen.iter().all(|seen| seen.brief),
+            "whole Secrets were asked for: {seen:?}"
+        );
+    }
+    let read: BTreeSet<String> = world.api.seen("get", "secrets").into_iter().map(|seen| seen.name).collect();
+    let named = ["bot", "dawn-gateway-nats"].map(str::to_owned);
+    assert!(read.iter().all(|name| named.contains(name)), "{read:?}");
+    assert!(read.contains("bot"));
     world.stop().await;
 }

@@ -128,11 +128,6 @@ impl Space {
         api.patch(name, &params, &Patch::Apply(object)).await
     }
 
-    /// Creates a MudGateway whose mud has its own name.
-    pub(crate) async fn create_quietly(&self, name: String, more: Value) {
-        self.create(&name, &name, more).await;
-    }
-
     /// Changes an object as a user would.
     pub(crate) async fn change<K>(&self, name: &str, patch: Value) -> K
     where

@@ -26,5 +26,6 @@ mod leader;
 mod nats;
 mod network;
 mod password;
+mod prompt;
 mod tenancy;
 mod wrong;

@@ -3,12 +3,14 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use mudgateway_crds::network::NetworkConditionType;
+use mudgateway_crds::network::{NetworkConditionType, RouterState};
+use mudgateway_crds::report::SessionReason;
 use mudgateway_crds::status::ConditionType;
 use mudgateway_crds::{IntermudNetwork, MudGateway};
 use serde_json::{Value, json};
 
-use crate::harness::{NO_NATS, Operator, PATIENCE, Space, run};
+use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, run};
+use crate::nats::{Nats, report};
 
 /// Creates or changes the network that has the name of a test's namespace.
 async fn apply(space: &Space, spec: Value) -> kube::Result<IntermudNetwork> {
@@ -86,5 +88,41 @@ async fn a_network_reaches_its_muds_and_a_change_restarts_nothing() {
 
     networks(&space).delete(&name, &DeleteParams::default()).await.unwrap();
     space.wait::<MudGateway>("dawn", "without a network again", lost).await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gateways_report_adds_up_in_the_status_of_the_network() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    // The reports of these tests name this router.
+    let routers = ["*demo", "*spare"].map(|name| json!({"name": name, "host": "router.example", "port": 1}));
+    apply(&space, json!({"routers": routers})).await.unwrap();
+    for name in ["dawn", "dusk", "night"] {
+        on_it(&space, name).await;
+    }
+    let accepted = |gateway: &MudGateway| reason(gateway, ConditionType::Accepted) == Some("Accepted");
+    space.wait::<MudGateway>("night", "accepted", accepted).await;
+    let bucket = nats.reports().await;
+    report(&bucket, &space, "dawn", SessionReason::SessionEstablished).await;
+    report(&bucket, &space, "dusk", SessionReason::RouterRefused).await;
+    let status = eventually("the sums", async || {
+        let status = networks(&space).get(&space.name).await.unwrap().status?;
+        (status.registered == 1).then_some(status)
+    })
+    .await;
+    assert_eq!((status.muds, status.routers_up, status.permits_waiting), (3, 1, 0));
+    let states: Vec<_> = status.routers.iter().map(|router| (router.name.as_str(), router.state)).collect();
+    assert_eq!(states, [("*demo", RouterState::Up), ("*spare", RouterState::Unknown)]);
+    assert_eq!(status.condition(NetworkConditionType::Ready).unwrap().reason, "RouterUp");
+
+    report(&bucket, &space, "dawn", SessionReason::RouterUnreachable).await;
+    let down = eventually("the loss", async || {
+        let status = networks(&space).get(&space.name).await.unwrap().status?;
+        (status.registered == 0).then_some(status)
+    })
+    .await;
+    assert_eq!(down.routers[0].state, RouterState::Down);
+    assert_eq!(down.condition(NetworkConditionType::Ready).unwrap().reason, "RoutersDown");
     operator.stop().await;
 }
