@@ -106,8 +106,9 @@ async fn minutes_of_errors_cost_few_requests_and_are_made_up_for() {
         let before = world.api.seen("*", "*").len();
         world.pass(300).await;
         let requests = world.api.seen("*", "*").len() - before;
-        // A dozen watches, each tried every 15 s at least, and two objects; of 429 and 503 the client tries each again.
-        assert!(requests <= 900, "{requests} requests in five minutes of {fault:?}");
+        // A dozen watches, each tried every 15 s at most, and two objects; of 429 and 503 the client repeats each request
+        // up to 15 times by itself.
+        assert!(requests <= 1800, "{requests} requests in five minutes of {fault:?}");
         world.api.heal();
         let replicas = |world: &World| {
             let target = crate::target::Target::new("apps/v1", TENANT, "deployments", "dawn-gateway");

@@ -86,7 +86,7 @@ async fn of_secrets_only_those_that_a_spec_names_are_read() {
         );
     }
     let read: BTreeSet<String> = world.api.seen("get", "secrets").into_iter().map(|seen| seen.name).collect();
-    let named = ["bot", "dawn-gateway-nats"].map(str::to_owned);
+    let named = ["bot", "dawn-gateway-nats", "dawn-router-password"].map(str::to_owned);
     assert!(read.iter().all(|name| named.contains(name)), "{read:?}");
     assert!(read.contains("bot"));
     world.stop().await;

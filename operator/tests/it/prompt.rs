@@ -90,7 +90,7 @@ async fn a_network_that_nobody_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken() {
     let space = Space::new().await;
-    let operator = Operator::start(&space, NO_NATS).await;
+    let operator = Operator::start_with(&space, NO_NATS, &["--deletion-seconds=1"]).await;
     space.create("first", "Same", json!({})).await;
     accepted(&space, "first", "Accepted").await;
     space.create("second", "Same", json!({})).await;
