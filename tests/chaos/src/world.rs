@@ -179,8 +179,11 @@ impl World {
                 if self.setup.previous { self.programs.previous()? } else { self.programs.gateway.clone() };
             self.add_member(&program).await?;
         }
-        self.open_doors();
         let (start, place) = (Instant::now(), self.tally.place());
+        while !self.all_ready().await && start.elapsed() < PATIENCE {
+            sleep(LOOK).await;
+        }
+        self.open_doors();
         loop {
             if let Some(holder) = self.holder().await {
                 let seat = self.seat(holder);
