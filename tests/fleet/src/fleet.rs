@@ -37,7 +37,7 @@ impl Fleet {
         let mut fleet = Self {
             tasks: JoinSet::new(),
             stop: CancellationToken::new(),
-            log: log::start(&levels, Format::Text, &[], Output::Stderr),
+            log: log::start(&levels, Format::Text, &[], Output::Stderr, None),
             stops: BTreeMap::new(),
         };
         for index in 0..muds {
