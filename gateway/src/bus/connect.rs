@@ -84,6 +84,7 @@ impl Bus {
             metrics: Arc::clone(metrics),
             login,
             writes,
+            caught_up: watch::Sender::new(false),
         })
     }
 

@@ -20,6 +20,7 @@ mod writes;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use async_nats::Message;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::push::OrderedConfig;
@@ -104,6 +105,8 @@ pub struct Bus {
     metrics: Arc<Metrics>,
     login: Login,
     writes: Writes,
+    /// Whether the holder of the session has read the stream up to where it is.
+    caught_up: watch::Sender<bool>,
 }
 
 /// Why the bus cannot be used at all.
@@ -133,6 +136,11 @@ impl Bus {
     /// Whether the connection is there, to be watched.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
+    }
+
+    /// Whether the stream of the channels was read up to where it was, since this process came to hold the session.
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.subscribe()
     }
 
     /// Starts publishing: what is put into the queue goes to the stream, in order, each event once. What the bus was
@@ -171,6 +179,7 @@ impl Bus {
             loop {
                 let mut now = holding.clone();
                 if !now.now().may_keep() {
+                    bus.caught_up.send_replace(false);
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = now.wait_for(Duty::may_keep) => position = None,
@@ -268,42 +277,55 @@ impl Bus {
         let consumer = stream.create_consumer(config).await?;
         let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into() };
         let position = position.get_or_insert(begin);
+        if consumer.cached_info().num_pending == 0 {
+            self.caught_up.send_replace(true);
+        }
         let mut messages = consumer.messages().await?;
         let mut allowance = Allowance::new(EACH_SECOND);
         while let Some(message) = messages.next().await {
             let message = message?;
             let info = message.info()?;
             let here = StreamPlace { sequence: info.stream_sequence, published: info.published.into() };
-            if !position.advance(here) {
-                continue;
-            }
             // A process that was paused must not tell what its successor has told.
             if !holding.is_certain() && !holding.clone().certain().await {
                 return Ok(());
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
-            let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
-            let Some(event) = event::read(&self.network, &message) else {
-                self.metrics.bus.unreadable();
-                tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
-                continue;
-            };
-            let age = age + Duration::from_millis(event.waited);
-            if age > EVENT_TTL {
-                self.metrics.bus.too_old();
-                continue;
-            }
-            // By when it was said: after an outage much comes at once.
-            let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
-            if allowance.admit(said, &event.message.mud) {
+            let pending = info.pending;
+            if position.advance(here)
+                && let Some(event) = self.admit(&message, here, &mut allowance)
+            {
                 handler(here, event);
-                self.metrics.bus.handled(age);
-            } else {
-                self.metrics.bus.too_many();
-                tracing::debug!(mud = event.message.mud, "ignored a channel event: its mud says too much");
+            }
+            if pending == 0 {
+                self.caught_up.send_replace(true);
             }
         }
         Ok(())
+    }
+
+    /// The event of a message; none when it is not to be heard.
+    fn admit(&self, message: &Message, here: StreamPlace, allowance: &mut Allowance) -> Option<ChannelEvent> {
+        let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
+        let Some(event) = event::read(&self.network, message) else {
+            self.metrics.bus.unreadable();
+            tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
+            return None;
+        };
+        let age = age + Duration::from_millis(event.waited);
+        if age > EVENT_TTL {
+            self.metrics.bus.too_old();
+            return None;
+        }
+        // By when it was said: after an outage much comes at once.
+        let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        if !allowance.admit(said, &event.message.mud) {
+            self.metrics.bus.too_many();
+            tracing::debug!(mud = event.message.mud, "ignored a channel event: its mud says too much");
+            return None;
+        }
+        self.metrics.bus.handled(age);
+        Some(event)
     }
 }
 

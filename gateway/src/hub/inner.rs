@@ -71,6 +71,12 @@ impl Inner {
         ahead || self.log.since(now, position).is_some()
     }
 
+    /// What sessions want that may still come back: what is said meanwhile must be there for them.
+    pub fn may_come_back(&self) -> impl Iterator<Item = &Subscription> {
+        let there = self.ended.iter().filter(|(since, ..)| since.elapsed() < KEEP_SESSIONS);
+        there.map(|(_, _, subscription)| subscription)
+    }
+
     /// Remembers what a session wanted that has ended, for a while.
     pub fn keep(&mut self, id: Uuid, subscription: Subscription) {
         while self.ended.len() >= KEPT_SESSIONS
@@ -78,7 +84,12 @@ impl Inner {
         {
             self.ended.pop_front();
         }
-        self.ended.retain(|(_, ended, _)| *ended != id);
+        self.forget(id);
         self.ended.push_back((Instant::now(), id, subscription));
+    }
+
+    /// Forgets what a session wanted: another one has taken its place.
+    pub fn forget(&mut self, id: Uuid) {
+        self.ended.retain(|(_, ended, _)| *ended != id);
     }
 }

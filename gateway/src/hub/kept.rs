@@ -84,7 +84,7 @@ mod tests {
 
     fn kept(seq: u64, at: Timestamp) -> KeptTell {
         let position = Position { epoch: 7, seq };
-        KeptTell { position, at, event: Arc::new(tell(&seq.to_string())) }
+        KeptTell::new(position, at, Arc::new(tell(&seq.to_string())))
     }
 
     fn seqs(tells: &[KeptTell]) -> Vec<u64> {

@@ -21,6 +21,12 @@ const BULK: usize = 512 * 1024;
 /// The most ends of epochs remembered.
 const ENDS: usize = 16;
 
+/// How much later than another copy the router's may come, for the two to be known as one here.
+const SAME_MESSAGE: Duration = Duration::from_secs(8);
+
+/// How long after the router has accepted a writer it may be told, by relays and the bus, what was said before.
+const TOLD_LATE: Duration = Duration::from_secs(2);
+
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -51,6 +57,15 @@ pub struct Logged {
     pub event: Arc<Event>,
     /// When it came.
     pub at: Timestamp,
+    /// Whether the writer's session with the router brought it, if not first.
+    pub by_router: bool,
+}
+
+impl Logged {
+    /// An event that the router did not bring, or that is none of a channel's.
+    pub fn new(position: Position, event: Arc<Event>, at: Timestamp) -> Self {
+        Self { position, event, at, by_router: false }
+    }
 }
 
 /// The recent events; pure, with the time as a parameter.
@@ -121,7 +136,7 @@ impl EventLog {
 
     /// Gives an event the next place.
     pub fn append(&mut self, at: Timestamp, event: Arc<Event>) -> Logged {
-        let logged = Logged { position: self.last.next(), event, at };
+        let logged = Logged::new(self.last.next(), event, at);
         self.take(at, logged.clone());
         logged
     }
@@ -136,6 +151,17 @@ impl EventLog {
             while self.recent.len() > CAPACITY || self.bulk > BULK {
                 self.forget_oldest();
             }
+        }
+    }
+
+    /// The router has brought what came another way before.
+    pub fn brought(&mut self, now: Timestamp, event: &Event) {
+        let epoch = self.last.epoch;
+        let lately =
+            |logged: &&mut Logged| logged.position.epoch == epoch && age(now, logged.at) < SAME_MESSAGE;
+        let mut lately = self.recent.iter_mut().rev().take_while(lately);
+        if let Some(logged) = lately.find(|logged| !logged.by_router && *logged.event == *event) {
+            logged.by_router = true;
         }
     }
 
@@ -156,33 +182,37 @@ impl EventLog {
     /// All that came after a position; none when the log does not reach back that far.
     ///
     /// A position past the end of its epoch is of a client whose process was cut off from the others and went on: up to
-    /// the moment at which its successor was accepted by the router it has heard from there what is said on channels.
+    /// the moment at which its successor was accepted by the router it has heard from there what is said on channels. A
+    /// router brings a mud each message once: what it brought the successor it did not bring that process.
     pub fn since(&mut self, now: Timestamp, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
         let reaches = position <= self.last && position >= self.complete_after;
         reaches.then(|| {
             let skip = self.recent.partition_point(|logged| logged.position <= position);
             let heard_until = self.heard_until(position);
-            let heard =
-                move |logged: &&Logged| logged.position < heard_until && logged.event.channel().is_some();
+            let heard = move |logged: &&Logged| {
+                !logged.by_router
+                    && logged.event.channel().is_some()
+                    && heard_until.is_some_and(|until| until.covers(logged))
+            };
             self.recent.iter().skip(skip).filter(move |logged| !heard(logged))
         })
     }
 
-    /// Where the next epoch's writer was accepted by the router, for a position past the end of its epoch.
-    fn heard_until(&self, position: Position) -> Position {
+    /// Until when the next epoch's writer may still be told what was said before the router accepted it, for a position past
+    /// the end of its epoch.
+    fn heard_until(&self, position: Position) -> Option<HeardUntil> {
         let mut ends = self.ends.iter();
-        let past = ends.any(|end| end.epoch == position.epoch && position.seq > end.seq);
+        if !ends.any(|end| end.epoch == position.epoch && position.seq > end.seq) {
+            return None;
+        }
         // The epoch that followed, which may be the present one.
         let next = ends.next().map_or(self.last.epoch, |end| end.epoch);
         let accepted = |logged: &&Logged| {
             logged.position.epoch == next && matches!(*logged.event, Event::GatewayReconnected(_))
         };
-        match self.recent.iter().find(accepted).filter(|_| past) {
-            Some(accepted) => accepted.position,
-            None if past => Position { epoch: next, seq: u64::MAX },
-            None => Position::default(),
-        }
+        let at = self.recent.iter().find(accepted).map(|accepted| accepted.at);
+        Some(HeardUntil { epoch: next, at })
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -196,6 +226,22 @@ impl EventLog {
             self.complete_after = logged.position;
             self.bulk -= logged.event.bulk();
         }
+    }
+}
+
+/// Until when what is told was said before a writer was accepted by the router.
+#[derive(Clone, Copy, Debug)]
+struct HeardUntil {
+    /// The writer's.
+    epoch: u64,
+    /// When it was accepted; none: it was not.
+    at: Option<Timestamp>,
+}
+
+impl HeardUntil {
+    fn covers(self, logged: &Logged) -> bool {
+        let soon = self.at.is_none_or(|accepted| age(logged.at, accepted) < TOLD_LATE);
+        logged.position.epoch == self.epoch && soon
     }
 }
 
@@ -326,7 +372,7 @@ mod tests {
         log.begin(9, true);
         log.append(now, chat());
         log.append(now, event());
-        log.append(now, chat());
+        log.append(now + TOLD_LATE, chat());
         let mut copy =
             EventLog::of(log.position(), log.complete_after(), log.ends(), log.recent().cloned().collect());
         for log in [&mut log, &mut copy] {
@@ -334,5 +380,25 @@ mod tests {
             assert_eq!(places(log, now, at(7, 3)), Some(vec![at(9, 2), at(9, 3)]));
             assert_eq!(places(log, now, at(9, 0)), Some(vec![at(9, 1), at(9, 2), at(9, 3)]));
         }
+    }
+
+    #[test]
+    fn what_a_relay_or_the_bus_tells_the_successor_late_was_heard_unless_the_router_brings_it_too() {
+        let now = Timestamp::now();
+        let chat = || Arc::new(super::super::event::tests::chat("c"));
+        let mut log = EventLog::new(7);
+        log.skip();
+        log.begin(9, true);
+        // By the bus, and by the router too, for which it was the first to be accepted.
+        log.append(now, chat());
+        log.brought(now, &chat());
+        log.append(now, event());
+        // A relay tells again.
+        log.append(now, chat());
+        let by_router = Logged { by_router: true, ..Logged::new(at(9, 4), chat(), now) };
+        log.take(now, by_router);
+        log.append(now + TOLD_LATE, chat());
+        assert_eq!(places(&mut log, now, at(7, 2)), Some(vec![at(9, 1), at(9, 2), at(9, 4), at(9, 5)]));
+        assert_eq!(places(&mut log, now, at(7, 1)).map(|places| places.len()), Some(5));
     }
 }

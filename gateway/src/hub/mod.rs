@@ -36,6 +36,7 @@ pub use session::{SESSION_CHANNELS, Session, Subscription, Transport, Wishes};
 
 use inner::Inner;
 
+use crate::bus::Path;
 use crate::keys::Key;
 use crate::metrics::Metrics;
 use crate::sync::lock;
@@ -87,6 +88,8 @@ pub struct Admission {
     pub position: Position,
     /// Whether everything since the position asked for will come; none when nothing was asked for.
     pub recovered: Option<bool>,
+    /// The session it takes the place of, which counts as one until this one does.
+    resumed: Option<Uuid>,
 }
 
 impl Hub {
@@ -121,15 +124,18 @@ impl Hub {
         session.authenticate(key);
         let mut inner = lock(&self.inner);
         let current = inner.log.position();
-        let Some(resume) = resume else { return Admission { position: current, recovered: None } };
+        let Some(resume) = resume else {
+            return Admission { position: current, recovered: None, resumed: None };
+        };
         let subscription = inner.take_over(resume.session);
-        self.out(|| Outgoing::News(News::Moved(resume.session)));
         let recovered = subscription.is_some() && inner.reaches(Timestamp::now(), resume.position);
         if let Some(subscription) = subscription {
-            session.subscribe(subscription);
+            session.subscribe(subscription.clone());
+            inner.keep(resume.session, subscription);
         }
         self.metrics.clients.resumed(recovered);
-        Admission { position: if recovered { resume.position } else { current }, recovered: Some(recovered) }
+        let position = if recovered { resume.position } else { current };
+        Admission { position, recovered: Some(recovered), resumed: Some(resume.session) }
     }
 
     /// From now on the session gets events: first what came since its position, then the tells that waited.
@@ -146,6 +152,10 @@ impl Hub {
         inner.sessions.insert(session.id, Client { session: Arc::clone(session), after });
         self.offer_kept(&mut inner, after, |event| session.wants(event, &self.mud));
         self.out(|| Outgoing::News(news_of(session, after, None)));
+        if let Some(resumed) = admission.resumed {
+            inner.forget(resumed);
+            self.out(|| Outgoing::News(News::Moved(resumed)));
+        }
     }
 
     /// Forgets a session that has ended, but not at once what it wanted.
@@ -187,19 +197,22 @@ impl Hub {
         inner.sessions.len() + inner.others.all().count()
     }
 
-    /// Whether any session, of whatever process, is on a channel.
+    /// Whether any session, of whatever process, is on a channel, or was and may come back.
     pub fn anyone_on(&self, channel: &str) -> bool {
         let inner = lock(&self.inner);
-        inner.sessions.values().any(|client| client.session.is_on(channel)) || inner.others.are_on(channel)
+        inner.sessions.values().any(|client| client.session.is_on(channel))
+            || inner.others.are_on(channel)
+            || inner.may_come_back().any(|subscription| subscription.channels.contains(channel))
     }
 
-    /// All channels any session, of whatever process, is on.
+    /// All channels any session, of whatever process, is on, or was and may come back.
     pub fn channels(&self) -> HashSet<String> {
         let inner = lock(&self.inner);
         let ours = inner.sessions.values().flat_map(|client| client.session.subscription().channels);
         let others =
             inner.others.all().flat_map(|remote| remote.wishes.subscription.channels.iter().cloned());
-        ours.chain(others).collect()
+        let ended = inner.may_come_back().flat_map(|subscription| subscription.channels.iter().cloned());
+        ours.chain(others).chain(ended).collect()
     }
 
     /// Tells an event to every session that wants it; it is encoded once for each way of showing colours. False:
@@ -216,11 +229,9 @@ impl Hub {
             return;
         }
         let change = self.outgoing.as_ref().map(|_| Change::Copy(Box::new(copy.clone())));
-        if copy.delivered {
-            let logged = inner.log.append(at, Arc::new(Event::said(copy.message)));
-            self.deliver(&inner, &logged);
-        } else if change.is_some() {
-            inner.log.skip();
+        if copy.delivered || change.is_some() {
+            let position = inner.log.position().next();
+            self.take_copy(&mut inner, position, at, copy);
         }
         self.out_change(&inner, at, change);
     }
@@ -265,7 +276,7 @@ impl Hub {
     /// Gives an event its place and tells it; true: somebody hears it.
     fn tell(&self, inner: &mut Inner, at: Timestamp, event: Arc<Event>, waited: Option<Position>) -> bool {
         if !inner.leading {
-            return self.tell_here(inner, &Logged { position: inner.log.position(), event, at });
+            return self.tell_here(inner, &Logged::new(inner.log.position(), event, at));
         }
         let logged = inner.log.append(at, event);
         let heard = self.deliver(inner, &logged) || inner.others.want(&logged.event, &self.mud);
@@ -276,12 +287,28 @@ impl Hub {
         };
         if fate == Fate::Kept {
             let event = Arc::clone(&logged.event);
-            inner.wait(KeptTell { position: logged.position, at, event });
+            inner.wait(KeptTell::new(logged.position, at, event));
             self.kept.send_modify(|count| *count += 1);
         }
         let change = self.outgoing.as_ref().map(|_| Change::Event { event: logged.event, fate });
         self.out_change(inner, at, change);
         heard
+    }
+
+    /// Gives a copy of a channel message its place.
+    fn take_copy(&self, inner: &mut Inner, position: Position, at: Timestamp, copy: SaidCopy) {
+        let by_router = copy.path == Path::Router;
+        let event = Arc::new(Event::said(copy.message));
+        if copy.delivered {
+            let logged = Logged { position, event, at, by_router };
+            inner.log.take(at, logged.clone());
+            self.deliver(inner, &logged);
+        } else {
+            inner.log.advance(position);
+            if by_router {
+                inner.log.brought(at, &event);
+            }
+        }
     }
 
     /// Tells what concerns this process alone, and has no place of its own.

@@ -94,6 +94,16 @@ pub struct KeptTell {
     /// What it says.
     #[serde(with = "shared")]
     pub event: Arc<Event>,
+    /// Whether the session of the process that wrote it brought it from the router.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_router: bool,
+}
+
+impl KeptTell {
+    /// A tell, or another event that is none of a channel's.
+    pub fn new(position: Position, at: Timestamp, event: Arc<Event>) -> Self {
+        Self { position, at, event, by_router: false }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::kept::Kept;
 use super::{
-    Changed, CloseReason, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Position, Remote, remote,
+    Changed, CloseReason, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Position, Remote,
+    SaidCopy, remote,
 };
 use crate::sync::lock;
 
@@ -58,16 +59,24 @@ impl Hub {
             return;
         }
         let Some(event) = event else { return inner.log.advance(position) };
-        let logged = Logged { position, event, at };
+        let logged = Logged::new(position, event, at);
         inner.log.take(Timestamp::now(), logged.clone());
         self.deliver(&inner, &logged);
         match fate {
             Fate::Told => {}
-            Fate::Kept => inner.wait(KeptTell { position, at, event: logged.event }),
+            Fate::Kept => inner.wait(KeptTell::new(position, at, logged.event)),
             Fate::Waited(since) => {
                 inner.kept.forget(since);
                 inner.log.withdraw(since);
             }
+        }
+    }
+
+    /// The same for a copy of a channel message.
+    pub fn take_said(&self, position: Position, at: Timestamp, copy: SaidCopy) {
+        let mut inner = lock(&self.inner);
+        if !inner.leading && position > inner.log.position() {
+            self.take_copy(&mut inner, position, at, copy);
         }
     }
 
@@ -110,7 +119,7 @@ impl Hub {
             client.session.queue.close(CloseReason::Resumed);
         }
         if let News::Moved(id) = &news {
-            inner.ended.retain(|(_, ended, _)| ended != id);
+            inner.forget(*id);
         }
         let changed = inner.others.hear(Instant::now(), from, news);
         self.settle(&mut inner, changed)

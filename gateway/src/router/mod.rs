@@ -1,6 +1,7 @@
 //! The link to the I3 router: connect, register, keep alive, pace, come back.
 
 mod backoff;
+mod catch_up;
 mod ended;
 mod link;
 mod memory;
@@ -104,6 +105,8 @@ pub enum LinkEvent {
     Established,
     /// A packet for us.
     Packet(Packet),
+    /// The session has ended.
+    Ended,
     /// A packet that was accepted could not be sent in time.
     Expired(Packet),
 }

@@ -101,6 +101,9 @@ impl Services {
         let at = now_in_microseconds();
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut echoes = lock(&self.echoes);
+        if !lock(&self.brought).takes(path, &message.channel) {
+            return;
+        }
         let delivered = echoes.admit(Instant::now(), path, &message);
         self.metrics.channels.copy(path, if delivered { Copy::Delivered } else { Copy::Swallowed });
         if delivered {

@@ -87,6 +87,8 @@ pub struct Services {
     bus: Option<BusLink>,
     directory: Mutex<Directory>,
     echoes: Mutex<EchoFilter>,
+    /// What the present session with the router has brought talk of.
+    brought: Mutex<relay::Brought>,
     /// How far the stream of the bus was read.
     stream: Mutex<Option<StreamPlace>>,
     /// What the process that holds the session tells, while that is another one.
@@ -169,6 +171,7 @@ impl Services {
             bus,
             directory: Mutex::default(),
             echoes: Mutex::default(),
+            brought: Mutex::default(),
             stream: Mutex::default(),
             followed: watch::Sender::default(),
             incomplete: Notify::new(),
@@ -314,9 +317,6 @@ impl Services {
         if let Some(router) = self.router.status().router {
             lock(&self.directory).use_router(&router);
         }
-        if let Some(bus) = &self.bus {
-            bus.relay.established();
-        }
         lock(&self.switched_off).clear();
         *lock(&self.established) = Some(Instant::now());
         for channel in self.wanted().network {
@@ -444,6 +444,7 @@ impl LinkListener for Services {
         match event {
             LinkEvent::Established => self.on_established(),
             LinkEvent::Packet(packet) => self.on_packet(Path::Router, packet),
+            LinkEvent::Ended => *lock(&self.brought) = relay::Brought::default(),
             LinkEvent::Expired(packet) => self.on_expired(&packet),
         }
     }

@@ -1,10 +1,37 @@
 //! What muds elsewhere say, between us and hosted muds whose link is down.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Services;
 use crate::bus::{ChannelMessage, Path, Relayed, Scope};
+
+/// The most channels of which it is remembered that the router has brought talk.
+const CHANNELS: usize = 1000;
+
+/// The channels of which the present session with the router has brought talk. From then on it brings all that is said
+/// there, and what others relay only now comes too late to be in order.
+#[derive(Debug, Default)]
+pub(super) struct Brought(HashSet<String>);
+
+impl Brought {
+    /// Whether a copy that comes this way can be in order. How long ago something was said does not tell: it may have
+    /// waited anywhere on its way.
+    pub fn takes(&mut self, path: Path, channel: &str) -> bool {
+        let (known, full) = (self.0.contains(channel), self.0.len() >= CHANNELS);
+        match path {
+            Path::Bus => true,
+            Path::Relay { .. } => !known && !full,
+            Path::Router => {
+                if !known && !full {
+                    self.0.insert(channel.to_owned());
+                }
+                true
+            }
+        }
+    }
+}
 
 impl Services {
     /// Offers what the router brought to hosted muds that do not get it from there: also what we ourselves ignore.

@@ -13,8 +13,7 @@ use super::{Directory, Presence, Said, Services, User};
 use crate::bus::lock::{Duty, LockListener};
 use crate::bus::{EchoFilter, Remembered, StreamPlace};
 use crate::hub::{
-    Admission, Change, Changed, Event, EventLog, Fate, HubState, KeptTell, Logged, News, Position, Record,
-    Session,
+    Admission, Change, Changed, EventLog, Fate, HubState, KeptTell, Logged, News, Position, Record, Session,
 };
 use crate::router::SessionStatus;
 use crate::sync::lock;
@@ -169,11 +168,10 @@ impl Services {
             Change::Copy(copy) => {
                 lock(&self.echoes).admit(Instant::now(), copy.path, &copy.message);
                 self.reached(copy.stream);
-                let event = copy.delivered.then(|| {
+                if copy.delivered {
                     lock(&self.history).record(Said { message: copy.message.clone(), at });
-                    Arc::new(Event::said(copy.message))
-                });
-                self.hub.take(position, at, event, Fate::Told);
+                }
+                self.hub.take_said(position, at, *copy);
             }
             Change::List(list) => {
                 self.take_list(&mut lock(&self.directory), &list);
@@ -204,6 +202,7 @@ impl Services {
             position: logged.position,
             at: logged.at,
             event: Arc::clone(&logged.event),
+            by_router: logged.by_router,
         };
         parts.extend(in_parts(log.recent().map(event), Part::Events));
         parts.extend(in_parts(kept, Part::Kept));
@@ -232,11 +231,13 @@ impl Services {
         for part in parts {
             match part {
                 Part::Events(events) => {
-                    recent.extend(events.into_iter().map(|KeptTell { position, at, event }| Logged {
+                    let logged = |KeptTell { position, at, event, by_router }| Logged {
                         position,
-                        at,
                         event,
-                    }))
+                        at,
+                        by_router,
+                    };
+                    recent.extend(events.into_iter().map(logged));
                 }
                 Part::Kept(tells) => kept.extend(tells),
                 Part::Echoes(remembered) => echoes.extend(remembered),

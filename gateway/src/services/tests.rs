@@ -4,11 +4,12 @@ mod owned;
 use std::sync::Arc;
 
 use mudgateway_crds::report::SessionReason;
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget};
-use crate::hub::{Session, Transport};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Relayed};
+use crate::hub::{Position, Resume, Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
 use crate::router::{Accepted, Next};
 
@@ -94,6 +95,85 @@ fn a_message_that_comes_by_both_ways_is_heard_once() {
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0]["params"]["from_mud"], "Dusk");
     assert_eq!(heard[0]["params"]["message"], "hi");
+}
+
+fn far(number: u64) -> String {
+    format!(r##"({{"channel-m",5,"Far","bob",0,0,"imud_gossip","Bob","#{number}",}})"##)
+}
+
+fn relayed(number: u64) -> Relayed {
+    let message = ChannelMessage { mud: "Far".into(), message: format!("#{number}"), ..by_bus().message };
+    Relayed { relay: "Dusk".into(), by: 1, number, age: 0, message }
+}
+
+/// The numbers of what was heard of the mud elsewhere.
+fn numbers(session: &Session) -> Vec<u64> {
+    let number = |event: &Value| event["params"]["message"].as_str()?.strip_prefix('#')?.parse().ok();
+    events(session).iter().filter_map(number).collect()
+}
+
+#[test]
+fn what_others_relay_when_the_router_brings_talk_itself_comes_too_late() {
+    let (services, _, session) = connected();
+    services.on_link(LinkEvent::Established);
+    services.on_relayed(relayed(1));
+    from_router(&services, &far(3));
+    // The relay waited for a core.
+    services.on_relayed(relayed(2));
+    from_router(&services, &far(4));
+    services.on_link(LinkEvent::Ended);
+    for number in 3..=5 {
+        services.on_relayed(relayed(number));
+    }
+    services.on_link(LinkEvent::Established);
+    services.on_relayed(relayed(6));
+    from_router(&services, &far(6));
+    assert_eq!(numbers(&session), [1, 3, 4, 5, 6]);
+}
+
+proptest! {
+    /// However the two ways interleave, where the relay tells from no later on than the router: what is heard is in order,
+    /// once, and all that the router brings.
+    #[test]
+    fn what_router_and_relay_bring_is_heard_in_order(
+        before in 0u64..10,
+        ways in proptest::collection::vec(any::<bool>(), 0..40),
+    ) {
+        let (services, _, session) = connected();
+        let (mut relay, mut router) = (0, before);
+        for by_router in ways {
+            if by_router {
+                from_router(&services, &far(router));
+                router += 1;
+            } else {
+                services.on_relayed(relayed(relay));
+                relay += 1;
+            }
+        }
+        let heard = numbers(&session);
+        prop_assert!(heard.windows(2).all(|pair| pair[0] < pair[1]), "{heard:?}");
+        prop_assert!((before..router).all(|number| heard.contains(&number)), "{heard:?}");
+    }
+}
+
+#[test]
+fn a_channel_stays_on_while_its_only_client_changes_its_connection() {
+    let (services, router, session) = connected();
+    let unwanted = || {
+        from_router(&services, CHAT);
+        sent(&router)
+    };
+    services.hub.remove(&session);
+    assert!(unwanted().is_empty(), "it may come back, and wants to hear this then");
+    let next = Session::new(Transport::Tcp, [127, 0, 0, 1].into(), 1 << 20);
+    let key = Arc::new(Key::new("key", Permissions::all(), &RateLimits::default()));
+    let resume = Resume { session: session.id, position: Position { epoch: 1, seq: 0 } };
+    let admission = services.hub.authenticate(&next, key, Some(resume));
+    assert!(unwanted().is_empty(), "its answer is on the way");
+    services.hub.admit(&next, &admission);
+    assert_eq!(events(&next).len(), 2);
+    next.leave(CHANNEL);
+    assert_eq!(unwanted(), [r#"({"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",0,})"#]);
 }
 
 #[test]

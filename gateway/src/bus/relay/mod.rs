@@ -74,15 +74,12 @@ struct Ours {
     recent: Recent,
     /// From when on we hear. What was said before another process of our mud may have heard.
     horizon: Option<Instant>,
-    /// When the present session with the router first brought talk of elsewhere. What was said before comes too late to
-    /// be in order.
-    live: Option<Instant>,
 }
 
 impl Ours {
-    /// Whether what was said then may have been heard, or is older than what was.
-    fn is_late(&self, said: Instant) -> bool {
-        [self.horizon, self.live].into_iter().flatten().any(|since| said < since)
+    /// Whether what was said then may have been heard.
+    fn may_be_heard(&self, said: Instant) -> bool {
+        self.horizon.is_some_and(|since| said < since)
     }
 }
 
@@ -117,7 +114,6 @@ impl Relay {
             return;
         }
         let mut ours = lock(&self.ours);
-        ours.live.get_or_insert(now);
         let number = ours.recent.add(now, said);
         if ours.election.relays(&said.channel) {
             self.send(now, now, number, said.clone());
@@ -150,11 +146,6 @@ impl Relay {
         lock(&self.ours).horizon = (!complete).then_some(now);
     }
 
-    /// The router has accepted us: until it brings talk, what others relay is in order.
-    pub fn established(&self) {
-        lock(&self.ours).live = None;
-    }
-
     /// Whether others need to know soon that we are well.
     pub fn is_near(&self) -> bool {
         lock(&self.ours).election.is_near()
@@ -179,7 +170,7 @@ impl Relay {
             }
         };
         let said = now.checked_sub(Duration::from_millis(relayed.age)).unwrap_or(now);
-        if relayed.relay == self.mud || lock(&self.ours).is_late(said) {
+        if relayed.relay == self.mud || lock(&self.ours).may_be_heard(said) {
             return None;
         }
         self.metrics.relay.relayed(Direction::In);
@@ -236,14 +227,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_said_before_the_router_brought_anything_is_late_once_it_has() {
+    fn what_was_said_before_we_began_without_knowing_all_may_be_heard() {
         let now = Instant::now();
         let before = now.checked_sub(Duration::from_secs(1)).unwrap();
-        let mut ours = Ours::default();
-        assert!(!ours.is_late(before));
-        ours.live = Some(now);
-        assert!(ours.is_late(before) && !ours.is_late(now));
-        ours = Ours { horizon: Some(now), ..Ours::default() };
-        assert!(ours.is_late(before) && !ours.is_late(now));
+        assert!(!Ours::default().may_be_heard(before));
+        let ours = Ours { horizon: Some(now), ..Ours::default() };
+        assert!(ours.may_be_heard(before) && !ours.may_be_heard(now));
     }
 }

@@ -317,7 +317,11 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::hub) fn chat(channel: &str) -> Event {
-        let said = ChannelMessage {
+        Event::said(said(channel))
+    }
+
+    pub(in crate::hub) fn said(channel: &str) -> ChannelMessage {
+        ChannelMessage {
             mud: "Dawn".into(),
             user: "ann".into(),
             channel: channel.into(),
@@ -325,8 +329,7 @@ pub(super) mod tests {
             visname: "Ann".into(),
             message: "%^RED%^hi%^RESET%^".into(),
             target: None,
-        };
-        Event::said(said)
+        }
     }
 
     pub(in crate::hub) fn tell(message: &str) -> Event {
