@@ -74,24 +74,28 @@ impl Followed {
     fn reload_config(&mut self) -> Result<(), String> {
         let Some(source) = &mut self.source else { return Ok(()) };
         let Some(Config { rules, policy, log, .. }) = source.reload()? else { return Ok(()) };
-        tracing::info!(
-            ignored = policy.ignore.len(),
-            pace = rules.packets_per_second,
-            routers = rules.routers.len(),
-            egress = rules.egress.name(),
-            "the configuration has changed; what else it says takes effect at the next start"
-        );
         if log.levels != self.levels {
             self.log.set(&log.levels);
             self.levels = log.levels;
         }
+        let ignored = policy.ignore.len();
         self.router.set_pace(rules.packets_per_second);
         self.services.set_policy(policy);
+        let (pace, routers, egress) =
+            (rules.packets_per_second, rules.routers.len(), rules.egress.name().to_owned());
         self.rules.send_if_modified(|current| {
             let changed = *current != rules;
             *current = rules;
             changed
         });
+        // Who reads this may count on it.
+        tracing::info!(
+            ignored,
+            pace,
+            routers,
+            egress,
+            "the configuration has changed; what else it says takes effect at the next start"
+        );
         Ok(())
     }
 }
