@@ -28,14 +28,18 @@ use crate::watch;
 /// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
+/// Where kubectl keeps what it applied last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Reconciles the `MudGateway`s of one scope until `shutdown`, then ends what has begun.
 ///
 /// The controller itself takes on whatever is asked for; how much runs at the same time is for [`crate::fair`] to say.
 pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
     let client = context.client.clone();
     let (store, writer) = reflector::store();
-    let changes =
-        watch::events(api(&client, &scope), watch::config(), "MudGateway", &context.metrics).reflect(writer);
+    let changes = watch::events(api(&client, &scope), watch::config(), "MudGateway", &context.metrics)
+        .modify(slim)
+        .reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
         .predicate_filter(
@@ -54,6 +58,16 @@ pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
         .run(reconcile, error_policy, Arc::new(context))
         .for_each(async |result| log(result))
         .await;
+}
+
+/// Leaves out of a MudGateway what nobody here looks at: who set which field, and kubectl's copy of the whole. As trees
+/// they are most of it.
+fn slim(object: &mut Guarded) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// The API of a kind, within a scope.
