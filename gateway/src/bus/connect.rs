@@ -84,7 +84,6 @@ impl Bus {
             metrics: Arc::clone(metrics),
             login,
             writes,
-            caught_up: watch::Sender::new(false),
         })
     }
 

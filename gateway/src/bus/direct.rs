@@ -137,6 +137,11 @@ impl Direct {
         lock(&self.links).is_cut(Instant::now(), mud)
     }
 
+    /// Whether a mud is known to be a hosted one.
+    pub fn is_hosted(&self, mud: &str) -> bool {
+        lock(&self.links).is_hosted(Instant::now(), mud)
+    }
+
     /// Whether any other hosted mud has told that its link is down.
     pub fn any_cut(&self) -> bool {
         lock(&self.links).any_cut(Instant::now())

@@ -110,6 +110,12 @@ impl EchoFilter {
         true
     }
 
+    /// Whether the twin of a copy was delivered, which then would be swallowed.
+    pub fn awaits(&self, now: Instant, path: Path, message: &ChannelMessage) -> bool {
+        let delivered = self.delivered.get(message);
+        delivered.is_some_and(|times| times.iter().any(|delivered| delivered.awaits(now, path)))
+    }
+
     fn remember(&mut self, message: Arc<ChannelMessage>, delivered: Delivered) {
         self.order.push_back((delivered.at, Arc::clone(&message)));
         self.delivered.entry(message).or_default().push_back(delivered);

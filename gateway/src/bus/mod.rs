@@ -105,8 +105,6 @@ pub struct Bus {
     metrics: Arc<Metrics>,
     login: Login,
     writes: Writes,
-    /// Whether the holder of the session has read the stream up to where it is.
-    caught_up: watch::Sender<bool>,
 }
 
 /// Why the bus cannot be used at all.
@@ -136,11 +134,6 @@ impl Bus {
     /// Whether the connection is there, to be watched.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
-    }
-
-    /// Whether the stream of the channels was read up to where it was, since this process came to hold the session.
-    pub fn caught_up(&self) -> watch::Receiver<bool> {
-        self.caught_up.subscribe()
     }
 
     /// Starts publishing: what is put into the queue goes to the stream, in order, each event once. What the bus was
@@ -179,7 +172,6 @@ impl Bus {
             loop {
                 let mut now = holding.clone();
                 if !now.now().may_keep() {
-                    bus.caught_up.send_replace(false);
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = now.wait_for(Duty::may_keep) => position = None,
@@ -277,9 +269,6 @@ impl Bus {
         let consumer = stream.create_consumer(config).await?;
         let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into() };
         let position = position.get_or_insert(begin);
-        if consumer.cached_info().num_pending == 0 {
-            self.caught_up.send_replace(true);
-        }
         let mut messages = consumer.messages().await?;
         let mut allowance = Allowance::new(EACH_SECOND);
         while let Some(message) = messages.next().await {
@@ -291,14 +280,10 @@ impl Bus {
                 return Ok(());
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
-            let pending = info.pending;
             if position.advance(here)
                 && let Some(event) = self.admit(&message, here, &mut allowance)
             {
                 handler(here, event);
-            }
-            if pending == 0 {
-                self.caught_up.send_replace(true);
             }
         }
         Ok(())

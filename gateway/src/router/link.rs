@@ -14,7 +14,6 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::catch_up::catch_up;
 use super::ended::{Ended, ended, into_flow, refused, unavailable};
 use super::memory::Memory;
 use super::routers::Routers;
@@ -69,8 +68,6 @@ pub struct Link {
     pub listener: Arc<dyn LinkListener>,
     /// Whether this process may hold the session.
     pub holding: Holding,
-    /// Whether the bus was read up to where it is; none: there is no bus.
-    pub caught_up: Option<watch::Receiver<bool>>,
     /// Fires when the gateway ends.
     pub shutdown: CancellationToken,
     /// Fires when the mud leaves the network for good: nobody takes over.
@@ -199,7 +196,6 @@ impl Link {
     ) -> Ended {
         match self.establish(router, stood_by).await {
             Ok((mut wire, mut session, permit)) => {
-                catch_up(self.caught_up.clone()).await;
                 let served = self.serve(router, routers, &mut wire, &mut session, permit).await;
                 self.listener.on_link(LinkEvent::Ended);
                 match served {

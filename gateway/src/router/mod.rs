@@ -1,7 +1,6 @@
 //! The link to the I3 router: connect, register, keep alive, pace, come back.
 
 mod backoff;
-mod catch_up;
 mod ended;
 mod link;
 mod memory;

@@ -227,7 +227,6 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             listener: Arc::clone(&services) as Arc<dyn LinkListener>,
             holding: self.holding.clone(),
-            caught_up: self.bus.as_ref().map(Bus::caught_up),
             shutdown: self.stops.clients.clone(),
             retired: self.stops.retired.clone(),
         };

@@ -6,8 +6,10 @@ use std::time::Instant;
 use intermud3::text::clean;
 use jiff::Timestamp;
 
-use super::{SWITCHED_OFF, Said, Services, packets};
-use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path, Scope, StreamPlace, Wanted};
+use super::{BusLink, SWITCHED_OFF, Said, Services, packets};
+use crate::bus::{
+    ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, EmoteTarget, Path, Scope, StreamPlace, Wanted,
+};
 use crate::hub::SaidCopy;
 use crate::metrics::{Copy, Direction};
 use crate::router::{Accepted, Class, NotAccepted};
@@ -98,12 +100,46 @@ impl Services {
             // Another process decides about the copies now.
             return;
         }
-        let at = now_in_microseconds();
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut echoes = lock(&self.echoes);
         if !lock(&self.brought).takes(path, &message.channel) {
             return;
         }
+        if self.comes_by_bus(&message.mud) {
+            for (path, message) in lock(&self.in_step).take(Instant::now(), &echoes, path, message) {
+                self.decide_copy(&mut echoes, path, stream.filter(|_| path == Path::Bus), message);
+            }
+        } else {
+            self.decide_copy(&mut echoes, path, stream, message);
+        }
+    }
+
+    /// Delivers what waited in vain for its twin by the bus.
+    pub(super) fn deliver_late(&self, now: Instant) {
+        let mut echoes = lock(&self.echoes);
+        for (path, message) in lock(&self.in_step).late(now) {
+            self.decide_copy(&mut echoes, path, None, message);
+        }
+    }
+
+    /// Whether what a mud says comes by the bus, too.
+    fn comes_by_bus(&self, mud: &str) -> bool {
+        let hosted = |bus: &BusLink| mud == self.mud || bus.direct.is_hosted(mud);
+        self.bus.as_ref().is_some_and(|bus| *bus.connected.borrow() && hosted(bus))
+    }
+
+    /// Decides about a copy, and tells it if it is the first.
+    fn decide_copy(
+        &self,
+        echoes: &mut EchoFilter,
+        path: Path,
+        stream: Option<StreamPlace>,
+        message: ChannelMessage,
+    ) {
+        if !self.leads() {
+            return;
+        }
+        let at = now_in_microseconds();
         let delivered = echoes.admit(Instant::now(), path, &message);
         self.metrics.channels.copy(path, if delivered { Copy::Delivered } else { Copy::Swallowed });
         if delivered {

@@ -6,6 +6,7 @@ mod complaints;
 mod directory;
 mod filter;
 mod history;
+mod in_step;
 mod inbound;
 pub mod kept;
 pub mod lists;
@@ -89,6 +90,8 @@ pub struct Services {
     echoes: Mutex<EchoFilter>,
     /// What the present session with the router has brought talk of.
     brought: Mutex<relay::Brought>,
+    /// What waits for its twin by the bus.
+    in_step: Mutex<in_step::InStep>,
     /// How far the stream of the bus was read.
     stream: Mutex<Option<StreamPlace>>,
     /// What the process that holds the session tells, while that is another one.
@@ -172,6 +175,7 @@ impl Services {
             directory: Mutex::default(),
             echoes: Mutex::default(),
             brought: Mutex::default(),
+            in_step: Mutex::default(),
             stream: Mutex::default(),
             followed: watch::Sender::default(),
             incomplete: Notify::new(),
@@ -444,7 +448,10 @@ impl LinkListener for Services {
         match event {
             LinkEvent::Established => self.on_established(),
             LinkEvent::Packet(packet) => self.on_packet(Path::Router, packet),
-            LinkEvent::Ended => *lock(&self.brought) = relay::Brought::default(),
+            LinkEvent::Ended => {
+                *lock(&self.brought) = relay::Brought::default();
+                lock(&self.in_step).restart();
+            }
             LinkEvent::Expired(packet) => self.on_expired(&packet),
         }
     }

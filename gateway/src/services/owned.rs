@@ -143,6 +143,7 @@ impl Services {
 
     /// What is due each second.
     pub fn on_second(&self, now: Instant) {
+        self.deliver_late(now);
         let due = lock(&self.filter).due(now);
         for request in due {
             self.settle(request, &self.undecided());
