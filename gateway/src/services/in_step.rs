@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::bus::{ChannelMessage, EchoFilter, Path};
 
-/// How long the router's copy waits: the mud's gateway may have lost the bus.
-const WAIT: Duration = Duration::from_secs(2);
+/// How long the router's copy waits: the mud's gateway may have lost the bus. Who is known to be a hosted mud has told so by the
+/// bus lately.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The most copies that wait, and the most muds remembered. Past it they do not wait.
 const MOST: usize = 500;
