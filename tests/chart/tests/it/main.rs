@@ -1,4 +1,5 @@
 //! The chart without a cluster. `tests/chart/run` sets everything up.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod conform;
 mod kustomize;
