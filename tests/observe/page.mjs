@@ -114,5 +114,6 @@ try {
   await main();
 } finally {
   for (const child of processes) child.kill();
-  rmSync(state, { recursive: true, force: true });
+  // The browser may still write as it ends.
+  rmSync(state, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
