@@ -48,6 +48,13 @@ pub struct Seeds {
     pub route: [u8; 32],
 }
 
+impl Seeds {
+    /// Takes them from random bytes.
+    pub fn new([operator, account, signing, user, system, system_user, route, store]: [[u8; 32]; 8]) -> Self {
+        Self { operator, store, account, signing, user, system, system_user, route }
+    }
+}
+
 /// Everything a NATS server and our operator need to know each other. All of it is secret but `server`'s parts that the
 /// server tells anybody.
 pub struct Authority {

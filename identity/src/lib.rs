@@ -1,8 +1,8 @@
 //! How the programs of mudgateway log in to NATS, and what each may do there.
 //!
-//! All muds of a provider are in one NATS account, and the streams in another ([`Authority`]). The operator signs a user JWT for each ([`issue`]) that allows just
-//! what the gateway of that mud needs ([`Permissions`]); gateways and operator log in by [`Login`], which reads its files
-//! at each connection, so that new ones take effect without a restart.
+//! All muds of a provider are in one NATS account, and the streams in another ([`Authority`]). The operator signs a user
+//! JWT for each ([`issue`]) that allows just what the gateway of that mud needs ([`Permissions`]); gateways and operator
+//! log in by [`Login`], which reads its files at each connection, so that new ones take effect without a restart.
 //!
 //! Everything but [`Login`] is pure: time and randomness are parameters.
 

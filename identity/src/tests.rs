@@ -131,16 +131,7 @@ fn credentials_are_read_in_each_form_and_never_shown() {
 
 #[test]
 fn an_authority_signs_what_its_server_trusts_and_is_the_same_for_the_same_seeds() {
-    let seeds = Seeds {
-        operator: [1; 32],
-        store: [8; 32],
-        account: [2; 32],
-        signing: [3; 32],
-        user: [4; 32],
-        system: [5; 32],
-        system_user: [6; 32],
-        route: [7; 32],
-    };
+    let seeds = Seeds::new([1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]));
     let hosts = ["nats-0.nats".to_owned(), "nats-1.nats".to_owned()];
     let authority = Authority::new(&seeds, NOW, &hosts).unwrap();
     let account = key(KeyPairType::Account, 2).public_key();

@@ -5,6 +5,7 @@ mod channels;
 mod egress;
 mod keys;
 mod layers;
+mod logging;
 mod settings;
 mod source;
 mod variables;
@@ -16,8 +17,7 @@ use std::path::PathBuf;
 
 use async_nats::ServerAddr;
 use mudgateway_identity::{LoginFiles, parse_servers};
-use mudgateway_telemetry::log::{Format, LevelFilter, Levels};
-use mudgateway_telemetry::traces::{Endpoint, EndpointError};
+use mudgateway_telemetry::traces::Endpoint;
 
 use crate::api::Limits;
 use crate::api::http::Served;
@@ -28,6 +28,7 @@ use crate::router::{PACKETS_PER_SECOND, Rules};
 use crate::services::{FilterDefault, Pattern, Policy, Scope};
 
 pub use layers::{Ignored, Layers, Problem};
+pub use logging::Log;
 pub use settings::{SETTINGS, Setting};
 pub use source::Source;
 pub use variables::parse_env_file;
@@ -172,15 +173,6 @@ pub struct ResourceName {
     pub name: String,
 }
 
-/// What to log, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// What is written. It may change while the gateway runs.
-    pub levels: Levels,
-    /// How a line looks.
-    pub format: Format,
-}
-
 /// Everything that is wrong with a configuration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
@@ -244,8 +236,8 @@ impl Config {
             holder: layers.text("holder").unwrap_or_else(|| hostname.to_owned()),
             state_directory: layers.text("state.directory").unwrap_or_else(|| "state".to_owned()).into(),
             source: None,
-            log: log(&mut layers),
-            traces: traces(&mut layers),
+            log: logging::log(&mut layers),
+            traces: logging::traces(&mut layers),
             ignored: Vec::new(),
             mud,
             rules: Rules {
@@ -482,30 +474,6 @@ fn resource_name(layers: &mut Layers<'_>) -> Option<ResourceName> {
             None
         }
     }
-}
-
-fn traces(layers: &mut Layers<'_>) -> Option<Endpoint> {
-    // Not what stands there: there may be a login in it.
-    let endpoint = layers.text("otlp.endpoint")?.parse();
-    endpoint.map_err(|error: EndpointError| layers.problem("otlp.endpoint", error.to_string())).ok()
-}
-
-fn log(layers: &mut Layers<'_>) -> Log {
-    let levels = layers.text("logging.level").map_or_else(|| Ok(Levels::default()), |text| text.parse());
-    let levels = levels.unwrap_or_else(|error| {
-        layers.problem("logging.level", error.to_string());
-        Levels::default()
-    });
-    let debug = layers.boolean("development.debug").unwrap_or(false);
-    let format = match layers.text("logging.format").as_deref() {
-        None | Some("json") => Format::Json,
-        Some("text") => Format::Text,
-        Some(other) => {
-            layers.problem("logging.format", format!("{other:?} is not json or text"));
-            Format::Json
-        }
-    };
-    Log { levels: if debug { levels.at_least(LevelFilter::DEBUG) } else { levels }, format }
 }
 
 #[cfg(test)]

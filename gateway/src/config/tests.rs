@@ -1,5 +1,6 @@
 use super::*;
 use crate::keys::{KeySource, Permissions, Rate};
+use mudgateway_telemetry::log::{Format, Levels};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::oob::{oob_address, serve};
 use super::raw_mud::{Raw, RawMud};
+use super::replicas::holder_and_standby;
 use super::support::{Gateway, Nats, OFFERING, WITHIN, is, registered_since, router, until};
 
 const LETTER: &str = r#"({"mail",7,"bob",(["Dawn":({"ann","zoe",}),]),([]),({}),1795418241,"Hello","Hi",})"#;
@@ -17,14 +18,8 @@ async fn process(router: &RunningRouter, nats: &Nats) -> Gateway {
     Gateway::start("Dawn", router, &[OFFERING, &[("NATS_URL", nats.url().as_str())]].concat()).await
 }
 
-/// The process that holds the session, and one that stands by.
 async fn two(router: &RunningRouter, nats: &Nats) -> (Gateway, Gateway) {
-    let holder = process(router, nats).await;
-    holder.logged("SessionEstablished").await;
-    let standby = process(router, nats).await;
-    let client = standby.client().await;
-    until(&client, "status", json!({}), |status| status["connected"] == true).await;
-    (holder, standby)
+    holder_and_standby(async || process(router, nats).await).await
 }
 
 /// A conversation of Old with a process.

@@ -11,13 +11,17 @@ use super::lock::process;
 use super::support::{CHANNEL, Gateway, KEY, Nats, WITHIN, hear, is, router, say, until};
 
 /// The process that holds the session, and one that stands by and knows that the other is on the network.
-async fn two(router: &RunningRouter, nats: &Nats) -> (Gateway, Gateway) {
-    let holder = process(router, nats).await;
+pub(super) async fn holder_and_standby(start: impl AsyncFn() -> Gateway) -> (Gateway, Gateway) {
+    let holder = start().await;
     holder.logged("SessionEstablished").await;
-    let standby = process(router, nats).await;
+    let standby = start().await;
     let client = standby.client().await;
     until(&client, "status", json!({}), |status| status["connected"] == true).await;
     (holder, standby)
+}
+
+async fn two(router: &RunningRouter, nats: &Nats) -> (Gateway, Gateway) {
+    holder_and_standby(async || process(router, nats).await).await
 }
 
 /// The next event of a kind.

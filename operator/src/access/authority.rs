@@ -91,19 +91,9 @@ fn secret(name: &str, authority: &Authority) -> Secret {
 }
 
 fn seeds() -> Result<Seeds, Error> {
-    let fresh = || -> Result<[u8; 32], Error> {
-        let mut random = [0; 32];
-        rand::rngs::SysRng.try_fill_bytes(&mut random)?;
-        Ok(random)
-    };
-    Ok(Seeds {
-        operator: fresh()?,
-        store: fresh()?,
-        account: fresh()?,
-        signing: fresh()?,
-        user: fresh()?,
-        system: fresh()?,
-        system_user: fresh()?,
-        route: fresh()?,
-    })
+    let mut random = [[0; 32]; 8];
+    for seed in &mut random {
+        rand::rngs::SysRng.try_fill_bytes(seed)?;
+    }
+    Ok(Seeds::new(random))
 }

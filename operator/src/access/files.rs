@@ -96,17 +96,7 @@ mod tests {
         Subject { network: "*i4", mud: "LuminariMUD", namespace: "tenant-a", name: "luminari" };
 
     fn materials(now: i64) -> Materials {
-        let zeros = [0; 32];
-        let seeds = Seeds {
-            operator: zeros,
-            store: zeros,
-            account: zeros,
-            signing: [1; 32],
-            user: zeros,
-            system: zeros,
-            system_user: zeros,
-            route: zeros,
-        };
+        let seeds = Seeds { signing: [1; 32], ..Seeds::new([[0; 32]; 8]) };
         let authority = Authority::new(&seeds, 0, &[]).unwrap();
         let (seed, account) = signing_key(&authority.signing_key);
         Materials {

@@ -130,7 +130,7 @@ impl Bus {
         let mut entries = bucket.watch_with_history(">").await?;
         let state = jetstream.get_key_value(STATE_BUCKET).await.map_err(Error::State)?;
         let mut passwords = state.watch(state::PASSWORDS).await?;
-        self.context.set_mud_state(Some(MudState::new(jetstream.clone())));
+        self.context.set_mud_state(Some(MudState::new(jetstream.clone(), state)));
         self.set_connected(true);
         // What NATS has lost meanwhile is to come back.
         self.context.triggers.send(self.context.index().keys().cloned().collect::<Vec<_>>());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::StatusCode;
 use async_nats::jetstream::Context;
-use async_nats::jetstream::kv::CreateErrorKind;
+use async_nats::jetstream::kv::{CreateErrorKind, Store};
 use bytes::Bytes;
 use futures::StreamExt;
 use mudgateway_crds::bus::{
@@ -88,12 +88,16 @@ pub enum Farewell {
 
 /// The state of the muds on NATS.
 #[derive(Clone)]
-pub struct MudState(Context);
+pub struct MudState {
+    jetstream: Context,
+    /// Opened once: to open it is a request of its own.
+    bucket: Store,
+}
 
 impl MudState {
-    /// That behind a connection.
-    pub fn new(jetstream: Context) -> Self {
-        Self(jetstream)
+    /// That behind a connection, in this bucket.
+    pub fn new(jetstream: Context, bucket: Store) -> Self {
+        Self { jetstream, bucket }
     }
 
     /// The password of a mud, if a router gave it one.
@@ -101,10 +105,7 @@ impl MudState {
     /// # Errors
     /// When nobody knows.
     pub async fn password(&self, name: &MudName) -> Result<Option<Password>, Error> {
-        let get = async {
-            let bucket = self.0.get_key_value(STATE_BUCKET).await?;
-            Ok(bucket.get(state_key(&name.network, &name.mud, "password")).await?)
-        };
+        let get = async { Ok(self.bucket.get(state_key(&name.network, &name.mud, "password")).await?) };
         let stored: Option<Bytes> = within(REQUEST, get).await?;
         let parse = |text: Bytes| Password::parse(&text).ok_or_else(|| Error::Corrupt(name.mud.clone()));
         stored.map(parse).transpose()
@@ -116,9 +117,8 @@ impl MudState {
     /// When it is not certain that it is stored.
     pub async fn restore(&self, name: &MudName, password: Password) -> Result<bool, Error> {
         let create = async {
-            let bucket = self.0.get_key_value(STATE_BUCKET).await?;
             let key = state_key(&name.network, &name.mud, "password");
-            match bucket.create(key, password.text().into()).await {
+            match self.bucket.create(key, password.text().into()).await {
                 Ok(_) => Ok(true),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
                 Err(error) => Err(error.into()),
@@ -132,7 +132,7 @@ impl MudState {
     /// # Errors
     /// When it cannot be asked.
     pub async fn retire(&self, name: &MudName) -> Result<Farewell, Error> {
-        let client = self.0.client();
+        let client = self.jetstream.client();
         let unique = format!("{:032x}", rand::random::<u128>());
         // A gateway may answer on subjects of its mud alone.
         let answer = own_answer_subject(&name.network, &name.mud, &unique);
@@ -164,7 +164,7 @@ impl MudState {
         }
         for (bucket, keys) in gone {
             let purge = async {
-                let stream = self.0.get_stream_no_info(bucket_stream(bucket)).await?;
+                let stream = self.jetstream.get_stream_no_info(bucket_stream(bucket)).await?;
                 stream.purge().filter(bucket_subject(bucket, &keys)).await?;
                 Ok(())
             };

@@ -236,7 +236,8 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     }
 }
 
-/// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the operator's to make, builds and applies the objects, and takes away
+/// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the
+/// operator's to make, builds and applies the objects, and takes away
 /// what is no longer wanted.
 async fn program(
     mut gateway: Gateway,

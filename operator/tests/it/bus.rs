@@ -148,17 +148,7 @@ async fn tls_to_nats_by_its_ca_a_wrong_one_is_told_and_the_end_of_credentials_to
     let nats = Nats::start_with(unused_port(), &config);
     std::fs::copy(path("stranger.ca"), path("ca")).unwrap();
     // A server that asks nobody who he is takes any; these end.
-    let of = |byte| [byte; 32];
-    let seeds = Seeds {
-        operator: of(1),
-        store: of(2),
-        account: of(3),
-        signing: of(4),
-        user: of(5),
-        system: of(6),
-        system_user: of(7),
-        route: of(8),
-    };
+    let seeds = Seeds::new([1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]));
     let authority = Authority::new(&seeds, 0, &[]).unwrap();
     let (seed, account) = signing_key(&authority.signing_key);
     let issuer = Issuer::new(seed, account.unwrap()).unwrap();

@@ -20,16 +20,7 @@ use super::support::{Gateway, Nats};
 
 /// The keys of the servers that the tests start.
 fn seeds() -> Seeds {
-    Seeds {
-        operator: [1; 32],
-        store: [8; 32],
-        account: [2; 32],
-        signing: [3; 32],
-        user: [4; 32],
-        system: [5; 32],
-        system_user: [6; 32],
-        route: [7; 32],
-    }
+    Seeds::new([1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]))
 }
 
 /// A nats-server that lets in whom it knows.

@@ -109,17 +109,7 @@ async fn credentials_that_ended_are_told_and_new_ones_bring_the_bus_back() {
 
 /// An identity that the server does not know the signer of.
 fn foreign(mud: &str) -> String {
-    let zeros = [0; 32];
-    let seeds = Seeds {
-        operator: zeros,
-        store: zeros,
-        account: zeros,
-        signing: [8; 32],
-        user: zeros,
-        system: zeros,
-        system_user: zeros,
-        route: zeros,
-    };
+    let seeds = Seeds { signing: [8; 32], ..Seeds::new([[0; 32]; 8]) };
     let signer = issuer(&Authority::new(&seeds, now(), &[]).unwrap());
     let subject = Subject { network: "*test", mud, namespace: "tenant", name: "dawn" };
     issue(&signer, &subject, Validity { now: now(), lasts: 3600 }, [2; 32]).unwrap()
