@@ -470,21 +470,22 @@ impl Link {
 
     fn set_status(&self, reason: SessionReason, message: String, router: &RouterAddress) {
         let established = reason == SessionReason::SessionEstablished;
-        if established || matches!(reason, SessionReason::ShuttingDown | SessionReason::Standby) {
-            tracing::info!(reason = reason.as_str(), detail = message, "router session");
-        } else {
-            tracing::warn!(reason = reason.as_str(), detail = message, "router session");
-        }
         let before = self.handle.status();
         let since = established.then(|| before.since.unwrap_or_else(Timestamp::now));
         self.handle.set_status(SessionStatus {
             reason,
-            message,
+            message: message.clone(),
             router: Some(router.name.clone()),
             address: Some(router.host_and_port()),
             egress: Some(self.rules.borrow().egress.name()),
             since,
         });
+        // Who reads this may count on it.
+        if established || matches!(reason, SessionReason::ShuttingDown | SessionReason::Standby) {
+            tracing::info!(reason = reason.as_str(), detail = message, "router session");
+        } else {
+            tracing::warn!(reason = reason.as_str(), detail = message, "router session");
+        }
     }
 }
 
