@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
+use kube::ResourceExt;
 use kube::api::{Api, ObjectMeta, PostParams, WatchEvent, WatchParams};
-use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::harness::{NO_NATS, Operator, Space, eventually, message};
+use crate::harness::{NO_NATS, Namespaced, Operator, Space, eventually, message};
 
 const CONFIG: &str = "config.yaml";
 
@@ -255,25 +253,12 @@ async fn touch_again_and_again(space: &Space, operator: &Operator) -> String {
     version
 }
 
-async fn version<K>(space: &Space, name: &str) -> String
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn version<K: Namespaced>(space: &Space, name: &str) -> String {
     space.api::<K>().get(name).await.unwrap().resource_version().unwrap()
 }
 
 /// Watches an object from a version on and for some seconds, in which nobody may write it.
-async fn assert_unwritten<K>(space: &Space, name: &str, version: String)
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Serialize
-        + std::fmt::Debug,
-{
+async fn assert_unwritten<K: Namespaced>(space: &Space, name: &str, version: String) {
     let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(4);
     let mut events = space.api::<K>().watch(&params, &version).await.unwrap().boxed();
     while let Some(event) = events.next().await {

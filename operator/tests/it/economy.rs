@@ -1,21 +1,17 @@
 //! How little the operator asks of the API server.
 
-use std::fmt::Debug;
 use std::io::Write;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::Resource;
 use kube::api::{Api, Patch, PostParams};
 use mudgateway_crds::status::ConditionType;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::harness::{NO_NATS, Operator, Space, eventually};
+use crate::harness::{NO_NATS, Namespaced, Operator, Space, eventually};
 
 const RECONCILED: &str = "i3op_reconcile_total{outcome=\"Applied\"}";
 
@@ -130,16 +126,7 @@ fn muds() -> Vec<(&'static str, Value)> {
 }
 
 /// Changes an object as somebody else would, and waits until it is as it was.
-async fn put_back<K>(space: &Space, name: &str, change: Value)
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Serialize
-        + Debug
-        + Send
-        + 'static,
-{
+async fn put_back<K: Namespaced>(space: &Space, name: &str, change: Value) {
     let before = shape(&space.api::<K>().get(name).await.unwrap());
     let changed: K = space.change(name, change).await;
     assert_ne!(shape(&changed), before, "{} {name}", K::kind(&()));

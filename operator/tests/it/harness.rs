@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -71,6 +72,29 @@ pub(crate) fn run_ok(program: &str, args: &[&str], input: &[u8]) -> Output {
     output
 }
 
+/// A kind of object that is in a namespace.
+pub(crate) trait Namespaced:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + Serialize
+    + Debug
+    + Send
+    + 'static
+{
+}
+
+impl<K> Namespaced for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + Debug
+        + Send
+        + 'static
+{
+}
+
 /// A namespace of one test.
 pub(crate) struct Space {
     pub(crate) client: Client,
@@ -98,10 +122,7 @@ impl Space {
     }
 
     /// The API of a kind in this namespace.
-    pub(crate) fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
+    pub(crate) fn api<K: Namespaced>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
@@ -129,26 +150,12 @@ impl Space {
     }
 
     /// Changes an object as a user would.
-    pub(crate) async fn change<K>(&self, name: &str, patch: Value) -> K
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug,
-    {
+    pub(crate) async fn change<K: Namespaced>(&self, name: &str, patch: Value) -> K {
         self.api::<K>().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
     /// Deletes an object, and waits until it is gone.
-    pub(crate) async fn delete<K>(&self, name: &str)
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + 'static,
-    {
+    pub(crate) async fn delete<K: Namespaced>(&self, name: &str) {
         let api = self.api::<K>();
         let uid = api.get(name).await.unwrap().uid().unwrap();
         api.delete(name, &DeleteParams::background()).await.unwrap();
@@ -157,36 +164,23 @@ impl Space {
     }
 
     /// Waits until an object is as it should be.
-    pub(crate) async fn wait<K>(&self, name: &str, what: &str, is: impl Fn(&K) -> bool + Send) -> K
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Serialize
-            + Debug
-            + Send
-            + 'static,
-    {
+    pub(crate) async fn wait<K: Namespaced>(
+        &self,
+        name: &str,
+        what: &str,
+        is: impl Fn(&K) -> bool + Send,
+    ) -> K {
         self.wait_within(PATIENCE, name, what, is).await
     }
 
     /// The same, for something that takes a known time.
-    pub(crate) async fn wait_within<K>(
+    pub(crate) async fn wait_within<K: Namespaced>(
         &self,
         patience: Duration,
         name: &str,
         what: &str,
         is: impl Fn(&K) -> bool + Send,
-    ) -> K
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Serialize
-            + Debug
-            + Send
-            + 'static,
-    {
+    ) -> K {
         let api = self.api::<K>();
         let seen = await_condition(api.clone(), name, |object: Option<&K>| object.is_some_and(&is));
         match tokio::time::timeout(patience, seen).await {
