@@ -81,7 +81,7 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
 
-test-install: ## Install, upgrade from the version before, roll back, remove and install again, on the cluster. 6 minutes
+test-install: test-images test-page test-observe ## What a provider installs and looks at: these three, then install, upgrade, roll back, remove and install again. 15 minutes
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/install/run
