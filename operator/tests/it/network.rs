@@ -3,7 +3,9 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use mudgateway_crds::bus::{inbox_prefix, permit_subject};
 use mudgateway_crds::network::{NetworkConditionType, RouterState};
+use mudgateway_crds::permit::{PermitAnswer, PermitRequest, Purpose, Step};
 use mudgateway_crds::report::SessionReason;
 use mudgateway_crds::status::ConditionType;
 use mudgateway_crds::{IntermudNetwork, MudGateway};
@@ -124,5 +126,51 @@ async fn what_gateways_report_adds_up_in_the_status_of_the_network() {
     })
     .await;
     assert_eq!(down.condition(NetworkConditionType::Ready).unwrap().reason, "RoutersDown");
+    operator.stop().await;
+}
+
+/// Says something about a permit as a mud on the network of a test does, and returns the answer.
+async fn permit(space: &Space, nats: &Nats, mud: &str, step: Step) -> PermitAnswer {
+    let options = async_nats::ConnectOptions::new().custom_inbox_prefix(inbox_prefix(&space.name, mud));
+    let client = options.connect(nats.url()).await.unwrap();
+    let router = format!("{}.example:8080", space.name);
+    let request = PermitRequest { router, egress: "node".to_owned(), step };
+    let request = serde_json::to_vec(&request).unwrap();
+    // It answers once it leads and has a session with NATS.
+    let answer = eventually("an answer", async || {
+        client.request(permit_subject(&space.name, mud), request.clone().into()).await.ok()
+    });
+    serde_json::from_slice(&answer.await.payload).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn muds_that_wait_for_a_router_are_counted() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    // So long that nobody's turn comes while this runs.
+    apply(&space, spec(json!({"limits": {"connectIntervalMilliseconds": 60000}}))).await.unwrap();
+    for name in ["dawn", "dusk", "night"] {
+        on_it(&space, name).await;
+        let accepted = |gateway: &MudGateway| reason(gateway, ConditionType::Accepted) == Some("Accepted");
+        space.wait::<MudGateway>(name, "accepted", accepted).await;
+    }
+    let waiting = async |wanted: i32| {
+        eventually("the count of who waits", async || {
+            let status = networks(&space).get(&space.name).await.unwrap().status?;
+            (status.permits_waiting == wanted).then_some(())
+        })
+        .await;
+        assert_eq!(operator.metric("i3op_permits_waiting").await, f64::from(wanted));
+    };
+    let ask = Step::Ask { waited_milliseconds: 0, purpose: Purpose::Connect, known: true };
+    assert!(matches!(permit(&space, &nats, "dawn", ask).await, PermitAnswer::Granted { .. }));
+    for (mud, before) in [("dusk", 0), ("night", 1)] {
+        let answer = permit(&space, &nats, mud, ask).await;
+        assert!(matches!(answer, PermitAnswer::Wait { ahead, .. } if ahead == before), "{answer:?}");
+    }
+    waiting(2).await;
+
+    assert_eq!(permit(&space, &nats, "night", Step::GivenBack).await, PermitAnswer::Noted);
+    waiting(1).await;
     operator.stop().await;
 }

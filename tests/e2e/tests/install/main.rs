@@ -40,7 +40,7 @@ fn a_providers_installation_through_all_its_days() {
     step("make namespaces and volumes, start a router", || {
         release::system_namespace()?;
         namespace(TENANT)?;
-        volumes::make(2)?;
+        volumes::make(3)?;
         install::router()
     });
     step("dry runs: every way to install it, plain manifests, overlays", dry_run::everything);
@@ -107,18 +107,18 @@ fn a_providers_installation_through_all_its_days() {
     step("a new pod, with another address, logs in with the old password", || {
         let old = pod()?;
         kubectl(&["delete", "pod", "-n", TENANT, &old.name, "--wait=true"])?;
-        let new = wait("another pod to hold the session", READY, || {
-            let gateway = get(TENANT, &format!("mudgateway/{NAME}"))?;
-            let ready = condition(&gateway, "Connected");
-            let new = pod()?;
-            let holds = gateway["status"]["holder"].as_str() == Some(&new.name) && new.name != old.name;
-            if holds && ready.starts_with("True") {
-                Ok(Ok(new))
-            } else {
-                Ok(Err(gateway["status"].to_string()))
-            }
-        })?;
+        let new = next_holder(&old)?;
         // The router lets in who comes from a known address, or has the password. This one was not known.
+        assert_ne!(new.address, old.address);
+        connected().map(drop)
+    });
+    step("NATS loses all it kept: a new pod logs in with the password of the Secret", || {
+        let old = pod()?;
+        scale(0)?;
+        kubectl(&["wait", "--for=delete", "pod", &old.name, "-n", TENANT, "--timeout=60s"])?;
+        release::lose_what_nats_keeps()?;
+        scale(1)?;
+        let new = next_holder(&old)?;
         assert_ne!(new.address, old.address);
         connected().map(drop)
     });
@@ -182,6 +182,24 @@ fn pod() -> Result<Pod> {
             _ => Ok(Err(format!("{} pods", staying.len()))),
         }
     })
+}
+
+/// Waits until another pod than this one holds the session.
+fn next_holder(old: &Pod) -> Result<Pod> {
+    wait("another pod to hold the session", READY, || {
+        let gateway = get(TENANT, &format!("mudgateway/{NAME}"))?;
+        let status = &gateway["status"];
+        if !condition(&gateway, "Connected").starts_with("True") || status["holder"] == old.name.as_str() {
+            return Ok(Err(status.to_string()));
+        }
+        let new = pod()?;
+        if status["holder"] == new.name.as_str() { Ok(Ok(new)) } else { Ok(Err(status.to_string())) }
+    })
+}
+
+/// Has so many pods for the gateway.
+fn scale(replicas: u32) -> Result<()> {
+    kubectl(&["scale", "mudgateway", NAME, "-n", TENANT, &format!("--replicas={replicas}")]).map(drop)
 }
 
 /// Waits until the gateway's pod runs the image of a version.

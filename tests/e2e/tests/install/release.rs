@@ -117,6 +117,15 @@ pub fn kept() -> Result<()> {
     Ok(())
 }
 
+/// Replaces the volume of NATS by an empty one.
+pub fn lose_what_nats_keeps() -> Result<()> {
+    kubectl(&["scale", "statefulset/mudgateway-nats", "-n", SYSTEM, "--replicas=0"])?;
+    kubectl(&["wait", "--for=delete", "pod/mudgateway-nats-0", "-n", SYSTEM, "--timeout=60s"])?;
+    kubectl(&["delete", "persistentvolumeclaim/data-mudgateway-nats-0", "-n", SYSTEM, "--timeout=60s"])?;
+    kubectl(&["scale", "statefulset/mudgateway-nats", "-n", SYSTEM, "--replicas=1"])?;
+    running()
+}
+
 /// Removes the release and all that outlives it, in the order the documentation gives.
 pub fn purge() -> Result<()> {
     kubectl(&["delete", "mudgateway", NAME, "-n", TENANT, "--wait=true", "--timeout=60s"])?;
