@@ -239,26 +239,46 @@ impl Replicas {
         if connected.wait_for(|connected| *connected).await.is_ok() && !self.services.leads() {
             self.catch_up().await;
         }
-        while let Some(message) = log.next().await {
-            if self.services.leads() {
-                continue;
-            }
-            match read(&message, &subject) {
-                Some(Written::Record(record)) => match self.step(record.position) {
-                    Step::Take => self.services.apply(*record),
-                    Step::CatchUp => self.catch_up().await,
-                    Step::Ignore => {}
+        let mut to_read = self.services.to_read();
+        loop {
+            tokio::select! {
+                biased;
+                message = log.next() => match message {
+                    Some(message) => self.hear(&message, &subject).await,
+                    None => return Ok(()),
                 },
-                Some(Written::Beat(beat)) => {
-                    self.services.on_beat(&beat);
-                    if beat.position > self.services.hub.position() || !self.services.hub.follows() {
-                        self.catch_up().await;
-                    }
-                }
-                None => {}
+                // Nothing has come that is not read.
+                () = self.read_enough(&mut to_read) => self.services.log_is_read(),
             }
         }
-        Ok(())
+    }
+
+    /// Ends when somebody waits for the log to be read up to a place that it is read up to.
+    async fn read_enough(&self, to_read: &mut watch::Receiver<Option<Position>>) {
+        let hub = &self.services.hub;
+        // The sender lives as long as the services do.
+        let _ = to_read.wait_for(|end| end.is_some_and(|end| end <= hub.position())).await;
+    }
+
+    /// Takes what the writer of the log tells.
+    async fn hear(&self, message: &Message, subject: &str) {
+        if self.services.leads() {
+            return;
+        }
+        match read(message, subject) {
+            Some(Written::Record(record)) => match self.step(record.position) {
+                Step::Take => self.services.apply(*record),
+                Step::CatchUp => self.catch_up().await,
+                Step::Ignore => {}
+            },
+            Some(Written::Beat(beat)) => {
+                self.services.on_beat(&beat);
+                if beat.position > self.services.hub.position() || !self.services.hub.follows() {
+                    self.catch_up().await;
+                }
+            }
+            None => {}
+        }
     }
 
     fn step(&self, next: Position) -> Step {

@@ -48,7 +48,7 @@ use crate::allowance::Allowance;
 pub use crate::bus::Scope;
 use crate::bus::lock::Duty;
 use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace, Writes};
-use crate::hub::{Addressed, Event, Hub, Outgoing, Trouble};
+use crate::hub::{Addressed, Event, Hub, Outgoing, Position, Trouble};
 use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
@@ -96,6 +96,8 @@ pub struct Services {
     stream: Mutex<Option<StreamPlace>>,
     /// What the process that holds the session tells, while that is another one.
     followed: watch::Sender<Option<replica::Followed>>,
+    /// Up to where the log is to be read before this process writes it.
+    to_read: watch::Sender<Option<Position>>,
     /// This process has begun to write the log without knowing all that was in it.
     incomplete: Notify,
     history: Mutex<History>,
@@ -178,6 +180,7 @@ impl Services {
             in_step: Mutex::default(),
             stream: Mutex::default(),
             followed: watch::Sender::default(),
+            to_read: watch::Sender::default(),
             incomplete: Notify::new(),
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use intermud3::Packet;
 use intermud3::lpc::Limits;
 use intermud3::packet::{Body, ChanlistReply, ChannelEntry, Header, Mudlist};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{Directory, Presence, Said, Services, User};
 use crate::bus::lock::{Duty, LockListener};
@@ -26,6 +28,10 @@ const MUDS: usize = 100;
 
 /// The largest piece of a list; NATS takes no message over 1 MiB.
 const LIMITS: Limits = Limits { output_bytes: 900_000, ..Limits::DEFAULT };
+
+/// How long who comes to hold the session may read what the one before has written, before it writes on without. Short of the
+/// time in which it may open a session.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// The bytes of a part of a snapshot, about; one that holds a single large thing may have more.
 const PART: usize = 200_000;
@@ -80,8 +86,12 @@ pub struct Followed {
 }
 
 impl LockListener for Services {
-    fn epoch(&self) -> u64 {
-        self.hub.position().epoch
+    fn position(&self) -> Position {
+        self.hub.position()
+    }
+
+    fn read_log(&self, end: Option<Position>) -> BoxFuture<'_, ()> {
+        Box::pin(self.read_up_to(end.unwrap_or_default()))
     }
 
     fn on_duty(&self, duty: Duty, epoch: u64) {
@@ -107,6 +117,31 @@ impl Services {
     /// Whether this process writes the log: it may hold the session with the router.
     pub fn leads(&self) -> bool {
         self.hub.leads()
+    }
+
+    /// Waits until all that has come of the log is read, and all up to a place. Who knows anyway that it misses something does
+    /// not wait.
+    async fn read_up_to(&self, end: Position) {
+        if !self.hub.follows() {
+            return;
+        }
+        self.to_read.send_replace(Some(end));
+        let mut to_read = self.to_read.subscribe();
+        if timeout(READ_WITHIN, to_read.wait_for(Option::is_none)).await.is_err() {
+            tracing::warn!(position = ?self.hub.position(), ?end, "what was written to the log last is missing");
+            self.log_is_read();
+            self.hub.miss();
+        }
+    }
+
+    /// Up to where the log is to be read; none: nobody waits for that. Who reads it says when it is, and nothing is left.
+    pub fn to_read(&self) -> watch::Receiver<Option<Position>> {
+        self.to_read.subscribe()
+    }
+
+    /// The log is read as far as it is to be.
+    pub fn log_is_read(&self) {
+        self.to_read.send_replace(None);
     }
 
     /// What this process is among those of the mud, in a word.

@@ -28,6 +28,7 @@ mod stage;
 mod state;
 mod status_page;
 mod support;
+mod take_over;
 mod tls;
 mod traces;
 mod transport;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ASK_TIMEOUT, Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
 use crate::bus::kv::{self, Bucket, PutError, Watch};
 use crate::bus::{Bus, Store, WriteTrouble, Writes};
+use crate::hub::Position;
 
 /// Between two attempts to watch the key.
 const RETRY: Duration = Duration::from_millis(250);
@@ -28,12 +29,19 @@ struct Value {
     /// The epoch in which the holder writes the log of the mud. Older gateways write none.
     #[serde(default)]
     epoch: u64,
+    /// Where the log ended that was written by who gave the lock back. Older gateways tell none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<Position>,
 }
 
 /// What the keeper of a lock asks and tells.
 pub trait LockListener: Send + Sync {
-    /// The last epoch of the mud's log that is known here.
-    fn epoch(&self) -> u64;
+    /// How far the mud's log is known here.
+    fn position(&self) -> Position;
+
+    /// Waits, but not for long, until all that has come of the log is read here, and where it ended, if that is known. Whoever
+    /// wrote on before that would tell again what is still to be read.
+    fn read_log(&self, end: Option<Position>) -> BoxFuture<'_, ()>;
 
     /// Takes note of what this process may do, before anybody else is told. Whoever comes to hold the lock writes the
     /// log in this epoch.
@@ -54,6 +62,8 @@ pub struct Keeper {
     /// The epoch of ours, and the last one that the key held.
     epoch: u64,
     last_epoch: u64,
+    /// Where the log ended of the one who gave the lock back.
+    end: Option<Position>,
     yielding: Arc<Notify>,
     watch: Option<Watch>,
 }
@@ -145,6 +155,7 @@ impl Keeper {
             listener,
             epoch: 0,
             last_epoch: 0,
+            end: None,
             yielding: Arc::clone(&yielding),
             watch: None,
         };
@@ -160,6 +171,8 @@ impl Keeper {
         let mut connected = self.connected.clone();
         let yielding = Arc::clone(&self.yielding);
         while !self.lock.has_left() {
+            // Before the lock is given back: nothing is written to the log any more then.
+            self.publish().await;
             let now = Instant::now();
             if !is_writing && let Some(write) = self.next_write(now) {
                 writing = Some(write).into();
@@ -169,7 +182,6 @@ impl Keeper {
                 asking = Some(self.answers()).into();
                 is_asking = true;
             }
-            self.publish(now);
             let (wake_at, stays) = (self.lock.wake_at(now), self.lock.stays());
             tokio::select! {
                 outcome = &mut writing, if is_writing => {
@@ -191,12 +203,16 @@ impl Keeper {
                 () = sleep_until(wake_at.into()) => {}
             }
         }
-        self.publish(Instant::now());
+        self.publish().await;
     }
 
     /// Tells who holds the session what it may do.
-    fn publish(&self, now: Instant) {
-        let duty = self.lock.duty(now);
+    async fn publish(&mut self) {
+        let takes_over = !self.duty.borrow().may_keep() && self.lock.duty(Instant::now()) == Duty::Holder;
+        if takes_over {
+            self.listener.read_log(self.end).await;
+        }
+        let duty = self.lock.duty(Instant::now());
         if *self.duty.borrow() != duty {
             self.listener.on_duty(duty, self.epoch);
         }
@@ -253,9 +269,15 @@ impl Keeper {
     }
 
     fn see(&mut self, entry: Option<&kv::Entry>) {
-        let seen = entry.map(read);
-        self.last_epoch = self.last_epoch.max(seen.as_ref().map_or(0, |(_, epoch)| *epoch));
-        self.lock.seen(Instant::now(), seen.map(|(entry, _)| entry));
+        let seen = entry.map(|entry| (entry.revision, read(entry)));
+        if let Some((_, value)) = &seen {
+            self.last_epoch = self.last_epoch.max(value.epoch);
+            if value.by != self.name {
+                self.end = value.end;
+            }
+        }
+        let entry = seen.map(|(revision, Value { by, held, .. })| Entry { revision, by, held });
+        self.lock.seen(Instant::now(), entry);
     }
 
     /// An epoch greater than all before: than those that the lock and the log tell of, and, should nobody know of them
@@ -263,7 +285,7 @@ impl Keeper {
     /// when the bucket is lost.
     fn next_epoch(&self) -> u64 {
         let now = jiff::Timestamp::now().as_millisecond().unsigned_abs();
-        now.max(self.last_epoch + 1).max(self.listener.epoch() + 1)
+        now.max(self.last_epoch + 1).max(self.listener.position().epoch + 1)
     }
 
     /// The connection changed: what was watched before means nothing any more.
@@ -290,7 +312,8 @@ impl Keeper {
         if held && !ours {
             self.epoch = self.next_epoch();
         }
-        let value = Value { by: self.name.clone(), held, epoch: self.epoch };
+        let end = (!held).then(|| self.listener.position());
+        let value = Value { by: self.name.clone(), held, epoch: self.epoch, end };
         // Texts, numbers and booleans can always be written.
         let value = serde_json::to_vec(&value).unwrap_or_default();
         let (bucket, key, writes) = (self.bucket.clone(), self.key.clone(), self.writes.clone());
@@ -312,11 +335,9 @@ impl Keeper {
     }
 }
 
-/// What an entry says, and its epoch. A key that was deleted is free; one that nobody can read belongs to somebody
-/// unknown.
-fn read(entry: &kv::Entry) -> (Entry, u64) {
-    let unknown = || Value { by: String::new(), held: entry.value.is_some(), epoch: 0 };
+/// What an entry says. A key that was deleted is free; one that nobody can read belongs to somebody unknown.
+fn read(entry: &kv::Entry) -> Value {
+    let unknown = || Value { by: String::new(), held: entry.value.is_some(), epoch: 0, end: None };
     let value = entry.value.as_deref().unwrap_or_default();
-    let Value { by, held, epoch } = serde_json::from_slice(value).unwrap_or_else(|_| unknown());
-    (Entry { revision: entry.revision, by, held }, epoch)
+    serde_json::from_slice(value).unwrap_or_else(|_| unknown())
 }
