@@ -27,6 +27,9 @@ pub(super) struct Inner {
     pub following: bool,
     /// Tells that nobody was there to hear.
     pub kept: Kept,
+    /// Up to where the log was known to this process when it began to write it without knowing all: tells that came after may be
+    /// stored. None once they have been read, and when all was known.
+    pub unread: Option<Position>,
     /// What sessions wanted whose connections ended, oldest first.
     pub ended: VecDeque<(Instant, Uuid, Subscription)>,
 }
@@ -41,6 +44,7 @@ impl Inner {
             leading,
             following: false,
             kept: Kept::default(),
+            unread: None,
             ended: VecDeque::new(),
         }
     }

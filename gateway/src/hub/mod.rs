@@ -238,11 +238,7 @@ impl Hub {
 
     /// Takes note of what is no event, but of which other processes must know.
     pub fn note(&self, change: Change) {
-        let mut inner = lock(&self.inner);
-        if inner.leading && self.outgoing.is_some() {
-            inner.log.skip();
-            self.out_change(&inner, Timestamp::now(), Some(change));
-        }
+        self.write_note(&mut lock(&self.inner), change);
     }
 
     /// All authenticated sessions of this process.
@@ -346,15 +342,24 @@ impl Hub {
         }
         let taken = inner.kept.take(Timestamp::now(), |tell| wants(&tell.event));
         for tell in &taken {
-            // Who goes on from a place before it has just got it.
             if tell.position <= after {
                 // Who comes back later must not get it at both places.
                 inner.log.withdraw(tell.position);
                 self.tell(inner, tell.at, Arc::clone(&tell.event), Some(tell.position));
+            } else {
+                // Who goes on from a place before it has just got it. Another process would tell it when it comes to write.
+                self.write_note(inner, Change::Heard(tell.position));
             }
         }
         if !taken.is_empty() {
             self.kept.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn write_note(&self, inner: &mut Inner, change: Change) {
+        if inner.leading && self.outgoing.is_some() {
+            inner.log.skip();
+            self.out_change(inner, Timestamp::now(), Some(change));
         }
     }
 

@@ -40,6 +40,8 @@ pub enum Change {
     List(String),
     /// Who is on our mud.
     Presence(Vec<User>),
+    /// A tell that waited since this place waits no more: who goes on from before it has it.
+    Heard(Position),
     /// Something too large to be told.
     Lost,
 }

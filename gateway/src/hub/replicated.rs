@@ -30,9 +30,12 @@ impl Hub {
     pub fn lead(&self, epoch: u64) -> (u64, bool) {
         let mut inner = lock(&self.inner);
         let complete = std::mem::replace(&mut inner.following, true);
+        inner.unread = (!complete).then(|| inner.log.position());
         inner.log.begin(epoch, complete);
         inner.leading = true;
-        self.offer_all_kept(&mut inner);
+        self.offer_all_kept(&mut inner, |after| after);
+        // What is stored is read only now.
+        self.kept.send_modify(|count| *count += u64::from(!complete));
         (inner.log.position().epoch, complete)
     }
 
@@ -61,14 +64,24 @@ impl Hub {
         let Some(event) = event else { return inner.log.advance(position) };
         let logged = Logged::new(position, event, at);
         inner.log.take(Timestamp::now(), logged.clone());
-        self.deliver(&inner, &logged);
+        let heard = self.deliver(&inner, &logged);
         match fate {
-            Fate::Told => {}
-            Fate::Kept => inner.wait(KeptTell::new(position, at, logged.event)),
+            Fate::Kept if !heard => inner.wait(KeptTell::new(position, at, logged.event)),
+            // Its writer does not know yet of who has come here.
+            Fate::Told | Fate::Kept => {}
             Fate::Waited(since) => {
                 inner.kept.forget(since);
                 inner.log.withdraw(since);
             }
+        }
+    }
+
+    /// The same for a place at which the tell that came at another one was heard.
+    pub fn take_heard(&self, position: Position, tell: Position) {
+        let mut inner = lock(&self.inner);
+        if !inner.leading && position > inner.log.position() {
+            inner.log.advance(position);
+            inner.kept.forget(tell);
         }
     }
 
@@ -153,18 +166,26 @@ impl Hub {
         lock(&self.inner).kept.all()
     }
 
-    /// Changes whenever they do, by what this process does.
+    /// Changes whenever they do, by what this process does, and when those that are stored are to be read.
     pub fn kept_changes(&self) -> watch::Receiver<u64> {
         self.kept.subscribe()
     }
 
-    /// Takes the tells that were stored by a process that is gone, unless the log tells of them.
-    pub fn restore_kept(&self, stored: Vec<KeptTell>) {
+    /// Whether this process writes the log without knowing the tells that are stored.
+    pub fn lacks_kept(&self) -> bool {
+        lock(&self.inner).unread.is_some()
+    }
+
+    /// Takes the tells that were stored by a process that is gone. What became of those that this process had from the log it
+    /// knows better than the store, which is behind.
+    pub fn restore_kept(&self, mut stored: Vec<KeptTell>) {
         let mut inner = lock(&self.inner);
-        if inner.leading {
-            inner.kept.restore(stored);
-            self.offer_all_kept(&mut inner);
-        }
+        let Some(known) = inner.unread.take().filter(|_| inner.leading) else { return };
+        stored.retain(|tell| tell.position > known);
+        inner.kept.restore(stored);
+        // Nobody here had them from the log.
+        let now = inner.log.position();
+        self.offer_all_kept(&mut inner, |_| now);
     }
 
     /// What the change of sessions elsewhere means here.
@@ -181,12 +202,15 @@ impl Hub {
         changed
     }
 
-    fn offer_all_kept(&self, inner: &mut Inner) {
-        let ours = inner.sessions.values().map(|client| client.session.wishes());
-        let others = inner.others.all().map(|remote| remote.wishes.clone());
-        let now = inner.log.position();
-        for wishes in ours.chain(others).collect::<Vec<_>>() {
-            self.offer_kept(inner, now, |event| wishes.want(event, &self.mud));
+    /// Offers the tells that wait to all sessions; `has` says up to which place one has all, that came with all up to another.
+    fn offer_all_kept(&self, inner: &mut Inner, has: impl Fn(Position) -> Position) {
+        let ours = inner.sessions.values().map(|client| (client.after, client.session.wishes()));
+        let others = inner.others.all().map(|remote| (remote.after, remote.wishes.clone()));
+        let mut sessions: Vec<_> = ours.chain(others).collect();
+        // First those who came before a tell and have it by the log, though its writer did not know: it waits for nobody else.
+        sessions.sort_by_key(|(after, _)| *after);
+        for (after, wishes) in sessions {
+            self.offer_kept(inner, has(after), |event| wishes.want(event, &self.mud));
         }
     }
 }

@@ -211,6 +211,7 @@ impl Two {
                     let Record { position, at, change } = *record;
                     match change {
                         Change::Event { event, fate } => self.follower.take(position, at, Some(event), fate),
+                        Change::Heard(tell) => self.follower.take_heard(position, tell),
                         _ => self.follower.take(position, at, None, Fate::Told),
                     }
                 }
@@ -291,6 +292,81 @@ fn a_tell_that_nobody_heard_waits_on_all_processes_and_is_told_once_by_the_write
     two.hear();
     assert_eq!(seqs(&there), [2]);
     assert_eq!((two.writer.kept().len(), two.follower.kept().len()), (0, 0));
+}
+
+/// A client that was away when a tell came, and goes on with the follower from before it; what the writer is told of that.
+fn goes_on_with_the_follower(two: &mut Two) -> (Arc<Session>, News) {
+    let (first, _) = admitted(&two.writer, None);
+    let position = two.writer.position();
+    two.writer.remove(&first);
+    two.writer.publish(tell("waits"));
+    two.hear();
+    assert_eq!((two.writer.kept().len(), two.follower.kept().len()), (1, 1));
+    let (session, admission) = admitted(&two.follower, Some(Resume { session: first.id, position }));
+    assert_eq!((admission.recovered, seqs(&session)), (Some(true), vec![1]));
+    let news = News::Session { session: Box::new(remote(&session, position)), listen: None };
+    (session, news)
+}
+
+#[test]
+fn a_tell_that_one_got_who_went_on_from_before_it_waits_on_no_process() {
+    let mut two = Two::new();
+    let (session, news) = goes_on_with_the_follower(&mut two);
+    let _ = two.writer.hear("follower", news);
+    assert_eq!(two.hear(), 1);
+    assert_eq!((two.writer.kept().len(), two.follower.kept().len()), (0, 0));
+    two.follower.remove(&session);
+    two.follower.lead(9);
+    let (fresh, _) = admitted(&two.follower, None);
+    assert!(received(&session).is_empty() && received(&fresh).is_empty(), "it was heard");
+}
+
+#[test]
+fn a_tell_that_one_got_who_went_on_from_before_it_is_not_told_again_though_its_writer_never_knew() {
+    let mut two = Two::new();
+    let (session, _) = goes_on_with_the_follower(&mut two);
+    let (other, _) = admitted(&two.follower, None);
+    two.follower.lead(9);
+    assert!(received(&session).is_empty() && received(&other).is_empty(), "it was heard");
+    assert_eq!(two.follower.kept().len(), 0);
+}
+
+#[test]
+fn a_tell_that_comes_to_a_follower_after_the_client_it_was_for_waits_there_for_nobody() {
+    let mut two = Two::new();
+    let (session, _) = admitted(&two.follower, None);
+    // The writer does not know of the client yet.
+    two.writer.publish(tell("hi"));
+    two.hear();
+    two.follower.remove(&session);
+    two.follower.lead(9);
+    let (fresh, _) = admitted(&two.follower, None);
+    assert_eq!((seqs(&session).len(), received(&fresh).len()), (1, 0));
+}
+
+#[test]
+fn of_the_stored_tells_one_who_missed_some_of_the_log_tells_those_that_it_did_not_know() {
+    let mut two = Two::new();
+    two.writer.publish(tell("told since"));
+    two.hear();
+    let (first, _) = admitted(&two.writer, None);
+    two.hear();
+    assert_eq!((seqs(&first), two.follower.kept().len()), (vec![2], 0));
+    two.writer.remove(&first);
+    two.writer.publish(tell("new"));
+    // What is stored is older and newer than what the follower knows.
+    let at = Timestamp::now();
+    let told = KeptTell::new(Position { epoch: 7, seq: 1 }, at, Arc::new(tell("told since")));
+    let stored = [vec![told], two.writer.kept()].concat();
+    two.follower.miss();
+    let (session, _) = admitted(&two.follower, None);
+    assert_eq!(two.follower.lead(9), (9, false));
+    assert!(two.follower.lacks_kept());
+    two.follower.restore_kept(stored.clone());
+    let lines = received(&session);
+    assert!(lines.len() == 1 && lines[0].contains("new"), "{lines:?}");
+    two.follower.restore_kept(stored);
+    assert!(received(&session).is_empty() && !two.follower.lacks_kept(), "once");
 }
 
 #[test]

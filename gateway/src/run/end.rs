@@ -30,6 +30,10 @@ pub(super) async fn run(parts: &Parts, api: &Api, ending: Ending) {
     if let Some(log) = ending.lasting.log {
         log.reach().await;
     }
+    parts.stops.kept.cancel();
+    if let Some(kept) = ending.kept {
+        ended(kept, "the tells that wait for a client were not kept").await;
+    }
     parts.stops.lock.cancel();
     if let Some(lock) = ending.lasting.lock
         && timeout(LOCK_GIVEN_BACK, lock).await.is_err()

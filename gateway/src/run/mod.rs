@@ -114,6 +114,8 @@ struct Stops {
     retired: CancellationToken,
     /// What keeps the state that the next process goes on with.
     state: CancellationToken,
+    /// What keeps the tells that wait: the log is at its end.
+    kept: CancellationToken,
     /// The session lock.
     lock: CancellationToken,
     /// All else.
@@ -132,6 +134,8 @@ struct Ending {
     spool: JoinHandle<()>,
     users: JoinHandle<()>,
     lists: JoinHandle<()>,
+    /// Without a bus nobody else would tell them.
+    kept: Option<JoinHandle<()>>,
     lasting: Lasting,
 }
 
@@ -175,8 +179,6 @@ impl Parts {
             let asked = forward.clone().serve(api.clone(), self.holding.clone(), stops.bus.clone());
             supervisor.spawn("requests of other processes", asked);
             supervisor.spawn("hand-over", forward.hand_over(stops.bus.clone()));
-            let kept = kept::keep(Arc::clone(services), self.state.clone(), stops.bus.clone());
-            supervisor.spawn("kept tells", kept);
         }
         supervisor.spawn("http", http::serve_clients(api.clone(), sockets.websocket, config.api.served));
         if let Some(listener) = sockets.lines {
@@ -204,6 +206,10 @@ impl Parts {
     /// Starts the router link, and what keeps state for the next process.
     fn keep(&self, config: &Config, rules: watch::Receiver<Rules>, lasting: Lasting) -> Ending {
         let Self { supervisor, stops, state, services, router, holding, .. } = self;
+        let kept = self.bus.as_ref().map(|_| {
+            let kept = kept::keep(Arc::clone(services), state.clone(), holding.clone(), stops.kept.clone());
+            supervisor.spawn("kept tells", kept)
+        });
         let lists = lists::keep(Arc::clone(services), state.clone(), stops.bus.clone());
         let lists = supervisor.spawn("lists", lists);
         let spool = spool::keep(router.clone(), Memory(state.clone()), holding.clone(), stops.state.clone());
@@ -211,7 +217,7 @@ impl Parts {
         let users = users::keep(Arc::clone(services), state.clone(), holding.clone(), stops.state.clone());
         let users = supervisor.spawn("users", users);
         let link = supervisor.spawn("router link", self.link(config, rules));
-        Ending { link, spool, users, lists, lasting }
+        Ending { link, spool, users, lists, kept, lasting }
     }
 
     /// The link to the router, which starts with what is known from before.

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use intermud3::Packet;
 use intermud3::packet::{Body, MudEntry, Mudlist};
 use serde_json::{Value, json};
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use complaints::Complaints;
 use directory::Change;
@@ -98,8 +98,6 @@ pub struct Services {
     followed: watch::Sender<Option<replica::Followed>>,
     /// Up to where the log is to be read before this process writes it.
     to_read: watch::Sender<Option<Position>>,
-    /// This process has begun to write the log without knowing all that was in it.
-    incomplete: Notify,
     history: Mutex<History>,
     presence: Mutex<Presence>,
     /// Users of other muds.
@@ -181,7 +179,6 @@ impl Services {
             stream: Mutex::default(),
             followed: watch::Sender::default(),
             to_read: watch::Sender::default(),
-            incomplete: Notify::new(),
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),
             users: Mutex::default(),

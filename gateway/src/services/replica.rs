@@ -103,9 +103,6 @@ impl LockListener for Services {
                 if let Some(bus) = &self.bus {
                     bus.relay.begin(Instant::now(), complete);
                 }
-                if !complete {
-                    self.incomplete.notify_one();
-                }
             }
             Duty::Standby | Duty::Unknown if self.leads() => self.hub.follow(),
             _ => {}
@@ -217,6 +214,7 @@ impl Services {
                 let _ = lock(&self.presence).replace(Instant::now(), users);
                 self.hub.take(position, at, None, Fate::Told);
             }
+            Change::Heard(tell) => self.hub.take_heard(position, tell),
             Change::Lost => self.hub.take(position, at, None, Fate::Told),
         }
     }

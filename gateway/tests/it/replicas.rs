@@ -5,6 +5,7 @@ use std::time::Duration;
 use i3_router::RunningRouter;
 use mudclient::Client;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use super::bus::on_bus;
 use super::lock::process;
@@ -40,6 +41,21 @@ async fn resumed(gateway: &Gateway, session: &Value, place: (u64, u64)) -> (Clie
     let resume = json!({"session_id": session, "epoch": place.0, "seq": place.1});
     let welcome = client.call("authenticate", json!({"api_key": KEY, "resume": resume})).await.unwrap();
     (client, welcome)
+}
+
+/// Waits until a process has no client.
+async fn nobody_on(gateway: &Gateway) {
+    let gone = async {
+        while !gateway
+            .get("metrics", "/metrics")
+            .await
+            .1
+            .contains("\napi_sessions{transport=\"websocket\"} 0")
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WITHIN, gone).await.expect("its client leaves");
 }
 
 /// A client on the channel, and the id of its session.
@@ -188,6 +204,27 @@ async fn a_tell_waits_for_a_client_of_any_process_and_is_heard_once() {
     let other = standby.client().await;
     let again = other.wait_event(is("tell_received"), Duration::from_millis(300)).await;
     assert!(again.is_err(), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_tell_that_came_while_a_client_went_to_another_process_is_heard_once() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let (holder, standby) = two(&router, &nats).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let bob = dusk.client().await;
+    let ann = Client::connect(&holder.websocket().await).await.unwrap();
+    let welcome = ann.call("authenticate", json!({"api_key": KEY})).await.unwrap();
+    drop(ann);
+    nobody_on(&holder).await;
+    bob.call("tell", to_ann("meanwhile")).await.unwrap();
+    standby.logged("a tell waits for a client").await;
+    let (ann, again) = resumed(&standby, &welcome["session_id"], place(&welcome["position"])).await;
+    assert_eq!(again["recovered"], true, "{again}");
+    assert_eq!(next(&ann, "tell_received").await["message"], "meanwhile");
+    holder.terminate().await;
+    standby.logged("SessionEstablished").await;
+    bob.call("tell", to_ann("after")).await.unwrap();
+    assert_eq!(next(&ann, "tell_received").await["message"], "after", "and nothing again before it");
 }
 
 #[tokio::test]
