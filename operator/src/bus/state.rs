@@ -19,6 +19,9 @@ use crate::key::Key;
 /// The keys of all router passwords.
 pub const PASSWORDS: &str = "*.*.password";
 
+/// The field of a mud's state with the namespace that has its name. It is none of those that a gateway may write.
+const NAMESPACE: &str = "namespace";
+
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(5);
 
@@ -105,8 +108,7 @@ impl MudState {
     /// # Errors
     /// When nobody knows.
     pub async fn password(&self, name: &MudName) -> Result<Option<Password>, Error> {
-        let get = async { Ok(self.bucket.get(state_key(&name.network, &name.mud, "password")).await?) };
-        let stored: Option<Bytes> = within(REQUEST, get).await?;
+        let stored = self.get(name, "password").await?;
         let parse = |text: Bytes| Password::parse(&text).ok_or_else(|| Error::Corrupt(name.mud.clone()));
         stored.map(parse).transpose()
     }
@@ -116,9 +118,43 @@ impl MudState {
     /// # Errors
     /// When it is not certain that it is stored.
     pub async fn restore(&self, name: &MudName, password: Password) -> Result<bool, Error> {
+        self.create(name, "password", password.text()).await
+    }
+
+    /// The namespace that has the name of a mud, if one has.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    pub async fn namespace(&self, name: &MudName) -> Result<Option<String>, Error> {
+        let stored = self.get(name, NAMESPACE).await?;
+        Ok(stored.map(|namespace| String::from_utf8_lossy(&namespace).into_owned()))
+    }
+
+    /// Claims the name of a mud for a namespace, and returns the one that has it then.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    pub async fn claim(&self, name: &MudName, namespace: &str) -> Result<String, Error> {
+        if let Some(holder) = self.namespace(name).await? {
+            return Ok(holder);
+        }
+        if self.create(name, NAMESPACE, namespace.to_owned()).await? {
+            return Ok(namespace.to_owned());
+        }
+        // Another operator was quicker.
+        self.namespace(name).await?.ok_or(Error::Timeout)
+    }
+
+    async fn get(&self, name: &MudName, field: &str) -> Result<Option<Bytes>, Error> {
+        let key = state_key(&name.network, &name.mud, field);
+        within(REQUEST, async { Ok(self.bucket.get(key).await?) }).await
+    }
+
+    /// Stores a field of a mud's state; false if it is there already.
+    async fn create(&self, name: &MudName, field: &str, text: String) -> Result<bool, Error> {
+        let key = state_key(&name.network, &name.mud, field);
         let create = async {
-            let key = state_key(&name.network, &name.mud, "password");
-            match self.bucket.create(key, password.text().into()).await {
+            match self.bucket.create(key, text.into()).await {
                 Ok(_) => Ok(true),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
                 Err(error) => Err(error.into()),
@@ -150,7 +186,8 @@ impl MudState {
         })
     }
 
-    /// Forgets the lock and the report of a mud that is gone, and its state, if that is asked for.
+    /// Forgets the lock and the report of a mud that is gone, and its state, if that is asked for. A name that no router
+    /// has given a password for is free in any case.
     ///
     /// # Errors
     /// When it is not certain that they are gone.
@@ -161,6 +198,8 @@ impl MudState {
         ];
         if state {
             gone.push((STATE_BUCKET, state_keys(&name.network, &name.mud)));
+        } else if matches!(self.password(name).await, Ok(None)) {
+            gone.push((STATE_BUCKET, state_key(&name.network, &name.mud, NAMESPACE)));
         }
         for (bucket, keys) in gone {
             let purge = async {

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::children::{Child, Kind};
 use super::validate::is_owned;
 use super::verdict::Outcome;
-use super::{apply, observe, status};
+use super::{apply, name, observe, status};
 use crate::bus::{Farewell, MudName, MudState};
 use crate::context::Context;
 use crate::key::{Guarded, Key};
@@ -34,7 +34,7 @@ pub struct Progress {
     pub elapsed: Duration,
     /// How long it may take.
     pub limit: Duration,
-    /// Whether it has the mud's name, and not an older MudGateway.
+    /// Whether it has the mud's name, and neither an older MudGateway nor another namespace.
     pub has_name: bool,
     /// Whether NATS can be reached.
     pub bus: bool,
@@ -133,12 +133,19 @@ pub async fn carry_out(object: &Guarded, key: &Key, context: &Context) -> Result
         .index()
         .mud_of(key)
         .map(|(network, mud)| MudName { network: network.to_owned(), mud: mud.to_owned() });
-    let state = context.mud_state();
+    let (state, anothers) = match (context.mud_state(), &name) {
+        (Some(state), Some(name)) => match name::is_anothers(&state, name, key).await {
+            Some(anothers) => (Some(state), anothers),
+            // As good as away.
+            None => (None, false),
+        },
+        (state, _) => (state, false),
+    };
     let deployment = deployment(context, key, object.meta()).await?;
     let progress = Progress {
         elapsed: context.deleted_for(key),
         limit: limit(context),
-        has_name: name.is_some() && context.index().senior(key).is_none(),
+        has_name: name.is_some() && !anothers && context.index().senior(key).is_none(),
         bus: state.is_some(),
         pods: match &deployment {
             None => Pods::Gone,

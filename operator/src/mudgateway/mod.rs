@@ -13,6 +13,7 @@ mod drift;
 mod exposure;
 mod gateway_api;
 mod key_end;
+mod name;
 pub mod password;
 mod status;
 mod validate;
@@ -213,7 +214,13 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     let (client, children) = (&context.client, &context.children);
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
     let uid = gateway.uid().unwrap_or_default();
-    match validate::validate(key, gateway, &facts, &context.settings) {
+    let mut valid = validate::validate(key, gateway, &facts, &context.settings);
+    if let Ok(gateway) = &valid
+        && let Err(kept) = name::claim(gateway, context).await
+    {
+        valid = Err(kept);
+    }
+    match valid {
         Ok(valid) => match program(valid, gateway, &facts, context).await {
             Ok(applied) => {
                 let action = after_apply(&applied, gateway);
@@ -225,7 +232,7 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
             },
         },
         Err(rejection) => {
-            if matches!(rejection, Rejection::NameConflict { .. }) {
+            if rejection.reason() == Reason::NameConflict {
                 // Another has the mud's name now.
                 let not_the_pods = |kind| kind != Kind::Deployment;
                 apply::prune(&context.client, &key.namespace, &uid, &facts.found, not_the_pods).await?;
@@ -325,6 +332,7 @@ fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
 fn after_rejection(rejection: &Rejection) -> Action {
     match rejection {
         Rejection::ObjectExists { .. } => Action::requeue(RECHECK_SOON),
+        Rejection::NameKept { .. } => Action::requeue(RECHECK),
         Rejection::InvalidSpec(_)
         | Rejection::NameConflict { .. }
         | Rejection::NetworkNotFound(_)

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::dereference::OwnSecret;
 use super::validate::{Gateway, is_owned};
-use super::{apply, build, status};
+use super::{apply, build, name, status};
 use crate::bus::{MudName, MudState, Password, StateError};
 use crate::context::Context;
 
@@ -38,7 +38,7 @@ pub enum Step {
 /// Decides by what NATS has and what the Secret has. Pure.
 pub fn next(gateway: &Gateway, stored: Option<Password>, mirror: Option<&OwnSecret>) -> Step {
     let kept = mirror
-        .filter(|mirror| is_of(mirror, &name(gateway)))
+        .filter(|mirror| is_of(mirror, &name::of(gateway)))
         .and_then(|mirror| mirror.data.get(PASSWORD).and_then(|password| Password::parse(&password.0)));
     match (stored, kept) {
         (Some(stored), _) if mirror.is_some_and(|mirror| stands(gateway, stored, mirror)) => Step::Nothing,
@@ -58,7 +58,7 @@ pub async fn keep(
     context: &Context,
 ) -> Result<(), apply::Error> {
     let Some(state) = context.mud_state() else { return Ok(()) };
-    let name = name(gateway);
+    let name = name::of(gateway);
     let stored = match state.password(&name).await {
         Ok(stored) => stored,
         Err(error) => {
@@ -101,7 +101,7 @@ fn secret(gateway: &Gateway, password: Password) -> Secret {
     if gateway.spec.deletion_policy == DeletionPolicy::Retain {
         metadata.owner_references = None;
     }
-    let MudName { network, mud } = name(gateway);
+    let MudName { network, mud } = name::of(gateway);
     let entries = [(NETWORK, network), (MUD, mud), (PASSWORD, password.text())];
     let entries = entries.map(|(entry, text)| (entry.to_owned(), ByteString(text.into_bytes())));
     Secret {
@@ -110,10 +110,6 @@ fn secret(gateway: &Gateway, password: Password) -> Secret {
         data: Some(BTreeMap::from(entries)),
         ..Default::default()
     }
-}
-
-fn name(gateway: &Gateway) -> MudName {
-    MudName { network: gateway.network.name.clone(), mud: gateway.spec.mud.name.clone() }
 }
 
 fn is_of(mirror: &OwnSecret, name: &MudName) -> bool {

@@ -71,6 +71,19 @@ pub enum Rejection {
         /// The older one.
         holder: Key,
     },
+    /// Another namespace has the name, and no MudGateway that we see.
+    #[error(
+        "the mud name {mud:?} on the network {network} is of the namespace {namespace}: use another name, or have it \
+         given up there, by the end of its MudGateway with spec.deletionPolicy: Delete"
+    )]
+    NameKept {
+        /// The name.
+        mud: String,
+        /// The network.
+        network: String,
+        /// Who has it.
+        namespace: String,
+    },
     /// The network does not exist.
     #[error("IntermudNetwork {0} does not exist: ask the provider to create it, or correct spec.networkRef")]
     NetworkNotFound(String),
@@ -118,7 +131,7 @@ impl Rejection {
     pub fn reason(&self) -> Reason {
         match self {
             Self::InvalidSpec(_) => Reason::InvalidSpec,
-            Self::NameConflict { .. } => Reason::NameConflict,
+            Self::NameConflict { .. } | Self::NameKept { .. } => Reason::NameConflict,
             Self::NetworkNotFound(_) => Reason::NetworkNotFound,
             Self::SecretNotFound { .. } | Self::ApiKeyLost(_) | Self::ProxyLoginNotFound(_) => {
                 Reason::SecretNotFound

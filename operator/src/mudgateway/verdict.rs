@@ -190,7 +190,9 @@ pub fn connected(outcome: &Outcome, session: &Session) -> Verdict {
 fn without_pod(outcome: &Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Applied(applied) if wants_no_pod(&applied.deployment) => Some(Reason::ScaledToZero),
-        Outcome::Rejected(Rejection::NameConflict { .. }) => Some(Reason::NameConflict),
+        Outcome::Rejected(rejection) if rejection.reason() == Reason::NameConflict => {
+            Some(Reason::NameConflict)
+        }
         _ => None,
     }
 }

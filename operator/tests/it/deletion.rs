@@ -68,13 +68,11 @@ async fn take_leave(nats: &Nats, asked: &mut Subscriber) {
 }
 
 /// Waits until the pods are told to end, and lets the Deployment go as the controllers do that do not run here.
-async fn end_pods(space: &Space) {
-    space
-        .wait("luminari-gateway", "ending", |deployment: &Deployment| {
-            deployment.metadata.deletion_timestamp.is_some()
-        })
-        .await;
-    space.change::<Deployment>("luminari-gateway", json!({"metadata": {"finalizers": null}})).await;
+async fn end_pods(space: &Space, name: &str) {
+    let deployment = format!("{name}-gateway");
+    let ending = |deployment: &Deployment| deployment.metadata.deletion_timestamp.is_some();
+    space.wait(&deployment, "ending", ending).await;
+    space.change::<Deployment>(&deployment, json!({"metadata": {"finalizers": null}})).await;
 }
 
 async fn gone(space: &Space) {
@@ -110,7 +108,7 @@ async fn the_router_is_told_first_and_nats_forgets_last() {
     // While pods end they may still write.
     space.wait_for("luminari", ConditionType::Programmed, "False", "Deleting").await;
     assert_eq!(left(&space, &nats, &network).await[2..], [true, true]);
-    end_pods(&space).await;
+    end_pods(&space, "luminari").await;
     gone(&space).await;
     assert_eq!(left(&space, &nats, &network).await, [false; 4]);
     operator.stop().await;
@@ -123,7 +121,7 @@ async fn what_is_retained_is_taken_up_by_a_mudgateway_made_anew() {
     let network = on_the_network(&space, &nats, "Retain").await;
     // No gateway runs here that could answer: that holds nothing up.
     delete(&space).await;
-    end_pods(&space).await;
+    end_pods(&space, "luminari").await;
     gone(&space).await;
     assert_eq!(left(&space, &nats, &network).await, [false, false, true, true]);
     let mirror: Secret = space.api().get("luminari-router-password").await.unwrap();
@@ -156,9 +154,64 @@ async fn without_nats_the_end_comes_all_the_same_and_that_is_said() {
     space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
     delete(&space).await;
     space.wait_for("luminari", ConditionType::Programmed, "False", "Deleting").await;
-    end_pods(&space).await;
+    end_pods(&space, "luminari").await;
     gone(&space).await;
     let events = space.api::<Event>().list(&ListParams::default()).await.unwrap();
     assert!(events.iter().any(|event| event.reason.as_deref() == Some("StateLeft")));
     operator.stop().await;
+}
+
+/// A MudGateway in another namespace, of the mud of these tests, on a network of another test's name.
+async fn elsewhere(space: &Space, name: &str, network: &str) {
+    let routers = json!([{"name": network, "host": "router.example", "port": 1}]);
+    space.create(name, MUD, json!({"routers": routers, "deletionPolicy": "Delete"})).await;
+}
+
+/// The operators do not see each other's MudGateways, as those that watch some namespaces only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retained_name_is_given_to_no_other_namespace_until_it_is_given_up() {
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    let stranger = Operator::start(&other, &nats.url()).await;
+    let network = on_the_network(&space, &nats, "Retain").await;
+    elsewhere(&other, "thief", &network).await;
+    let refused = other.wait_for("thief", ConditionType::Accepted, "False", "NameConflict").await;
+    let message = &refused.status.unwrap().condition(ConditionType::Accepted).unwrap().message.clone();
+    assert!(message.contains(&space.name), "{message}");
+
+    delete(&space).await;
+    end_pods(&space, "luminari").await;
+    gone(&space).await;
+    other.delete::<MudGateway>("thief").await;
+    elsewhere(&other, "heir", &network).await;
+    other.wait_for("heir", ConditionType::Accepted, "False", "NameConflict").await;
+    assert_eq!(left(&space, &nats, &network).await[2..], [true, true], "the end of a stranger");
+    assert!(other.api::<Secret>().get_opt("heir-router-password").await.unwrap().is_none());
+    other.delete::<MudGateway>("heir").await;
+
+    // By another name, for no controller removes here what the first one left.
+    space.create("last", MUD, json!({"deletionPolicy": "Delete"})).await;
+    space.wait_for("last", ConditionType::Programmed, "False", "Progressing").await;
+    tokio::join!(space.delete::<MudGateway>("last"), end_pods(&space, "last"));
+    elsewhere(&other, "heir", &network).await;
+    other.wait_for("heir", ConditionType::Accepted, "True", "Accepted").await;
+    operator.stop().await;
+    stranger.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_router_knows_is_free_after_the_end() {
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    let stranger = Operator::start(&other, &nats.url()).await;
+    nats.reports().await;
+    space.create("luminari", MUD, json!({})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    delete(&space).await;
+    end_pods(&space, "luminari").await;
+    gone(&space).await;
+    elsewhere(&other, "next", &format!("*{}", space.name)).await;
+    other.wait_for("next", ConditionType::Accepted, "True", "Accepted").await;
+    operator.stop().await;
+    stranger.stop().await;
 }

@@ -78,7 +78,7 @@ fn accepted(gateway: &Gateway, now: Timestamp, check: Check<'_>) -> Finding {
             gateway.namespace
         ),
         "NameConflict" => {
-            "an older MudGateway has this mud name: delete one of the two, or give this one another \
+            "another MudGateway or namespace has this mud name: delete one of the two, or give this one another \
              mud name (in a new object, for the name cannot change)"
                 .to_owned()
         }

@@ -1,0 +1,39 @@
+//! Whose the name of a mud is. To have the name is to have its password, so NATS keeps beside that for which namespace it
+//! is: a MudGateway that was deleted and whose mud is retained leaves nothing to the tenant who makes that mud next, and
+//! operators that do not see each other's MudGateways do not give one name to two.
+
+use tracing::warn;
+
+use super::validate::{Gateway, Rejection};
+use crate::bus::{MudName, MudState};
+use crate::context::Context;
+use crate::key::Key;
+
+/// The name that a gateway has, if nobody else does.
+pub fn of(gateway: &Gateway) -> MudName {
+    MudName { network: gateway.network.name.clone(), mud: gateway.spec.mud.name.clone() }
+}
+
+/// Claims the name for the namespace. Without NATS nobody gets at the password, and all are looked at again when it is
+/// back.
+///
+/// # Errors
+/// When another namespace has it.
+pub async fn claim(gateway: &Gateway, context: &Context) -> Result<(), Rejection> {
+    let Some(state) = context.mud_state() else { return Ok(()) };
+    let name = of(gateway);
+    match state.claim(&name, &gateway.key.namespace).await {
+        Ok(namespace) if namespace == gateway.key.namespace => Ok(()),
+        Ok(namespace) => Err(Rejection::NameKept { mud: name.mud, network: name.network, namespace }),
+        Err(error) => {
+            warn!(reason = "StateUnavailable", mudgateway = %gateway.key, %error, "whose the mud's name is cannot be read");
+            Ok(())
+        }
+    }
+}
+
+/// Whether the name of a MudGateway's mud is another namespace's; none when nobody knows.
+pub async fn is_anothers(state: &MudState, name: &MudName, key: &Key) -> Option<bool> {
+    let namespace = state.namespace(name).await.ok()?;
+    Some(namespace.is_some_and(|namespace| namespace != key.namespace))
+}
