@@ -101,14 +101,31 @@ pub struct ChannelEvent {
     pub message: ChannelMessage,
 }
 
-/// The event that a message brings; none when it cannot be read, or is of another mud or channel than its subject says.
-pub(super) fn read(network: &str, message: &Message) -> Option<ChannelEvent> {
+/// The most events of one message.
+pub(super) const TOGETHER: usize = 64;
+
+/// What is published: events of one mud, in the order in which they were said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Published {
+    /// The first, of whose channel and mud the subject is.
+    #[serde(flatten)]
+    pub first: ChannelEvent,
+    /// Those that waited when it was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<ChannelEvent>,
+}
+
+/// The events that a message brings; none when it cannot be read, or is of another mud or channel than its subject says.
+pub(super) fn read(network: &str, message: &Message) -> Option<Vec<ChannelEvent>> {
     if is_stored(message.headers.as_ref()) {
         return None;
     }
-    let event: ChannelEvent = serde_json::from_slice(&message.payload).ok()?;
-    let ChannelMessage { channel, mud, .. } = &event.message;
-    (channel_subject(network, channel, mud) == *message.subject).then_some(event)
+    let Published { first, then } = serde_json::from_slice(&message.payload).ok()?;
+    let ChannelMessage { channel, mud, .. } = &first.message;
+    let is_genuine = channel_subject(network, channel, mud) == *message.subject
+        && then.len() < TOGETHER
+        && then.iter().all(|event| event.message.mud == *mud);
+    is_genuine.then(|| [vec![first], then].concat())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -124,10 +141,23 @@ impl ChannelEvent {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use async_nats::HeaderMap;
 
     use super::*;
+
+    pub fn said(text: &str) -> ChannelEvent {
+        let message = ChannelMessage {
+            mud: "Dawn".into(),
+            user: "ann".into(),
+            channel: "c".into(),
+            kind: ChannelKind::Message,
+            visname: "Ann".into(),
+            message: text.into(),
+            target: None,
+        };
+        ChannelEvent::new(message, Scope::Network)
+    }
 
     #[test]
     fn a_mud_speaks_on_its_own_subject_alone() {
@@ -151,6 +181,30 @@ mod tests {
         }
     }
     use serde_json::json;
+
+    #[test]
+    fn events_that_go_together_are_of_one_mud_and_not_too_many() {
+        let message = |then: &[ChannelEvent]| {
+            let published = Published { first: said("first"), then: then.to_vec() };
+            Message {
+                subject: channel_subject("*test", "c", "Dawn").into(),
+                reply: None,
+                payload: serde_json::to_vec(&published).unwrap().into(),
+                headers: None,
+                status: None,
+                description: None,
+                length: 0,
+            }
+        };
+        let mut other = said("then");
+        other.message.channel = "d".into();
+        let read = |then: &[ChannelEvent]| read("*test", &message(then)).map(|events| events.len());
+        assert_eq!((read(&[]), read(&[other.clone(), said("last")])), (Some(1), Some(3)));
+        other.message.mud = "Dusk".into();
+        assert_eq!(read(&[said("then"), other]), None);
+        assert_eq!(read(&vec![said("then"); TOGETHER - 1]), Some(TOGETHER));
+        assert_eq!(read(&vec![said("then"); TOGETHER]), None);
+    }
 
     #[test]
     fn an_event_of_an_older_gateway_has_no_target_and_one_with_a_target_keeps_it() {

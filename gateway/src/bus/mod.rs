@@ -1,5 +1,6 @@
 //! The bus: channel events and directed packets between gateways over NATS, and what is kept there.
 
+mod batch;
 mod connect;
 mod direct;
 mod echo;
@@ -11,6 +12,7 @@ mod links;
 pub mod lock;
 mod mailbox;
 mod permits;
+mod publisher;
 mod relay;
 pub mod report;
 pub mod retire;
@@ -24,13 +26,11 @@ use async_nats::Message;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::push::OrderedConfig;
-use async_nats::jetstream::message::PublishMessage;
 use futures::StreamExt;
-use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter, channel_subject};
+use mudgateway_crds::bus::{CHANNEL_STREAM, channel_filter};
 use mudgateway_identity::Login;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use direct::{Audience, Direct, Handed};
@@ -40,6 +40,8 @@ pub use files::FileError;
 pub use links::Wanted;
 pub use mailbox::Refusal;
 pub use permits::{Permits, Turn};
+pub use publisher::Publisher;
+pub(crate) use publisher::Waiting;
 pub use relay::{Relay, Relayed};
 pub use state::{Part, StateError, StateStore};
 pub use writes::{Store, WriteTrouble, Writes};
@@ -48,9 +50,6 @@ use crate::allowance::Allowance;
 use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
 use lock::{Duty, Holding};
-
-/// How many events may wait to be published.
-const QUEUE: usize = 1024;
 
 /// Channel talk older than this is not worth telling any more: neither published nor delivered.
 const EVENT_TTL: Duration = Duration::from_secs(60);
@@ -64,9 +63,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many channel events of one mud are delivered in a second. A publisher keeps well below.
 const EACH_SECOND: u32 = 200;
 
-/// The pause between two channel events of ours.
-const PACE: Duration = Duration::from_millis(10);
-
 /// How far back a stream is read again: its servers' clocks may differ by less.
 const OVERLAP: Duration = Duration::from_secs(5);
 
@@ -77,6 +73,14 @@ pub struct StreamPlace {
     pub sequence: u64,
     /// When it was published.
     pub published: SystemTime,
+    /// Which of the events of that message, from 0 on.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub part: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_first(part: &u32) -> bool {
+    *part == 0
 }
 
 impl StreamPlace {
@@ -86,9 +90,10 @@ impl StreamPlace {
         DeliverPolicy::ByStartTime { start_time: since.into() }
     }
 
-    /// Goes on to a message; false when it was read before.
+    /// Goes on to an event; false when it was read before.
     fn advance(&mut self, to: Self) -> bool {
-        let is_new = to.sequence > self.sequence || to.published > self.published;
+        let follows = (to.sequence, to.part) > (self.sequence, self.part);
+        let is_new = follows || to.published > self.published;
         if is_new {
             *self = to;
         }
@@ -136,24 +141,6 @@ impl Bus {
         self.connected.clone()
     }
 
-    /// Starts publishing: what is put into the queue goes to the stream, in order, each event once. What the bus was
-    /// away too long for goes to `unpublished`.
-    pub(crate) fn start_publisher(
-        &self,
-        waiting: Waiting,
-        supervisor: &Supervisor,
-        shutdown: CancellationToken,
-        unpublished: impl Fn(ChannelEvent) + Send + Sync + 'static,
-    ) {
-        let bus = self.clone();
-        supervisor.spawn("bus publisher", async move {
-            tokio::select! {
-                () = bus.publish_all(waiting.0, unpublished) => {}
-                () = shutdown.cancelled() => {}
-            }
-        });
-    }
-
     /// Starts listening: every channel event of the network goes to `handler` with its place in the stream, in
     /// order. Of several processes of a mud only the one that certainly holds the session listens, from the place on
     /// that any of them has come to.
@@ -193,63 +180,6 @@ impl Bus {
         });
     }
 
-    async fn publish_all(
-        &self,
-        mut events: mpsc::Receiver<(Instant, ChannelEvent)>,
-        unpublished: impl Fn(ChannelEvent),
-    ) {
-        while let Some((accepted, event)) = events.recv().await {
-            if let Err(event) = self.publish_in_time(accepted, event).await {
-                self.metrics.bus.gave_up();
-                tracing::debug!(channel = event.message.channel, "gave up publishing a channel message");
-                unpublished(event);
-            }
-            tokio::time::sleep(PACE).await;
-        }
-    }
-
-    /// Publishes an event until it is stored; gives it back when it has become too old for that.
-    async fn publish_in_time(&self, accepted: Instant, mut event: ChannelEvent) -> Result<(), ChannelEvent> {
-        let mut connected = self.connected();
-        let mut delay = Duration::from_millis(50);
-        loop {
-            // What is published without a connection waits in the library, and arrives when nobody wants it any more.
-            let left = EVENT_TTL.saturating_sub(accepted.elapsed());
-            let there = async { connected.wait_for(|connected| *connected).await.is_ok() };
-            if left.is_zero() || timeout(left, there).await != Ok(true) {
-                return Err(event);
-            }
-            event.waited = u64::try_from(accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
-            match self.publish(accepted, &event).await {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    self.metrics.bus.publish_failed();
-                    tracing::debug!(%error, "cannot publish a channel message yet");
-                }
-            }
-            tokio::time::sleep(delay).await;
-            delay = (delay * 2).min(Duration::from_secs(2));
-        }
-    }
-
-    /// Publishes one event. The message id makes a repeated attempt harmless.
-    async fn publish(&self, accepted: Instant, event: &ChannelEvent) -> Result<(), async_nats::Error> {
-        let message = &event.message;
-        let subject = channel_subject(&self.network, &message.channel, &message.mud);
-        let payload = serde_json::to_vec(event)?;
-        let publish = PublishMessage::build().payload(payload.into()).message_id(&event.id);
-        let publish = publish.expected_stream(CHANNEL_STREAM);
-        let sent = Instant::now();
-        let stored = match self.context.send_publish(subject, publish).await {
-            Ok(stored) => stored.await,
-            Err(error) => Err(error),
-        };
-        self.writes.done(Store::Channels, sent, stored.as_ref().err().map(WriteTrouble::from));
-        stored?;
-        self.metrics.bus.published(accepted.elapsed());
-        Ok(())
-    }
-
     /// Follows the stream from `position` on, or from now on, until an error.
     async fn follow(
         &self,
@@ -267,50 +197,55 @@ impl Bus {
         };
         let stream = self.context.get_stream_no_info(CHANNEL_STREAM).await?;
         let consumer = stream.create_consumer(config).await?;
-        let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into() };
+        let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into(), part: 0 };
         let position = position.get_or_insert(begin);
         let mut messages = consumer.messages().await?;
         let mut allowance = Allowance::new(EACH_SECOND);
         while let Some(message) = messages.next().await {
             let message = message?;
             let info = message.info()?;
-            let here = StreamPlace { sequence: info.stream_sequence, published: info.published.into() };
+            let (sequence, published) = (info.stream_sequence, info.published.into());
             // A process that was paused must not tell what its successor has told.
             if !holding.is_certain() && !holding.clone().certain().await {
                 return Ok(());
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
-            if position.advance(here)
-                && let Some(event) = self.admit(&message, here, &mut allowance)
-            {
-                handler(here, event);
+            for (part, event) in (0..).zip(self.read(&message)) {
+                let here = StreamPlace { sequence, published, part };
+                if position.advance(here) && self.admits(&event, here, &mut allowance) {
+                    handler(here, event);
+                }
             }
         }
         Ok(())
     }
 
-    /// The event of a message; none when it is not to be heard.
-    fn admit(&self, message: &Message, here: StreamPlace, allowance: &mut Allowance) -> Option<ChannelEvent> {
-        let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
-        let Some(event) = event::read(&self.network, message) else {
+    /// The events of a message, in order; none when it cannot be read.
+    fn read(&self, message: &Message) -> Vec<ChannelEvent> {
+        event::read(&self.network, message).unwrap_or_else(|| {
             self.metrics.bus.unreadable();
             tracing::warn!(subject = %message.subject, "ignored a channel event that cannot be read or is forged");
-            return None;
-        };
+            Vec::new()
+        })
+    }
+
+    /// Whether an event is to be heard.
+    fn admits(&self, event: &ChannelEvent, here: StreamPlace, allowance: &mut Allowance) -> bool {
+        let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
         let age = age + Duration::from_millis(event.waited);
         if age > EVENT_TTL {
             self.metrics.bus.too_old();
-            return None;
+            return false;
         }
         // By when it was said: after an outage much comes at once.
         let said = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         if !allowance.admit(said, &event.message.mud) {
             self.metrics.bus.too_many();
             tracing::debug!(mud = event.message.mud, "ignored a channel event: its mud says too much");
-            return None;
+            return false;
         }
         self.metrics.bus.handled(age);
-        Some(event)
+        true
     }
 }
 
@@ -321,33 +256,6 @@ async fn reconnected(connected: &mut watch::Receiver<bool>) {
     let _ = connected.wait_for(|connected| *connected).await;
 }
 
-/// The way to the publisher.
-#[derive(Clone)]
-pub struct Publisher {
-    queue: mpsc::Sender<(Instant, ChannelEvent)>,
-}
-
-/// What waits to be published.
-pub(crate) struct Waiting(mpsc::Receiver<(Instant, ChannelEvent)>);
-
-impl Publisher {
-    /// A queue that takes events before [`Bus::start_publisher`] takes them out.
-    pub(crate) fn new() -> (Self, Waiting) {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue }, Waiting(waiting))
-    }
-
-    /// How many events wait.
-    pub fn waiting(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
-    }
-
-    /// Queues an event; false when the queue is full.
-    pub fn publish(&self, event: ChannelEvent) -> bool {
-        self.queue.try_send((Instant::now(), event)).is_ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,13 +263,18 @@ mod tests {
     #[test]
     fn what_was_read_is_not_read_again_though_the_stream_is_read_from_further_back() {
         let second = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        let at = |sequence, time| StreamPlace { sequence, published: second(time) };
+        let of = |sequence, time, part| StreamPlace { sequence, published: second(time), part };
+        let at = |sequence, time| of(sequence, time, 0);
         let mut position = at(7, 100);
         assert_eq!(position.start(), DeliverPolicy::ByStartTime { start_time: second(95).into() });
         for (to, is_new) in [
             (at(6, 99), false),
             (at(7, 100), false),
             (at(8, 100), true),
+            (of(8, 100, 1), true),
+            (at(8, 100), false),
+            (of(8, 100, 1), false),
+            (of(8, 100, 2), true),
             // The next server's clock is behind.
             (at(9, 98), true),
             // A stream that was made anew.

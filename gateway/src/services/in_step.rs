@@ -1,7 +1,7 @@
 //! In which order the copies of a hosted mud's messages are decided about: pure, with the time as a parameter.
 //!
 //! The bus brings all of them, in order. A session with the router begins somewhere among them, and the bus may be behind: a
-//! speaker's gateway waits for each acknowledgement. So what a new session brings of a mud waits for its twin by the bus. From the
+//! speaker's gateway waits for acknowledgements. So what a new session brings of a mud waits for its twin by the bus. From the
 //! first on that met its twin nothing is missing between the two ways, and whichever copy comes first is in order.
 
 use std::collections::{HashSet, VecDeque};

@@ -51,9 +51,10 @@ async fn restore(services: &Services, store: &StateStore) {
 
 async fn save(services: &Services, store: &StateStore) {
     // Texts and numbers can always be written.
-    let json = serde_json::to_vec(&services.hub.kept()).unwrap_or_default();
+    let kept = services.hub.kept();
+    let json = serde_json::to_vec(&kept).unwrap_or_default();
     match within(store.save(Part::Kept, json)).await {
-        Ok(()) => tracing::debug!("the tells that wait for a client are kept"),
+        Ok(()) => tracing::debug!(tells = kept.len(), "the tells that wait for a client are kept"),
         Err(problem) => {
             tracing::warn!(problem, "the tells that wait for a client are kept in memory only")
         }

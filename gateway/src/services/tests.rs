@@ -15,7 +15,7 @@ use crate::router::{Accepted, Next};
 
 const CHANNEL: &str = "imud_gossip";
 
-const PLACE: StreamPlace = StreamPlace { sequence: 1, published: std::time::SystemTime::UNIX_EPOCH };
+const PLACE: StreamPlace = StreamPlace { sequence: 1, published: std::time::SystemTime::UNIX_EPOCH, part: 0 };
 
 fn setup(channels: &[&str]) -> Setup {
     let channels = channels.iter().map(|channel| ((*channel).to_owned(), Scope::Network)).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use i3_router::RunningRouter;
-use mudgateway_crds::bus::{REPORT_BUCKET, STATE_BUCKET, report_key, state_key};
+use mudgateway_crds::bus::{CHANNEL_STREAM, REPORT_BUCKET, STATE_BUCKET, report_key, state_key};
 use mudgateway_crds::report::{GatewayReport, SessionReason};
 use serde_json::json;
 
@@ -111,6 +111,28 @@ async fn without_the_bus_the_router_carries_on_and_with_it_again_nothing_is_doub
     dusk.logged("SessionLost").await;
     say(&ann, &["by the bus alone"]).await;
     hear(&bob, &["by the bus alone"]).await;
+}
+
+#[tokio::test]
+async fn what_is_said_while_nats_is_slow_goes_together_and_is_heard_in_order() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let dawn = on_bus("Dawn", &router, &nats, &[("API_REQUESTS_PER_MINUTE", "1000000")]).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let (ann, bob) = (dawn.listener().await, dusk.listener().await);
+    router.cut("Dusk").await;
+    dusk.logged("SessionLost").await;
+    say(&ann, &["before"]).await;
+    hear(&bob, &["before"]).await;
+    let mut stream = nats.context().await.get_stream(CHANNEL_STREAM).await.unwrap();
+    let before = stream.info().await.unwrap().state.messages;
+    nats.signal("-STOP").await;
+    let texts: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    say(&ann, &texts).await;
+    nats.signal("-CONT").await;
+    hear(&bob, &texts).await;
+    let messages = stream.info().await.unwrap().state.messages - before;
+    assert!(messages < 6, "{messages} messages for {}", texts.len());
 }
 
 #[tokio::test]

@@ -234,7 +234,7 @@ async fn a_tell_waits_though_all_processes_end() {
     let dusk = on_bus("Dusk", &router, &nats, &[]).await;
     let bob = dusk.client().await;
     bob.call("tell", to_ann("are you there?")).await.unwrap();
-    dawn.logged("the tells that wait for a client are kept").await;
+    dawn.logged("the tells that wait for a client are kept\",\"tells\":1").await;
     dawn.killed().await;
     let dawn = process(&router, &nats).await;
     dawn.logged("SessionEstablished").await;

@@ -299,6 +299,12 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Sends it a signal, such as `-STOP`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+    }
+
     /// Kills the server.
     pub async fn stop(&mut self) {
         self.child.kill().await.unwrap();
