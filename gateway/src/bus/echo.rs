@@ -116,6 +116,14 @@ impl EchoFilter {
         delivered.is_some_and(|times| times.iter().any(|delivered| delivered.awaits(now, path)))
     }
 
+    /// Whether on a channel something was delivered after a moment that the router brought.
+    pub fn brought_after(&self, moment: Instant, channel: &str) -> bool {
+        let after = self.order.iter().rev().take_while(|(at, _)| *at > moment);
+        let brought = |one: &Delivered| one.at > moment && one.ways.contains(&Path::Router);
+        let mut after = after.filter(|(_, message)| message.channel == channel);
+        after.any(|(_, message)| self.delivered.get(message).is_some_and(|times| times.iter().any(brought)))
+    }
+
     fn remember(&mut self, message: Arc<ChannelMessage>, delivered: Delivered) {
         self.order.push_back((delivered.at, Arc::clone(&message)));
         self.delivered.entry(message).or_default().push_back(delivered);

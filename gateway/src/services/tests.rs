@@ -113,6 +113,18 @@ fn numbers(session: &Session) -> Vec<u64> {
 }
 
 #[test]
+fn what_was_lost_before_the_session_before_is_not_heard_now() {
+    let (services, _, session) = connected();
+    services.on_link(LinkEvent::Established);
+    from_router(&services, &far(7));
+    services.on_link(LinkEvent::Ended);
+    // It was said before a session that brought what was said later; the other one after it.
+    services.on_relayed(Relayed { age: 3000, ..relayed(5) });
+    services.on_relayed(Relayed { age: 500, ..relayed(8) });
+    assert_eq!(numbers(&session), [7, 8]);
+}
+
+#[test]
 fn what_others_relay_when_the_router_brings_talk_itself_comes_too_late() {
     let (services, _, session) = connected();
     services.on_link(LinkEvent::Established);
