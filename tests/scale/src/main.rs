@@ -9,8 +9,9 @@ mod gateways;
 mod process;
 mod report;
 
+use std::fs::File;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long it is watched when it is idle.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How much of the operator's log is shown when the measurement fails.
+const LINES: usize = 20;
 
 /// Measures the operator with many MudGateways
 #[derive(Debug, Parser)]
@@ -76,6 +80,8 @@ enum Error {
     Start(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("the operator has ended by itself: {0}")]
+    Ended(ExitStatus),
     #[error("{what} not within {} s: {last}", within.as_secs())]
     Timeout { what: &'static str, within: Duration, last: String },
     #[error("{0} has no place for the row: it needs the lines {begin} and {end}", begin = report::BEGIN, end = report::END)]
@@ -87,7 +93,14 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args).await {
+    let log = match tempfile::NamedTempFile::new() {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("mudgateway-scale: a file for the operator's log: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&args, log.as_file()).await {
         Ok(figures) => {
             println!("\n{}{figures}", report::HEAD);
             let missed = figures.missed();
@@ -95,19 +108,22 @@ async fn main() -> ExitCode {
             if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("mudgateway-scale: {error}");
+            let log = std::fs::read_to_string(log.path()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LINES)..];
+            eprintln!("mudgateway-scale: {error}\nthe operator said last:\n{}", last.join("\n"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(args: &Args) -> Result<Figures> {
+async fn run(args: &Args, log: &File) -> Result<Figures> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_from(Config::infer().await?)?;
     let audit = Audit::new(&args.audit_log);
     let nats = Nats::start(&args.nats_server).await?;
-    let mut operator = Operator::start(args, &nats)?;
-    operator.synced(0).await?;
+    let operator = Operator::start(args, &nats, log)?;
+    operator.during(operator.synced(0)).await?;
     let fleet = Fleet::new(client.clone(), args.count, args.namespaces);
     fleet.prepare().await?;
     tokio::spawn(gateways::run(client.clone(), nats.url()));
@@ -121,8 +137,12 @@ async fn run(args: &Args) -> Result<Figures> {
     .await?;
     let changed = args.updates.min(args.count);
     say(&format!("changing {changed} of them"));
-    let updates = fleet.update(changed).await?;
-    quiet(&audit).await?;
+    let (updates, _) = during(&audit, &operator, async {
+        let updates = fleet.update(changed).await?;
+        quiet(&audit).await?;
+        Ok(updates)
+    })
+    .await?;
     say("watching it idle for a minute");
     let (_, idle) = during(&audit, &operator, async {
         tokio::time::sleep(IDLE).await;
@@ -135,12 +155,12 @@ async fn run(args: &Args) -> Result<Figures> {
     let before = audit.count()?;
     operator.stop().await?;
     let started = Instant::now();
-    let mut operator = Operator::start(args, &nats)?;
-    operator.synced(0).await?;
+    let operator = Operator::start(args, &nats, log)?;
+    operator.during(operator.synced(0)).await?;
     let listed = started.elapsed();
-    operator.synced(args.count).await?;
+    operator.during(operator.synced(args.count)).await?;
     let synced = started.elapsed();
-    quiet(&audit).await?;
+    operator.during(quiet(&audit)).await?;
     let restart = audit.count()? - before;
 
     for (what, requests) in
@@ -181,7 +201,7 @@ async fn during<T>(
     what: impl Future<Output = Result<T>>,
 ) -> Result<(T, Doings)> {
     let (requests, cpu) = (audit.count()?, operator.load()?.cpu);
-    let done = what.await?;
+    let done = operator.during(what).await?;
     let cpu = operator.load()?.cpu.saturating_sub(cpu);
     Ok((done, Doings { requests: audit.count()? - requests, cpu }))
 }

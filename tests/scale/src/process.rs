@@ -1,7 +1,9 @@
 //! The operator and the nats-server. Killed when dropped.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -57,34 +59,56 @@ impl Nats {
 
 /// An operator.
 pub struct Operator {
-    child: Child,
+    child: Mutex<Child>,
+    pid: u32,
 }
 
 impl Operator {
-    /// Starts it.
-    pub fn start(args: &Args, nats: &Nats) -> Result<Self> {
+    /// Starts it; what it logs goes to a file.
+    pub fn start(args: &Args, nats: &Nats, log: &File) -> Result<Self> {
         let child = Command::new(&args.operator)
             .args(["--gateway-image=gateway:scale", "--log-level=warn", "--http-listen", HTTP, "--nats-url"])
             .arg(nats.url())
             .env("KUBECONFIG", &args.operator_kubeconfig)
             .env("LEASE_NAMESPACE", "mudgateway-system")
             .env("POD_NAME", "scale-operator")
+            .stdout(log.try_clone()?)
+            .stderr(log.try_clone()?)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Error::Start(args.operator.clone(), error))?;
-        Ok(Self { child })
+        // There is one until the child has been waited for.
+        let pid = child.id().unwrap_or_default();
+        Ok(Self { child: Mutex::new(child), pid })
     }
 
     /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) -> Result<()> {
-        let pid = self.pid().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await?;
-        self.child.wait().await?;
+    pub async fn stop(self) -> Result<()> {
+        Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;
+        self.child.into_inner().unwrap_or_else(PoisonError::into_inner).wait().await?;
         Ok(())
     }
 
+    /// Waits for something that comes about only while it runs: fails at once when it ends.
+    pub async fn during<T>(&self, what: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            done = what => done,
+            ended = self.ended() => Err(Error::Ended(ended?)),
+        }
+    }
+
+    async fn ended(&self) -> Result<ExitStatus> {
+        loop {
+            let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?;
+            if let Some(status) = status {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until it is ready, and has looked at so many MudGateways.
-    pub async fn synced(&mut self, count: usize) -> Result<()> {
+    pub async fn synced(&self, count: usize) -> Result<()> {
         let began = Instant::now();
         loop {
             let looked_at = match get("/readyz").await {
@@ -96,9 +120,8 @@ impl Operator {
             if looked_at.is_some_and(|looked_at| looked_at >= count) {
                 return Ok(());
             }
-            let ended = self.child.try_wait()?;
-            if ended.is_some() || began.elapsed() > PATIENCE {
-                let last = format!("looked at {looked_at:?}, exit {ended:?}");
+            if began.elapsed() > PATIENCE {
+                let last = format!("looked at {looked_at:?}");
                 return Err(Error::Timeout { what: "the operator was not ready", within: PATIENCE, last });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -107,7 +130,7 @@ impl Operator {
 
     /// What it has used so far.
     pub fn load(&self) -> Result<Load> {
-        let pid = self.pid();
+        let pid = self.pid;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         Ok(Load {
@@ -115,11 +138,6 @@ impl Operator {
             peak: kilobytes(&status, "VmHWM:") * 1024,
             cpu: cpu(&stat),
         })
-    }
-
-    fn pid(&self) -> u32 {
-        // There is one until the child has been waited for, which `stop` does last.
-        self.child.id().unwrap_or_default()
     }
 }
 
@@ -153,6 +171,14 @@ fn cpu(stat: &str) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_operator_ends_what_waits_for_it() {
+        let child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let operator = Operator { pid: child.id().unwrap(), child: Mutex::new(child) };
+        let waited = operator.during(std::future::pending::<Result<()>>()).await;
+        assert!(matches!(waited, Err(Error::Ended(status)) if status.code() == Some(3)));
+    }
 
     #[test]
     fn what_linux_and_the_operator_tell_is_understood() {
