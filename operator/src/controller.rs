@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
-use crate::mudgateway::build::{INSTANCE_LABEL, MANAGER_LABEL, SELECTOR};
+use crate::mudgateway::build::{SELECTOR, secret_of};
 use crate::mudgateway::children::{Child, Kind};
 use crate::mudgateway::{error_policy, reconcile};
 use crate::watch;
@@ -114,19 +114,15 @@ fn secrets(
     watch::events(api(&context.client, scope), config, "Secret", &context.metrics).touched_objects()
 }
 
-/// The MudGateways that a Secret concerns: the one it was made for, and those whose spec names it.
+/// The MudGateways that a Secret concerns: the one whose Secret has this name, though it may be someone else's, and those
+/// whose spec names it.
 fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<ObjectRef<Guarded>> {
     move |secret| {
         let key = Key::of(&secret);
-        let owners = secret.metadata.owner_references.iter().flatten();
-        let owners = owners.filter_map(|owner| ObjectRef::from_owner_ref(Some(&key.namespace), owner, ()));
         let users = context.users_of(&key);
-        // The mirror of a password has no owner.
-        let label = |name: &str| secret.metadata.labels.as_ref()?.get(name);
-        let ours = label(MANAGER_LABEL.0).is_some_and(|manager| manager == MANAGER_LABEL.1);
-        let instance = label(INSTANCE_LABEL).filter(|_| ours).map(|name| Key::new(&key.namespace, name));
-        let instance = instance.filter(|key| context.index().contains(key)).map(|key| key.to_ref());
-        instance.into_iter().chain(owners).chain(users.iter().map(Key::to_ref)).collect()
+        let index = context.index();
+        let named = secret_of(&key.name).map(|name| Key::new(&key.namespace, name));
+        named.filter(|key| index.contains(key)).chain(users).map(|key| key.to_ref()).collect()
     }
 }
 

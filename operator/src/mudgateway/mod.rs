@@ -41,7 +41,7 @@ pub use self::dereference::secrets;
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
-use crate::backoff;
+use crate::backoff::{self, Backoff};
 use crate::context::Context;
 use crate::key::{Guarded, Key};
 use crate::metrics;
@@ -49,8 +49,11 @@ use crate::metrics;
 /// The most that one reconciliation may take: an API server that hangs must not hold a place for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// When to look again whether an object of someone else is gone, or has changed: nothing tells us.
+/// When to look again whether a Gateway has changed: nothing tells us.
 const RECHECK: Duration = Duration::from_secs(60);
+
+/// When to look again whether an object of someone else is gone: nothing tells us, unless it is a Secret.
+const TAKEN: Backoff = Backoff { first: RECHECK_SOON, most: RECHECK };
 
 /// When to look again for what is wrong outside and may be mended at any moment.
 const RECHECK_SOON: Duration = Duration::from_secs(4);
@@ -138,7 +141,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     context.metrics.reconciling.dec();
     match result {
         Ok((outcome, action)) => {
-            context.failures.forget(&key);
+            if outcome != metrics::Outcome::Rejected {
+                context.failures.forget(&key);
+            }
             context.metrics.reconciled(outcome, start);
             Ok(action)
         }
@@ -237,7 +242,7 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
                 let not_the_pods = |kind| kind != Kind::Deployment;
                 apply::prune(&context.client, &key.namespace, &uid, &facts.found, not_the_pods).await?;
             }
-            let action = after_rejection(&rejection);
+            let action = after_rejection(&rejection, gateway, key, context);
             Ok((Outcome::Rejected(rejection), Ok((metrics::Outcome::Rejected, action))))
         }
     }
@@ -328,10 +333,17 @@ fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
         .map_or_else(Action::await_change, Action::requeue)
 }
 
-/// The watches tell when a Secret appears, a spec changes or a name becomes free.
-fn after_rejection(rejection: &Rejection) -> Action {
+/// The watches tell when a Secret appears, a spec changes or a name becomes free. Who waits for others to give up a name
+/// asks ever more seldom.
+fn after_rejection(rejection: &Rejection, gateway: &MudGateway, key: &Key, context: &Context) -> Action {
+    if !matches!(rejection, Rejection::ObjectExists { .. }) {
+        context.failures.forget(key);
+    }
     match rejection {
-        Rejection::ObjectExists { .. } => Action::requeue(RECHECK_SOON),
+        Rejection::ObjectExists { .. } => {
+            let times = context.failures.count(key.clone(), gateway.metadata.generation);
+            Action::requeue(TAKEN.delay(times, rand::random()))
+        }
         Rejection::NameKept { .. } => Action::requeue(RECHECK),
         Rejection::InvalidSpec(_)
         | Rejection::NameConflict { .. }

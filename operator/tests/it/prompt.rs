@@ -115,7 +115,7 @@ async fn an_object_that_is_someone_elses() {
     assert!(message(&told, ConditionType::Programmed).contains("Service dawn exists"));
     space.delete::<Service>("dawn").await;
     let programmed = |gateway: &MudGateway| says(gateway, ConditionType::Programmed, "False", "Progressing");
-    // Nothing tells of an object that is not ours: it is looked at every four seconds.
+    // Nothing tells of an object that is not ours: it is looked at again after four seconds, later ever more seldom.
     space.wait_within(PROMPT * 2, "dawn", "programmed", programmed).await;
     operator.stop().await;
 }

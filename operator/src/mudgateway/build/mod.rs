@@ -28,6 +28,11 @@ pub use secret::api_key;
 /// The entry of the Secret we make that holds the API key.
 pub const API_KEY_ENTRY: &str = "token";
 
+/// How the names of our Secrets end, behind that of their MudGateway.
+const API_KEY_SUFFIX: &str = "-api-key";
+const NATS_LOGIN_SUFFIX: &str = "-gateway-nats";
+const ROUTER_PASSWORD_SUFFIX: &str = "-router-password";
+
 /// The label that names the MudGateway of everything we make.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
@@ -132,17 +137,23 @@ pub fn workload_name(name: &str) -> String {
 
 /// The name of the Secret we make when the spec names none.
 pub fn api_key_name(name: &str) -> String {
-    format!("{name}-api-key")
+    format!("{name}{API_KEY_SUFFIX}")
 }
 
 /// The name of the Secret by which the gateway logs in to NATS.
 pub fn nats_login_name(name: &str) -> String {
-    format!("{name}-gateway-nats")
+    format!("{name}{NATS_LOGIN_SUFFIX}")
 }
 
 /// The name of the Secret with the mirror of the router password.
 pub fn router_password_name(name: &str) -> String {
-    format!("{name}-router-password")
+    format!("{name}{ROUTER_PASSWORD_SUFFIX}")
+}
+
+/// The names of the MudGateways that have, or would have, a Secret of this name.
+pub fn secret_of(name: &str) -> impl Iterator<Item = &str> {
+    let suffixes = [API_KEY_SUFFIX, NATS_LOGIN_SUFFIX, ROUTER_PASSWORD_SUFFIX];
+    suffixes.into_iter().filter_map(|suffix| name.strip_suffix(suffix))
 }
 
 /// The keys to mount.

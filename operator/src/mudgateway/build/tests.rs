@@ -438,3 +438,11 @@ fn gateways_are_told_where_traces_go() {
     let ports = policy.egress.unwrap().into_iter().flat_map(|rule| rule.ports.unwrap_or_default());
     assert!(ports.filter_map(|port| port.port).any(|port| port == IntOrString::Int(4318)));
 }
+
+#[test]
+fn a_secret_leads_to_its_mudgateway() {
+    for secret in [api_key_name("a"), nats_login_name("a"), router_password_name("a")] {
+        assert_eq!(secret_of(&secret).collect::<Vec<_>>(), ["a"], "{secret}");
+    }
+    assert_eq!(secret_of("bot").next(), None);
+}
