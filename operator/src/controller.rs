@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, future};
+use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
 use crate::mudgateway::build::{SELECTOR, secret_of};
-use crate::mudgateway::children::{Child, Kind};
+use crate::mudgateway::children::{Child, Kind, Sight};
 use crate::mudgateway::{error_policy, reconcile};
 use crate::watch;
 
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// The changes of the objects of a kind that we made, of which only what is needed is kept. A kind that the cluster does
+/// The changes of the objects of a kind that we made. A kind that the cluster does
 /// not know is looked for again, with growing delays, for it may be installed at any time.
 fn children(
     context: &Context,
@@ -93,11 +93,9 @@ fn children(
         Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, &resource),
         None => Api::all_with(context.client.clone(), &resource),
     };
-    let writer = reflector::store::Writer::<Child>::new(resource);
-    context.children.add(kind, scope.clone(), writer.as_reader());
+    let mut sight = Sight::new(Arc::clone(&context.children), kind, scope.clone());
     watch::events(api, watch::config().labels(SELECTOR), kind.as_str(), &context.metrics)
-        .modify(move |object| kind.slim(object))
-        .reflect(writer)
+        .inspect_ok(move |event| sight.note(event))
         .touched_objects()
 }
 

@@ -27,9 +27,12 @@ const FAILED: Backoff = Backoff { first: Duration::from_millis(800), most: Durat
 /// When it does not know the kind: that is so for as long as nobody installs it.
 const MISSING: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
 
+/// How many objects are asked for at once. All kinds are listed at the same time, and a page is in memory as a whole.
+const PAGE: u32 = 100;
+
 /// How this operator watches.
 pub fn config() -> watcher::Config {
-    watcher::Config::default().timeout(SECONDS)
+    watcher::Config::default().timeout(SECONDS).page_size(PAGE)
 }
 
 /// The events of a watch, which is opened again for ever. `what` is watched, as it stands in the log and in metrics.

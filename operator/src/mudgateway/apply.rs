@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{DynamicObject, PartialObjectMeta};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,7 +19,6 @@ use super::children::{Child, Kind};
 use super::dereference::OwnSecret;
 use super::drift::{self, is_applied, is_applied_metadata};
 use super::gateway_api::RouteState;
-use super::validate::is_owned;
 use crate::context::FIELD_MANAGER;
 
 const SECRET: &str = "Secret";
@@ -162,20 +161,23 @@ impl Applier<'_> {
     /// Applies an object, unless it is there as it should be. Returns what there is then.
     async fn child(&self, kind: Kind, object: &impl Serialize) -> Result<Child, Error> {
         let sealed = sealed(kind.as_str(), object)?;
-        if let Some(found) = self.found.get(&kind).filter(|found| is_applied(&sealed, &found.metadata)) {
+        if let Some(found) = self.found.get(&kind)
+            && found.mark.as_ref().is_some_and(|mark| is_applied(&sealed, mark))
+        {
             return Ok(found.clone());
         }
         let name = name_of(&sealed);
         let api: Api<Child> = Api::namespaced_with(self.client.clone(), self.namespace, &kind.resource());
         let applied = api.patch(name, &params(), &Patch::Apply(&sealed)).await;
-        let mut applied = applied.map_err(|source| failed("applying", kind.as_str(), name, source))?;
-        kind.slim(&mut applied);
-        Ok(applied)
+        applied.map_err(|source| failed("applying", kind.as_str(), name, source))
     }
 
     async fn route(&self, kind: Kind, route: &DynamicObject) -> Result<RouteOutcome, Error> {
         match self.child(kind, route).await {
-            Ok(there) => Ok(RouteOutcome::Applied(RouteState::read(&there.data, there.metadata.generation))),
+            Ok(there) => {
+                let said = there.read().map_err(|error| unreadable(kind, &there, error))?;
+                Ok(RouteOutcome::Applied(RouteState::read(&said, there.metadata.generation)))
+            }
             Err(Error { source, .. }) if is_missing_kind(&source) => Ok(RouteOutcome::KindMissing),
             Err(error) => Err(error),
         }
@@ -205,11 +207,15 @@ fn name_of(sealed: &Value) -> &str {
     sealed["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// What is kept of an object, as far as its type goes.
-fn typed<K: DeserializeOwned>(kind: Kind, child: Child) -> Result<K, Error> {
-    let name = child.name_any();
-    let read = serde_json::to_value(child).and_then(serde_json::from_value);
-    read.map_err(|error| failed("reading", kind.as_str(), &name, kube::Error::SerdeError(error)))
+/// What is kept of an object, in its type.
+fn typed<K: Resource + DeserializeOwned>(kind: Kind, child: Child) -> Result<K, Error> {
+    let mut object: K = child.read().map_err(|error| unreadable(kind, &child, error))?;
+    *object.meta_mut() = child.metadata;
+    Ok(object)
+}
+
+fn unreadable(kind: Kind, child: &Child, error: serde_json::Error) -> Error {
+    failed("reading", kind.as_str(), &child.name_any(), kube::Error::SerdeError(error))
 }
 
 /// Deletes what is this MudGateway's and of a kind that is not wanted.
@@ -223,13 +229,13 @@ pub async fn prune(
     found: &BTreeMap<Kind, Child>,
     is_wanted: impl Fn(Kind) -> bool,
 ) -> Result<(), Error> {
-    let unwanted = found.iter().filter(|(kind, child)| !is_wanted(**kind) && is_owned(&child.metadata, uid));
+    let unwanted = found.iter().filter(|(kind, child)| !is_wanted(**kind) && child.is_owned(uid));
     for (kind, child) in unwanted {
         let name = child.name_any();
         // That one and no other which may have its name by now.
         let preconditions = Preconditions { uid: child.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+        let api: Api<Child> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
         match api.delete(&name, &params).await {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(source) => return Err(failed("deleting", kind.as_str(), &name, source)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Resource;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
-use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
+use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
 use kube::runtime::controller::Action;
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::mudgateway::DeletionPolicy;
@@ -14,7 +14,6 @@ use mudgateway_crds::status::Reason;
 use tracing::{info, warn};
 
 use super::children::{Child, Kind};
-use super::validate::is_owned;
 use super::verdict::Outcome;
 use super::{apply, name, observe, status};
 use crate::bus::{Farewell, MudName, MudState};
@@ -234,7 +233,7 @@ async fn deployment(context: &Context, key: &Key, owner: &ObjectMeta) -> Result<
     let api = deployments(context, key);
     let found = api.get_opt(&Kind::Deployment.name_for(&key.name)).await;
     let found = found.map_err(|source| Error { action: "reading its Deployment", source })?;
-    Ok(found.filter(|child| is_owned(&child.metadata, owner.uid.as_deref().unwrap_or_default())))
+    Ok(found.filter(|child| child.is_owned(owner.uid.as_deref().unwrap_or_default())))
 }
 
 /// Ends the pods. The Deployment goes when the last of them has gone.
@@ -252,7 +251,7 @@ async fn end_pods(context: &Context, key: &Key, deployment: Option<&Child>) -> R
     }
 }
 
-fn deployments(context: &Context, key: &Key) -> Api<DynamicObject> {
+fn deployments(context: &Context, key: &Key) -> Api<Child> {
     Api::namespaced_with(context.client.clone(), &key.namespace, &Kind::Deployment.resource())
 }
 

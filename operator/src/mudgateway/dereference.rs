@@ -171,10 +171,7 @@ async fn child(
     let (name, resource) = (kind.name_for(&key.name), kind.resource());
     let api: Api<Child> = Api::namespaced_with(client.clone(), &key.namespace, &resource);
     match api.get_opt(&name).await {
-        Ok(found) => Ok(found.map(|mut object| {
-            kind.slim(&mut object);
-            (kind, object)
-        })),
+        Ok(found) => Ok(found.map(|object| (kind, object))),
         Err(error) if is_missing_kind(&error) => Ok(None),
         Err(source) => Err(Error { kind: kind.as_str().to_owned(), name, source }),
     }

@@ -7,6 +7,7 @@
 //! told, the object is applied, which changes nothing if there is nothing to change.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde::Serialize;
@@ -17,6 +18,9 @@ use crate::context::FIELD_MANAGER;
 
 /// The annotation with the hash of what was applied last.
 pub const APPLIED_HASH: &str = "intermud.dev/applied-hash";
+
+/// Where the managed fields have the owners.
+const OWNERS: &str = "f:ownerReferences";
 
 /// The parts of the metadata that are applied and not only name the object.
 const APPLIED_METADATA: [&str; 4] = ["annotations", "finalizers", "labels", "ownerReferences"];
@@ -50,17 +54,43 @@ pub fn digest(text: &str) -> String {
     })
 }
 
-/// Whether an object that exists is as applying this [`sealed`] one would make it.
-pub fn is_applied(sealed: &Value, metadata: &ObjectMeta) -> bool {
-    let applied = metadata.annotations.as_ref().and_then(|annotations| annotations.get(APPLIED_HASH));
-    let hash = sealed["metadata"]["annotations"][APPLIED_HASH].as_str();
-    if hash.is_none() || applied.map(String::as_str) != hash {
-        return false;
+/// What an object bears of having been applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The hash of what was applied last.
+    hash: String,
+    /// Which owners we set. They are named by their uids, so this differs from object to object.
+    owners: Box<str>,
+    /// Which other fields we set, in objects that were made alike the same. As text they take a tenth of what they take
+    /// as a tree.
+    pub fields: Arc<str>,
+}
+
+impl Mark {
+    /// That of an object, if we applied it.
+    pub fn of(metadata: &ObjectMeta) -> Option<Self> {
+        let hash = metadata.annotations.as_ref()?.get(APPLIED_HASH)?.clone();
+        let entry = metadata.managed_fields.iter().flatten().find(|entry| is_ours(entry))?;
+        let FieldsV1(mut fields) = entry.fields_v1.clone()?;
+        let owners = fields.get_mut("f:metadata").map(|metadata| metadata[OWNERS].take());
+        let owners = owners.unwrap_or_default().to_string().into();
+        Some(Self { hash, owners, fields: fields.to_string().into() })
     }
-    metadata.managed_fields.iter().flatten().filter(|entry| is_ours(entry)).any(|entry| {
-        let fields = entry.fields_v1.as_ref().map(|FieldsV1(fields)| unpacked(fields));
-        fields.flatten().is_some_and(|fields| owns_object(&fields, sealed))
-    })
+
+    /// The fields that are ours.
+    fn fields(&self) -> Option<Map<String, Value>> {
+        let mut fields: Map<String, Value> = serde_json::from_str(&self.fields).ok()?;
+        if let Some(metadata) = fields.get_mut("f:metadata") {
+            metadata[OWNERS] = serde_json::from_str(&self.owners).ok()?;
+        }
+        Some(fields)
+    }
+}
+
+/// Whether the object with this mark is as applying this [`sealed`] one would make it.
+pub fn is_applied(sealed: &Value, mark: &Mark) -> bool {
+    sealed["metadata"]["annotations"][APPLIED_HASH].as_str() == Some(&mark.hash)
+        && mark.fields().is_some_and(|fields| owns_object(&fields, sealed))
 }
 
 /// The same, where only metadata is applied, to an object that was created otherwise. All of it can be compared.
@@ -74,24 +104,6 @@ pub fn is_applied_metadata(sealed: &Value, metadata: &ObjectMeta) -> bool {
         }
         _ => false,
     })
-}
-
-/// Keeps of an object's managed fields what [`is_applied`] looks at, in little room.
-pub fn keep_ours(metadata: &mut ObjectMeta) {
-    let Some(entries) = &mut metadata.managed_fields else { return };
-    entries.retain(is_ours);
-    for FieldsV1(fields) in entries.iter_mut().filter_map(|entry| entry.fields_v1.as_mut()) {
-        // As text they take a tenth of what they take as a tree.
-        *fields = Value::String(fields.to_string());
-    }
-}
-
-fn unpacked(fields: &Value) -> Option<Map<String, Value>> {
-    match fields {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        Value::Object(fields) => Some(fields.clone()),
-        _ => None,
-    }
 }
 
 /// Whether an entry is about what we apply, and not about a subresource such as the status. Other writes than applying

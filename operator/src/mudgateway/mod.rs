@@ -136,7 +136,8 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     };
     let start = Instant::now();
     context.metrics.reconciling.inc();
-    let done = one(&object, &key, &context);
+    // Not before there is a place: a thousand that wait shall not have room for all that is to be done.
+    let done = Box::pin(one(&object, &key, &context));
     let result = tokio::time::timeout(TIMEOUT, done).await.unwrap_or(Err(Error::Timeout));
     context.metrics.reconciling.dec();
     match result {

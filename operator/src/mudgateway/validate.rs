@@ -219,7 +219,7 @@ fn check_image(spec: &MudGatewaySpec, settings: &Settings) -> Result<(), Rejecti
 /// Server-side apply would take over an object of someone else, such as the Service of the mud itself.
 fn check_ownership(key: &Key, gateway: &MudGateway, uid: &str, facts: &Facts) -> Result<(), Rejection> {
     for kind in kinds(&gateway.spec) {
-        if facts.found.get(&kind).is_some_and(|child| !is_owned(&child.metadata, uid)) {
+        if facts.found.get(&kind).is_some_and(|child| !child.is_owned(uid)) {
             return Err(Rejection::ObjectExists { kind: kind.as_str(), name: kind.name_for(&key.name) });
         }
     }
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn objects_of_others_are_never_taken_over() {
         let found = |kind: Kind, metadata| {
-            let child = Child { metadata, ..Child::new("", &kind.resource()) };
+            let child = Child { metadata, ..Child::default() };
             Facts { found: BTreeMap::from([(kind, child)]), ..Facts::default() }
         };
         for owner in [ObjectMeta::default(), owned_by("the uid of one deleted before")] {
