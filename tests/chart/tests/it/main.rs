@@ -4,6 +4,7 @@
 mod conform;
 mod kustomize;
 mod rendered;
+mod routes;
 mod values;
 
 use mudgateway_chart::template;
