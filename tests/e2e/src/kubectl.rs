@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, expect_equal};
 
 /// How often a condition is looked at while waiting for it.
 const POLL: Duration = Duration::from_millis(200);
@@ -52,6 +52,26 @@ pub fn kubectl(arguments: &[&str]) -> Result<String> {
 /// As [`run`].
 pub fn apply(namespace: &str, yaml: &str) -> Result<()> {
     run("kubectl", &["apply", "-n", namespace, "--validate=strict", "-f", "-"], Some(yaml)).map(drop)
+}
+
+/// Has the API server check YAML as if it were applied: it may say nothing against it, nor warn of a pod that would not be
+/// let in.
+///
+/// # Errors
+/// [`Error::Unexpected`] with what it said.
+pub fn check(what: &str, namespace: Option<&str>, yaml: &str) -> Result<()> {
+    let mut command = vec!["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+    command.extend(namespace.into_iter().flat_map(|namespace| ["-n", namespace]));
+    let said =
+        run("sh", &["-c", &format!("kubectl {} 2>&1", command.join(" "))], Some(yaml)).map_err(|error| {
+            Error::Unexpected {
+                what: what.to_owned(),
+                expected: "no objection".to_owned(),
+                found: error.to_string(),
+            }
+        })?;
+    let complaints: Vec<_> = said.lines().filter(|line| !line.ends_with(" (server dry run)")).collect();
+    expect_equal(what, &complaints, &vec![])
 }
 
 /// Makes a namespace that admits only restricted pods, unless it is there.

@@ -7,8 +7,9 @@ pub mod client;
 pub mod install;
 pub mod kubectl;
 pub mod story;
+pub mod volumes;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What went wrong, in words for whoever runs the demo or reads a test's output.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,17 @@ pub enum Error {
 
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Takes a step of a test, and says how long it took.
+///
+/// # Panics
+/// When it fails, with what helps to understand that.
+pub fn step<T>(name: &str, step: impl FnOnce() -> Result<T>) -> T {
+    let started = Instant::now();
+    let result = step().unwrap_or_else(|error| panic!("{name}: {error}\n{}", install::diagnosis()));
+    println!("{:6.1} s  {name}", started.elapsed().as_secs_f64());
+    result
+}
 
 /// Fails unless two values are equal.
 ///

@@ -1,8 +1,7 @@
 //! What the API server says of objects before anything is made of them.
 
 use mudgateway_e2e::install::{SYSTEM, file, root};
-use mudgateway_e2e::kubectl::run;
-use mudgateway_e2e::{Error, expect_equal};
+use mudgateway_e2e::kubectl::{check, run};
 
 use super::{Result, TENANT};
 
@@ -16,22 +15,6 @@ const WAYS: [&[&str]; 4] = [
 
 const NO_MONITORS: &str = "metrics.serviceMonitor.enabled=false,metrics.podMonitor.enabled=false,\
                            metrics.prometheusRule.enabled=false";
-
-/// Has the API server check objects as if they were applied. It warns where a pod would not be let in.
-fn check(what: &str, namespace: Option<&str>, yaml: &str) -> Result<()> {
-    let mut command = vec!["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-    command.extend(namespace.into_iter().flat_map(|namespace| ["-n", namespace]));
-    let said =
-        run("sh", &["-c", &format!("kubectl {} 2>&1", command.join(" "))], Some(yaml)).map_err(|error| {
-            Error::Unexpected {
-                what: what.to_owned(),
-                expected: "no objection".to_owned(),
-                found: error.to_string(),
-            }
-        })?;
-    let complaints: Vec<_> = said.lines().filter(|line| !line.ends_with(" (server dry run)")).collect();
-    expect_equal(what, &complaints, &vec![])
-}
 
 /// Every way to install the chart, the plain manifests and the overlays, in a namespace that admits restricted pods only.
 pub fn everything() -> Result<()> {

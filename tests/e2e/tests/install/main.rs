@@ -3,13 +3,12 @@
 
 mod dry_run;
 mod release;
-mod volumes;
 
 use std::time::{Duration, Instant};
 
 use mudgateway_e2e::client::Client;
 use mudgateway_e2e::kubectl::{apply, condition, get, kubectl, namespace, wait, wait_condition};
-use mudgateway_e2e::{Result, expect_equal, install};
+use mudgateway_e2e::{Result, expect_equal, install, step, volumes};
 use serde_json::{Value, json};
 
 use release::Version;
@@ -23,14 +22,6 @@ const INSTALLED: Duration = Duration::from_secs(60);
 /// The tenant's namespace and its MudGateway.
 const TENANT: &str = "tenant-a";
 const NAME: &str = "luminari";
-
-/// Takes a step, and says how long it took.
-fn step<T>(name: &str, step: impl FnOnce() -> Result<T>) -> T {
-    let started = Instant::now();
-    let result = step().unwrap_or_else(|error| panic!("{name}: {error}\n{}", install::diagnosis()));
-    println!("{:6.1} s  {name}", started.elapsed().as_secs_f64());
-    result
-}
 
 #[test]
 fn a_providers_installation_through_all_its_days() {

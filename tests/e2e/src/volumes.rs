@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use mudgateway_e2e::kubectl::{apply, get, kubectl, wait};
 use serde_json::json;
 
-use super::Result;
+use crate::Result;
+use crate::kubectl::{apply, get, kubectl, wait};
 
 /// Makes volumes on the first node, unless the cluster makes them itself.
+///
+/// # Errors
+/// When kubectl fails, or the node does not make the folders.
 pub fn make(count: usize) -> Result<()> {
     if !kubectl(&["get", "storageclasses", "-o", "name"])?.trim().is_empty() {
         return Ok(());
