@@ -41,7 +41,7 @@ test-observe: ## The dashboards against a real Prometheus that scrapes a real fl
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
 	@tests/observe/grafana-types
-	@tests/observe/run
+	@scripts/within 20 tests/observe/run
 
 test-single: ## One MUD without Kubernetes: the compose files, what they name on loopback, the systemd unit
 	@scripts/setup packages
@@ -50,7 +50,7 @@ test-single: ## One MUD without Kubernetes: the compose files, what they name on
 	@PATH=$$(tests/cluster/tools/build --path nats-server):$$PATH tests/single/run
 
 test-page: ## The status page in headless Chromium
-	@tests/observe/page
+	@scripts/within 20 tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
 	@$(MAKE) --no-print-directory test-unit test-rules test-chart test-single test-integration test-gateway-api chaos-quick
@@ -81,10 +81,10 @@ test-e2e: ## The demo's story and its faults, as tests on the cluster
 	@scripts/setup tools nats-server
 	@tests/e2e/run test
 
-test-install: test-images test-page test-observe ## What a provider installs and looks at: these three, then install, upgrade, roll back, remove and install again. 15 minutes
+test-install: test-images test-page test-observe ## What a provider installs and looks at: these three, the quick start, then install, upgrade, roll back, remove and install again. 20 minutes
 	@scripts/setup cluster
 	@scripts/setup tools nats-server
-	@tests/install/run
+	@scripts/within 75 tests/install/run
 
 chaos-quick: ## Break gateways on purpose for a minute, and check what docs/FAILOVER.md promises
 	@scripts/setup tools nats-server
@@ -130,7 +130,7 @@ plugin: ## Build the kubectl plug-in: target/release/kubectl-mudgw
 lint: ## clippy and shellcheck, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	@# Tests that need more than the code are not among all targets.
-	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it --test install -- -D warnings
+	$(CARGO) clippy --package mudgateway --package mudgateway-e2e --package mudgateway-chart --test it --test install --test quickstart -- -D warnings
 	@shellcheck -x $$(git ls-files -z | xargs -0 grep -lE '^#!.*(bash|/sh)$$')
 
 format: ## Format the code
@@ -155,7 +155,7 @@ workflows: ## The workflows of GitHub, with actionlint
 
 test-images: ## What the images are: no root, nothing writable, labels, health check, size, the same twice
 	@scripts/setup packages
-	@tests/images
+	@scripts/within 45 tests/images
 
 sbom: ## What the programs are made of, as CycloneDX, into target/sbom
 	@scripts/sbom
