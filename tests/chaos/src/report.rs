@@ -203,7 +203,7 @@ mod tests {
             Row { scenario: Scenario::Kill, outcomes: vec![outcome(1, 0)] },
         ];
         let table = NatsReport(&Report(rows)).to_string();
-        let last = "| 0 | 3.0 | 9 | 7 / 9 / 9 | ready /bus/writes/channels/milliseconds 20 or more |\n";
+        let last = "| 0 | 3.0 | 9 | 7 / 9 / 9 | ready /bus/writes/channels/milliseconds 10 or more |\n";
         assert!(table.ends_with(last), "{table}");
         assert_eq!(table.lines().count(), 3);
     }
