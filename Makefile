@@ -50,6 +50,7 @@ test-single: ## One MUD without Kubernetes: the compose files, what they name on
 	@PATH=$$(tests/cluster/tools/build --path nats-server):$$PATH tests/single/run
 
 test-page: ## The status page in headless Chromium
+	@scripts/setup browser
 	@scripts/within 20 tests/observe/page
 
 test: ## All tests: units, integration, faults, WebSocket conformance (where there is a Python 2.7), end to end
