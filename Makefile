@@ -7,7 +7,7 @@ CLUSTER := tests/cluster/cluster
 
 .PHONY: help setup demo demo-down run dev plugin \
 	test test-unit test-rules test-chart test-single test-integration test-gateway-api test-autobahn test-e2e chaos-quick \
-	test-page test-observe test-install test-images test-coverage test-upgrade chaos fleet scale bench soak fuzz \
+	test-page test-observe test-install test-images test-arm64 test-coverage test-upgrade chaos fleet scale bench soak fuzz \
 	lint format format-check check generate generate-check security workflows image sbom release clean
 
 help: ## List the targets
@@ -157,6 +157,12 @@ workflows: ## The workflows of GitHub, with actionlint
 test-images: ## What the images are: no root, nothing writable, labels, health check, size, the same twice
 	@scripts/setup packages
 	@scripts/within 45 tests/images
+
+test-arm64: ## The images for arm64, and the programs in them under qemu: the operator, the gateway, its clients. 20 minutes
+	@scripts/setup cluster
+	@scripts/setup arm64
+	@scripts/setup tools nats-server
+	@scripts/within 75 tests/arm64
 
 sbom: ## What the programs are made of, as CycloneDX, into target/sbom
 	@scripts/sbom
