@@ -160,27 +160,8 @@ impl From<Whole> for Child {
         let mark = Mark::of(&whole.metadata);
         // It consists of JSON, so it can be written as such.
         let parts = serde_json::to_string(&whole).unwrap_or_default().into();
-        let ObjectMeta {
-            name,
-            namespace,
-            uid,
-            resource_version,
-            generation,
-            deletion_timestamp,
-            owner_references,
-            ..
-        } = whole.metadata;
-        let metadata = ObjectMeta {
-            name,
-            namespace,
-            uid,
-            // Where a watch that ends goes on: without it each event would begin the watch anew.
-            resource_version,
-            generation,
-            deletion_timestamp,
-            owner_references,
-            ..ObjectMeta::default()
-        };
+        // Most of it. The rest stays: without the resourceVersion, say, each event would begin the watch anew.
+        let metadata = ObjectMeta { annotations: None, labels: None, managed_fields: None, ..whole.metadata };
         Self { metadata, mark, parts }
     }
 }

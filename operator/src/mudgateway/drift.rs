@@ -72,7 +72,8 @@ impl Mark {
         let hash = metadata.annotations.as_ref()?.get(APPLIED_HASH)?.clone();
         let entry = metadata.managed_fields.iter().flatten().find(|entry| is_ours(entry))?;
         let FieldsV1(mut fields) = entry.fields_v1.clone()?;
-        let owners = fields.get_mut("f:metadata").map(|metadata| metadata[OWNERS].take());
+        let metadata = fields.get_mut("f:metadata").and_then(Value::as_object_mut);
+        let owners = metadata.and_then(|metadata| metadata.remove(OWNERS));
         let owners = owners.unwrap_or_default().to_string().into();
         Some(Self { hash, owners, fields: fields.to_string().into() })
     }
@@ -80,8 +81,8 @@ impl Mark {
     /// The fields that are ours.
     fn fields(&self) -> Option<Map<String, Value>> {
         let mut fields: Map<String, Value> = serde_json::from_str(&self.fields).ok()?;
-        if let Some(metadata) = fields.get_mut("f:metadata") {
-            metadata[OWNERS] = serde_json::from_str(&self.owners).ok()?;
+        if let Some(metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
+            metadata.insert(OWNERS.to_owned(), serde_json::from_str(&self.owners).ok()?);
         }
         Some(fields)
     }

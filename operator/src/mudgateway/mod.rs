@@ -49,7 +49,7 @@ use crate::metrics;
 /// The most that one reconciliation may take: an API server that hangs must not hold a place for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// When to look again whether a Gateway has changed: nothing tells us.
+/// When to look again whether a Gateway has changed, or another namespace has given up a name: nothing tells us.
 const RECHECK: Duration = Duration::from_secs(60);
 
 /// When to look again whether an object of someone else is gone: nothing tells us, unless it is a Secret.
@@ -220,12 +220,10 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     let (client, children) = (&context.client, &context.children);
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
     let uid = gateway.uid().unwrap_or_default();
-    let mut valid = validate::validate(key, gateway, &facts, &context.settings);
-    if let Ok(gateway) = &valid
-        && let Err(kept) = name::claim(gateway, context).await
-    {
-        valid = Err(kept);
-    }
+    let valid = match validate::validate(key, gateway, &facts, &context.settings) {
+        Ok(valid) => name::claim(valid, context).await,
+        rejected => rejected,
+    };
     match valid {
         Ok(valid) => match program(valid, gateway, &facts, context).await {
             Ok(applied) => {

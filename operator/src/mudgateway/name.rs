@@ -14,20 +14,20 @@ pub fn of(gateway: &Gateway) -> MudName {
     MudName { network: gateway.network.name.clone(), mud: gateway.spec.mud.name.clone() }
 }
 
-/// Claims the name for the namespace. Without NATS nobody gets at the password, and all are looked at again when it is
+/// Claims the name for the gateway's namespace, and gives the gateway back. Without NATS nobody gets at the password, and all are looked at again when it is
 /// back.
 ///
 /// # Errors
 /// When another namespace has it.
-pub async fn claim(gateway: &Gateway, context: &Context) -> Result<(), Rejection> {
-    let Some(state) = context.mud_state() else { return Ok(()) };
-    let name = of(gateway);
+pub async fn claim(gateway: Gateway, context: &Context) -> Result<Gateway, Rejection> {
+    let Some(state) = context.mud_state() else { return Ok(gateway) };
+    let name = of(&gateway);
     match state.claim(&name, &gateway.key.namespace).await {
-        Ok(namespace) if namespace == gateway.key.namespace => Ok(()),
+        Ok(namespace) if namespace == gateway.key.namespace => Ok(gateway),
         Ok(namespace) => Err(Rejection::NameKept { mud: name.mud, network: name.network, namespace }),
         Err(error) => {
             warn!(reason = "StateUnavailable", mudgateway = %gateway.key, %error, "whose the mud's name is cannot be read");
-            Ok(())
+            Ok(gateway)
         }
     }
 }
