@@ -101,16 +101,17 @@ impl Drop for Shell {
 
 /// The TCP endpoint and the key, as the commands print them.
 fn shown(seen: &str) -> Result<(String, String)> {
-    let what = || "endpoints and key".to_owned();
     let (endpoints, key) = seen.split_once('\n').unwrap_or((seen, ""));
     let endpoints: Value = serde_json::from_str(endpoints).unwrap_or_default();
     match endpoints["tcp"].as_str() {
         Some(tcp) if endpoints["websocket"].is_string() && !key.is_empty() => {
             Ok((tcp.to_owned(), key.to_owned()))
         }
-        _ => {
-            Err(Error::Unexpected { what: what(), expected: "both".to_owned(), found: endpoints.to_string() })
-        }
+        _ => Err(Error::Unexpected {
+            what: "endpoints and key".to_owned(),
+            expected: "both".to_owned(),
+            found: endpoints.to_string(),
+        }),
     }
 }
 
