@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod bus;
 pub mod permit;
 pub mod report;
+mod words;
 
 #[cfg(feature = "kube")]
 pub mod mudgateway;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 /// How long a report holds. A gateway renews its report three times within this.
 pub const REPORT_TTL_SECONDS: u64 = 30;
 
@@ -39,58 +41,38 @@ impl GatewayReport {
     }
 }
 
-/// Why the router session is as it is. The one vocabulary for conditions, events, metrics and logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SessionReason {
-    /// No attempt has ended yet.
-    Connecting,
-    /// The router accepted the mud.
-    SessionEstablished,
-    /// No TCP connection to the router could be made.
-    RouterUnreachable,
-    /// The router took the connection but never answered the registration, which is how routers refuse.
-    RouterRefused,
-    /// The router closed the session.
-    SessionLost,
-    /// The session was open, but the router no longer answered.
-    RouterSilent,
-    /// The router sent something that cannot be a mudmode frame.
-    ProtocolError,
-    /// The router named another one as preferred, and the mud goes there.
-    Redirected,
-    /// Another process of this mud holds the session.
-    Standby,
-    /// The router password cannot be read or kept, so the mud must not register.
-    StateUnavailable,
-    /// Other muds connect before this one: routers take one connection a second.
-    WaitingForPermit,
-    /// Too many muds leave by this address for one that the router does not know.
-    AddressFull,
-    /// The SOCKS5 proxy cannot be reached, or refuses.
-    ProxyFailed,
-    /// The gateway is shutting down.
-    ShuttingDown,
-}
-
-impl SessionReason {
-    /// The reason as it stands in conditions, events, metric labels and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "Connecting",
-            Self::SessionEstablished => "SessionEstablished",
-            Self::RouterUnreachable => "RouterUnreachable",
-            Self::RouterRefused => "RouterRefused",
-            Self::SessionLost => "SessionLost",
-            Self::RouterSilent => "RouterSilent",
-            Self::ProtocolError => "ProtocolError",
-            Self::Redirected => "Redirected",
-            Self::Standby => "Standby",
-            Self::StateUnavailable => "StateUnavailable",
-            Self::WaitingForPermit => "WaitingForPermit",
-            Self::AddressFull => "AddressFull",
-            Self::ProxyFailed => "ProxyFailed",
-            Self::ShuttingDown => "ShuttingDown",
-        }
+words! {
+    /// Why the router session is as it is. The one vocabulary for conditions, events, metrics and logs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    pub enum SessionReason {
+        /// No attempt has ended yet.
+        Connecting,
+        /// The router accepted the mud.
+        SessionEstablished,
+        /// No TCP connection to the router could be made.
+        RouterUnreachable,
+        /// The router took the connection but never answered the registration, which is how routers refuse.
+        RouterRefused,
+        /// The router closed the session.
+        SessionLost,
+        /// The session was open, but the router no longer answered.
+        RouterSilent,
+        /// The router sent something that cannot be a mudmode frame.
+        ProtocolError,
+        /// The router named another one as preferred, and the mud goes there.
+        Redirected,
+        /// Another process of this mud holds the session.
+        Standby,
+        /// The router password cannot be read or kept, so the mud must not register.
+        StateUnavailable,
+        /// Other muds connect before this one: routers take one connection a second.
+        WaitingForPermit,
+        /// Too many muds leave by this address for one that the router does not know.
+        AddressFull,
+        /// The SOCKS5 proxy cannot be reached, or refuses.
+        ProxyFailed,
+        /// The gateway is shutting down.
+        ShuttingDown,
     }
 }
 
@@ -100,9 +82,7 @@ mod tests {
 
     #[test]
     fn the_reason_on_the_bus_is_the_reason_everywhere_else() {
-        for reason in
-            [SessionReason::Connecting, SessionReason::RouterRefused, SessionReason::SessionEstablished]
-        {
+        for reason in SessionReason::all() {
             let json = serde_json::to_value(reason).unwrap();
             assert_eq!(json, reason.as_str());
         }

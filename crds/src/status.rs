@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::report::SessionReason;
+use crate::words::words;
 
 /// What the operator saw of a MudGateway.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,98 +120,65 @@ impl ConditionType {
     }
 }
 
-/// Why a condition is as it is. The one vocabulary for conditions, events, metrics and logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// Accepted: the spec can be carried out.
-    Accepted,
-    /// Accepted: the spec cannot be carried out, or the operator cannot read it.
-    InvalidSpec,
-    /// Accepted: a Secret that the spec names, or its entry, does not exist.
-    SecretNotFound,
-    /// Accepted: the IntermudNetwork that the spec refers to does not exist.
-    NetworkNotFound,
-    /// Accepted: an older MudGateway claims the mud's name on this network.
-    NameConflict,
-    /// Accepted: spec.image is not one that the operator was told to allow.
-    ImageNotAllowed,
-    /// Accepted, and true: an API key ends within a week.
-    KeyExpiring,
-    /// Accepted, and true: an API key has ended.
-    KeyExpired,
-    /// Programmed: spec.paused is true, so changes wait.
-    Paused,
-    /// Programmed: the cluster has no Gateway API, or not the kind of route that is asked for.
-    GatewayApiMissing,
-    /// Programmed: the Gateway or its listener does not exist.
-    GatewayNotFound,
-    /// Programmed: the Gateway does not take the route.
-    RouteNotAccepted,
-    /// Programmed: what leads to the API from outside has no address yet.
-    AddressPending,
-    /// Programmed: an object must change in a way that the API server never allows.
-    ImmutableField,
-    /// Programmed: an object of a name the gateway needs exists and belongs to someone else.
-    ObjectExists,
-    /// Programmed: the API server refused an object of the gateway.
-    ApplyFailed,
-    /// Programmed: the gateway's login for NATS cannot be made.
-    NatsLoginUnavailable,
-    /// Programmed: the MudGateway is deleted, and something of that is not done yet.
-    Deleting,
-    /// In an event: the MudGateway is gone, and NATS, which was away, still has what it was to forget.
-    StateLeft,
-    /// In an event: NATS had lost the router password, and has it again.
-    PasswordRestored,
-    /// Programmed: the pod is available.
-    MinimumReplicasAvailable,
-    /// Programmed: the pod is not available yet.
-    Progressing,
-    /// Programmed: the pod did not become available in time.
-    ProgressDeadlineExceeded,
-    /// Programmed, Connected: no pod is wanted.
-    ScaledToZero,
-    /// Connected: the gateway has not reported lately.
-    WaitingForGateway,
-    /// Connected: the bus that carries the gateway's reports is away.
-    BusUnavailable,
-    /// Connected: what the gateway says of its router session.
-    Session(SessionReason),
-}
-
-impl Reason {
-    /// The reason as it stands in conditions, events, metric labels and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "Accepted",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::NetworkNotFound => "NetworkNotFound",
-            Self::NameConflict => "NameConflict",
-            Self::ImageNotAllowed => "ImageNotAllowed",
-            Self::KeyExpiring => "KeyExpiring",
-            Self::KeyExpired => "KeyExpired",
-            Self::Paused => "Paused",
-            Self::GatewayApiMissing => "GatewayApiMissing",
-            Self::GatewayNotFound => "GatewayNotFound",
-            Self::RouteNotAccepted => "RouteNotAccepted",
-            Self::AddressPending => "AddressPending",
-            Self::ImmutableField => "ImmutableField",
-            Self::ObjectExists => "ObjectExists",
-            Self::ApplyFailed => "ApplyFailed",
-            Self::NatsLoginUnavailable => "NatsLoginUnavailable",
-            Self::Deleting => "Deleting",
-            Self::StateLeft => "StateLeft",
-            Self::PasswordRestored => "PasswordRestored",
-            Self::MinimumReplicasAvailable => "MinimumReplicasAvailable",
-            Self::Progressing => "Progressing",
-            Self::ProgressDeadlineExceeded => "ProgressDeadlineExceeded",
-            Self::ScaledToZero => "ScaledToZero",
-            Self::WaitingForGateway => "WaitingForGateway",
-            Self::BusUnavailable => "BusUnavailable",
-            Self::Session(reason) => reason.as_str(),
-        }
+words! {
+    /// Why a condition is as it is. The one vocabulary for conditions, events, metrics and logs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Reason {
+        /// Accepted: the spec can be carried out.
+        Accepted,
+        /// Accepted: the spec cannot be carried out, or the operator cannot read it.
+        InvalidSpec,
+        /// Accepted: a Secret that the spec names, or its entry, does not exist.
+        SecretNotFound,
+        /// Accepted: the IntermudNetwork that the spec refers to does not exist.
+        NetworkNotFound,
+        /// Accepted: an older MudGateway claims the mud's name on this network.
+        NameConflict,
+        /// Accepted: spec.image is not one that the operator was told to allow.
+        ImageNotAllowed,
+        /// Accepted, and true: an API key ends within a week.
+        KeyExpiring,
+        /// Accepted, and true: an API key has ended.
+        KeyExpired,
+        /// Programmed: spec.paused is true, so changes wait.
+        Paused,
+        /// Programmed: the cluster has no Gateway API, or not the kind of route that is asked for.
+        GatewayApiMissing,
+        /// Programmed: the Gateway or its listener does not exist.
+        GatewayNotFound,
+        /// Programmed: the Gateway does not take the route.
+        RouteNotAccepted,
+        /// Programmed: what leads to the API from outside has no address yet.
+        AddressPending,
+        /// Programmed: an object must change in a way that the API server never allows.
+        ImmutableField,
+        /// Programmed: an object of a name the gateway needs exists and belongs to someone else.
+        ObjectExists,
+        /// Programmed: the API server refused an object of the gateway.
+        ApplyFailed,
+        /// Programmed: the gateway's login for NATS cannot be made.
+        NatsLoginUnavailable,
+        /// Programmed: the MudGateway is deleted, and something of that is not done yet.
+        Deleting,
+        /// In an event: the MudGateway is gone, and NATS, which was away, still has what it was to forget.
+        StateLeft,
+        /// In an event: NATS had lost the router password, and has it again.
+        PasswordRestored,
+        /// Programmed: the pod is available.
+        MinimumReplicasAvailable,
+        /// Programmed: the pod is not available yet.
+        Progressing,
+        /// Programmed: the pod did not become available in time.
+        ProgressDeadlineExceeded,
+        /// Programmed, Connected: no pod is wanted.
+        ScaledToZero,
+        /// Connected: the gateway has not reported lately.
+        WaitingForGateway,
+        /// Connected: the bus that carries the gateway's reports is away.
+        BusUnavailable,
     }
+    /// Connected: what the gateway says of its router session.
+    Session(SessionReason)
 }
 
 impl fmt::Display for Reason {

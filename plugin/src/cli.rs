@@ -144,6 +144,9 @@ pub enum KeyCommand {
         /// Print the new key on standard output
         #[arg(long)]
         show: bool,
+        /// Who we are to the pods, which are asked whether they know the key.
+        #[command(flatten)]
+        certificate: CertificateArgs,
     },
 }
 
@@ -153,6 +156,21 @@ pub struct Through {
     /// The MudGateway; the only one of the namespace when it is not given
     #[arg(short, long, value_name = "NAME")]
     pub gateway: Option<String>,
+    /// Who we are to it.
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
+}
+
+/// Who we are to a gateway with `requireClientCertificate`. The API server is not shown this.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Gateways with spec.api.tls.requireClientCertificate")]
+pub struct CertificateArgs {
+    /// The certificate to show to the gateway (PEM), with those that lead to its CA
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
 }
 
 /// How to print.
@@ -230,12 +248,15 @@ mod tests {
 
     #[test]
     fn a_text_needs_no_quotes_and_may_look_like_a_flag() {
-        let Command::Say { channel, text, from, through } = command("say -g dawn imud_gossip hi -n all")
+        let Command::Say { channel, text, from, through } =
+            command("say -g dawn --client-certificate c --client-key k imud_gossip hi -n all")
         else {
             panic!()
         };
         assert_eq!((channel.as_str(), text.join(" ").as_str()), ("imud_gossip", "hi -n all"));
         assert_eq!((from.as_str(), through.gateway.as_deref()), ("Operator", Some("dawn")));
+        let CertificateArgs { client_certificate, client_key } = through.certificate;
+        assert_eq!((client_certificate, client_key), (Some("c".into()), Some("k".into())));
         let Command::Tell { to, text, .. } = command("tell ann@Mud@B hi there") else { panic!() };
         assert_eq!(to, Address { user: "ann".into(), mud: "Mud@B".into() });
         assert_eq!(text, ["hi", "there"]);
@@ -243,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_key_is_never_shown_unless_asked_and_the_old_one_works_for_a_day() {
-        let Command::Key(KeyCommand::Rotate { name, grace, again, no_wait, show }) = command("key rotate")
+        let Command::Key(KeyCommand::Rotate { name, grace, again, no_wait, show, .. }) =
+            command("key rotate")
         else {
             panic!()
         };
@@ -267,6 +289,8 @@ mod tests {
             ("key rotate --grace 745h", "744h"),
             ("doctor dawn -A", "cannot be used"),
             ("tail c --history 101", "0..=100"),
+            ("tail c --client-certificate f", "--client-key"),
+            ("key rotate --client-key f", "--client-certificate"),
             ("status -o yaml", "possible values"),
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} is accepted")).to_string();

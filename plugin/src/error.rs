@@ -19,7 +19,7 @@ pub enum Error {
     Forbidden(#[from] crate::access::Forbidden),
     /// The cluster has no MudGateways.
     #[error(
-        "this cluster does not know MudGateways: install the chart first (docs/INSTALL.md), or use another context"
+        "this cluster does not know MudGateways: install the chart first (docs/QUICKSTART.md), or use another context"
     )]
     NoDefinition,
     /// There is no such object.
@@ -48,6 +48,12 @@ pub enum Error {
     /// No pod can be talked to.
     #[error("no pod of MudGateway {0} is ready; `kubectl mudgw doctor {1}` says why")]
     NoPod(String, String),
+    /// The gateway wants a certificate of us.
+    #[error(
+        "MudGateway {0} wants a certificate of its clients (spec.api.tls.requireClientCertificate): give one with \
+         --client-certificate FILE and --client-key FILE, signed by the CA in the entry ca.crt of its TLS Secret"
+    )]
+    NoCertificate(String),
     /// The gateway could not be talked to.
     #[error("talking to the gateway: {0}")]
     Connect(#[from] mudclient::ConnectError),

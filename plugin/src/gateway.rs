@@ -32,6 +32,8 @@ pub struct Gateway {
     pub replicas: i64,
     /// Whether its API speaks TLS.
     pub tls: bool,
+    /// Whether its API wants a certificate of clients.
+    pub wants_certificate: bool,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// The generation of its spec.
@@ -54,6 +56,7 @@ impl From<DynamicObject> for Gateway {
             mud: spec["mud"]["name"].as_str().unwrap_or_default().to_owned(),
             replicas: spec["replicas"].as_i64().unwrap_or(1),
             tls: spec["api"]["tls"].is_object(),
+            wants_certificate: spec["api"]["tls"]["requireClientCertificate"].as_bool().unwrap_or_default(),
             created: raw.metadata.creation_timestamp.as_ref().map(|time| time.0),
             generation: raw.metadata.generation,
             keys: spec["api"]["keys"].as_array().into_iter().flatten().filter_map(key).collect(),
@@ -184,7 +187,8 @@ pub(crate) mod tests {
                 "lastTransitionTime": "2026-11-25T10:00:00Z"}],
         });
         let gateway = gateway("dawn", spec, status);
-        assert_eq!((gateway.mud.as_str(), gateway.replicas, gateway.tls), ("Dawn", 1, true));
+        assert_eq!((gateway.mud.as_str(), gateway.replicas), ("Dawn", 1));
+        assert_eq!((gateway.tls, gateway.wants_certificate), (true, false));
         assert_eq!(gateway.condition(ConditionType::Ready), Some(("True", "SessionEstablished", "m")));
     }
 

@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::access::needs;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::forward;
 use crate::gateway::Gateway;
-use crate::{forward, tls};
+use crate::tls::{self, Identity};
 
 /// A session with a gateway.
 pub struct Session {
@@ -110,12 +111,13 @@ fn best(pods: Vec<Pod>, holder: Option<&str>) -> Option<Pod> {
 pub async fn connect(
     cluster: &Cluster,
     gateway: &Gateway,
+    identity: Option<&Identity>,
     pod: &Pod,
     key: &str,
     events: &[&str],
     resume: Option<Value>,
 ) -> Result<Session> {
-    let client = open(cluster, gateway, pod).await?;
+    let client = open(cluster, gateway, identity, pod).await?;
     let options = json!({"events": {"allow": events}, "colour": "plain"});
     let mut params = json!({"api_key": key, "options": options});
     if let Some(resume) = resume {
@@ -127,12 +129,18 @@ pub async fn connect(
 }
 
 /// A connection to a pod, by whichever transport it serves, under TLS where it wants that.
-async fn open(cluster: &Cluster, gateway: &Gateway, pod: &Pod) -> Result<Client> {
+async fn open(
+    cluster: &Cluster,
+    gateway: &Gateway,
+    identity: Option<&Identity>,
+    pod: &Pod,
+) -> Result<Client> {
+    certified(gateway, identity)?;
     let name = format!("pod {}", pod.name_any());
     let serves_lines = forward::port(pod, "tcp").is_some();
     let stream = forward::open(&cluster.client, pod, if serves_lines { "tcp" } else { "websocket" }).await?;
     let stream: Box<dyn Stream> = if gateway.tls {
-        let secured = tls::over(stream).await;
+        let secured = tls::over(stream, identity).await;
         Box::new(secured.map_err(|error| Error::Api {
             doing: format!("the TLS handshake with {name}"),
             message: error.to_string(),
@@ -148,6 +156,17 @@ async fn open(cluster: &Cluster, gateway: &Gateway, pod: &Pod) -> Result<Client>
     })
 }
 
+/// Whether we have what the gateway wants to see before anything else.
+///
+/// # Errors
+/// When it wants a certificate, and we have none.
+pub fn certified(gateway: &Gateway, identity: Option<&Identity>) -> Result<()> {
+    if gateway.wants_certificate && identity.is_none() {
+        return Err(Error::NoCertificate(gateway.path()));
+    }
+    Ok(())
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -155,9 +174,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 ///
 /// # Errors
 /// See [`key`], [`pod`] and [`connect`].
-pub async fn session(cluster: &Cluster, gateway: &Gateway, events: &[&str]) -> Result<Session> {
+pub async fn session(
+    cluster: &Cluster,
+    gateway: &Gateway,
+    identity: Option<&Identity>,
+    events: &[&str],
+) -> Result<Session> {
+    certified(gateway, identity)?;
     let (key, pod) = futures::try_join!(key(cluster, gateway), pod(cluster, gateway))?;
-    connect(cluster, gateway, &pod, key.text(), events, None).await
+    connect(cluster, gateway, identity, &pod, key.text(), events, None).await
 }
 
 #[cfg(test)]
@@ -175,6 +200,17 @@ mod tests {
         let best = |holder: &str| super::best(pods(), Some(holder)).unwrap().name_any();
         assert_eq!([best("b"), best("c"), best("gone")], ["b", "a", "a"]);
         assert!(super::best(vec![pod("c", "False")], None).is_none());
+    }
+
+    #[test]
+    fn who_has_no_certificate_is_told_where_one_is_wanted() {
+        let told = |tls: Value| {
+            let gateway = crate::gateway::tests::gateway("dawn", json!({"api": {"tls": tls}}), json!({}));
+            certified(&gateway, None).err().map(|error| error.to_string())
+        };
+        assert_eq!(told(json!({"secretName": "x"})), None);
+        let told = told(json!({"secretName": "x", "requireClientCertificate": true})).unwrap();
+        assert!(told.contains("tenant-a/dawn") && told.contains("--client-certificate FILE"), "{told}");
     }
 
     #[test]

@@ -15,6 +15,6 @@ pub mod forward;
 pub mod gateway;
 pub mod gateway_client;
 pub mod table;
-mod tls;
+pub mod tls;
 
 pub use error::Error;

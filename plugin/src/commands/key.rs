@@ -19,6 +19,7 @@ use crate::access::needs;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::gateway::{self, Gateway};
+use crate::tls::Identity;
 use crate::{forward, gateway_client};
 
 /// How long the nodes may take to bring a changed Secret into the pods: kubelets look about once a minute.
@@ -37,11 +38,18 @@ pub(super) struct Rotation {
     pub(super) wait: bool,
     /// Print the new key.
     pub(super) show: bool,
+    /// Who we are to the pods.
+    pub(super) identity: Option<Identity>,
 }
 
 /// Puts a new key into the Secret.
 pub(super) async fn rotate(cluster: &Cluster, name: Option<&str>, rotation: Rotation) -> Result<()> {
     let gateway = gateway::pick(cluster, name).await?;
+    let identity = rotation.identity.as_ref();
+    if rotation.wait {
+        // Not found out when the key is changed already.
+        gateway_client::certified(&gateway, identity)?;
+    }
     let place = gateway.key_place().ok_or_else(|| {
         Error::Other(format!("MudGateway {} has no API key yet: there is nothing to rotate", gateway.path()))
     })?;
@@ -71,7 +79,7 @@ pub(super) async fn rotate(cluster: &Cluster, name: Option<&str>, rotation: Rota
     );
     if rotation.wait {
         eprintln!("waiting until every pod of {} knows it (about a minute)", gateway.path());
-        wait(cluster, &gateway, &new).await?;
+        wait(cluster, &gateway, identity, &new).await?;
         eprintln!("every pod knows the new key: give it to the mud now");
     }
     if rotation.show {
@@ -118,14 +126,15 @@ fn changed(secret: &Secret, place: &SecretRef, old: &str, new: &str, until: Time
 }
 
 /// Waits until every pod that serves accepts a key.
-async fn wait(cluster: &Cluster, gateway: &Gateway, key: &str) -> Result<()> {
+async fn wait(cluster: &Cluster, gateway: &Gateway, identity: Option<&Identity>, key: &str) -> Result<()> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let pods = forward::pods(&cluster.client, &gateway.namespace, &gateway.selector()).await?;
         let pods: Vec<_> = pods.into_iter().filter(forward::is_ready).collect();
         let mut last = if pods.is_empty() { Some("no pod is ready".to_owned()) } else { None };
         for pod in &pods {
-            if let Err(error) = gateway_client::connect(cluster, gateway, pod, key, &[], None).await {
+            let session = gateway_client::connect(cluster, gateway, identity, pod, key, &[], None).await;
+            if let Err(error) = session {
                 if matches!(error, Error::Forbidden(_)) {
                     return Err(error);
                 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command, KeyCommand};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::tls::Identity;
 
 /// Carries out a command.
 ///
@@ -32,8 +33,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tell { to, text, through, from } => {
             talk::tell(&cluster, &to, &text.join(" "), &through, &from).await
         }
-        Command::Key(KeyCommand::Rotate { name, grace, again, no_wait, show }) => {
-            let rotation = key::Rotation { grace, again, wait: !no_wait, show };
+        Command::Key(KeyCommand::Rotate { name, grace, again, no_wait, show, certificate }) => {
+            let identity = Identity::read(&certificate)?;
+            let rotation = key::Rotation { grace, again, wait: !no_wait, show, identity };
             key::rotate(&cluster, name.as_deref(), rotation).await
         }
         Command::Failover { name } => failover::run(&cluster, name.as_deref()).await,

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::gateway::{self, Gateway};
 use crate::gateway_client::{self, Session};
 use crate::table::harmless;
+use crate::tls::Identity;
 
 /// What is said on channels.
 const SPOKEN: &[&str] = &["channel_message", "channel_emote"];
@@ -51,7 +52,8 @@ pub(super) async fn tell(
 
 async fn send(cluster: &Cluster, through: &Through, method: &str, params: Value) -> Result<()> {
     let gateway = gateway::pick(cluster, through.gateway.as_deref()).await?;
-    let session = gateway_client::session(cluster, &gateway, &[]).await?;
+    let identity = Identity::read(&through.certificate)?;
+    let session = gateway_client::session(cluster, &gateway, identity.as_ref(), &[]).await?;
     let answer = session.client.call(method, params).await?;
     print(&match answer["status"].as_str() {
         Some("queued") => format!(
@@ -71,7 +73,9 @@ pub(super) async fn tail(
     output: Output,
 ) -> Result<()> {
     let gateway = gateway::pick(cluster, through.gateway.as_deref()).await?;
-    let mut session = gateway_client::session(cluster, &gateway, SPOKEN).await?;
+    let identity = Identity::read(&through.certificate)?;
+    let identity = identity.as_ref();
+    let mut session = gateway_client::session(cluster, &gateway, identity, SPOKEN).await?;
     session.client.call("channel_join", json!({"channel": channel})).await?;
     if history > 0 {
         let before =
@@ -84,7 +88,7 @@ pub(super) async fn tail(
     loop {
         follow(&mut session, output).await?;
         eprintln!("the connection ended; coming back");
-        session = come_back(cluster, &gateway, &session, channel).await?;
+        session = come_back(cluster, &gateway, identity, &session, channel).await?;
     }
 }
 
@@ -113,15 +117,24 @@ async fn follow(session: &mut Session, output: Output) -> Result<()> {
 }
 
 /// A new session, with the pod that holds the router session now, where the old one ended.
-async fn come_back(cluster: &Cluster, gateway: &Gateway, old: &Session, channel: &str) -> Result<Session> {
+async fn come_back(
+    cluster: &Cluster,
+    gateway: &Gateway,
+    identity: Option<&Identity>,
+    old: &Session,
+    channel: &str,
+) -> Result<Session> {
     let mut attempt = 1;
     loop {
-        match again(cluster, gateway, old, channel).await {
+        match again(cluster, gateway, identity, old, channel).await {
             Ok(session) => return Ok(session),
             // These do not mend themselves.
-            Err(error @ (Error::Forbidden(_) | Error::Unauthorized(_) | Error::NotFound { .. })) => {
-                return Err(error);
-            }
+            Err(
+                error @ (Error::Forbidden(_)
+                | Error::Unauthorized(_)
+                | Error::NotFound { .. }
+                | Error::NoCertificate(_)),
+            ) => return Err(error),
             Err(error) if attempt == ATTEMPTS => return Err(error),
             Err(_) => tokio::time::sleep(RETRY).await,
         }
@@ -129,13 +142,20 @@ async fn come_back(cluster: &Cluster, gateway: &Gateway, old: &Session, channel:
     }
 }
 
-async fn again(cluster: &Cluster, gateway: &Gateway, old: &Session, channel: &str) -> Result<Session> {
+async fn again(
+    cluster: &Cluster,
+    gateway: &Gateway,
+    identity: Option<&Identity>,
+    old: &Session,
+    channel: &str,
+) -> Result<Session> {
     let here = Cluster { client: cluster.client.clone(), namespace: gateway.namespace.clone() };
     let gateway = gateway::get(&here, &gateway.name).await?;
     let (key, pod) =
         futures::try_join!(gateway_client::key(&here, &gateway), gateway_client::pod(&here, &gateway))?;
     let resume = json!({"session_id": old.id, "epoch": old.position["epoch"], "seq": old.position["seq"]});
-    let session = gateway_client::connect(&here, &gateway, &pod, key.text(), SPOKEN, Some(resume)).await?;
+    let session =
+        gateway_client::connect(&here, &gateway, identity, &pod, key.text(), SPOKEN, Some(resume)).await?;
     if session.recovered != Some(true) {
         eprintln!("what was said meanwhile may be missing");
         session.client.call("channel_join", json!({"channel": channel})).await?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::facts::{GatewayFacts, KeyFacts, Quota, Read};
 use super::finding::{Check, Finding, Level};
 use super::pod::problem;
+use super::remedy;
 use crate::forward;
 use crate::gateway::Gateway;
 use crate::table::{age, harmless};
@@ -40,10 +41,6 @@ pub fn check(facts: &GatewayFacts, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn describe(gateway: &Gateway) -> String {
-    format!("see: kubectl describe mudgateway {} -n {}", gateway.name, gateway.namespace)
-}
-
 /// Can the spec be carried out, and has the operator looked at it?
 fn accepted(gateway: &Gateway, now: Timestamp, check: Check<'_>) -> Finding {
     let is_new = gateway.created.is_some_and(|created| now.duration_since(created) < LOOKED_AT_WITHIN);
@@ -71,30 +68,7 @@ fn accepted(gateway: &Gateway, now: Timestamp, check: Check<'_>) -> Finding {
             _ => check.ok("the spec can be carried out"),
         };
     }
-    let message = harmless(message);
-    let remedy = match reason {
-        "SecretNotFound" => format!(
-            "create the Secret with that entry: kubectl create secret generic NAME -n {} --from-literal=token=KEY",
-            gateway.namespace
-        ),
-        "NameConflict" => {
-            "another MudGateway or namespace has this mud name: delete one of the two, or give this one another \
-             mud name (in a new object, for the name cannot change)"
-                .to_owned()
-        }
-        "InvalidSpec" => {
-            "correct the spec as the message says, or upgrade the operator if it is older than the object"
-                .to_owned()
-        }
-        "NetworkNotFound" => {
-            "create that IntermudNetwork, or correct spec.networkRef: kubectl get intermudnetworks".to_owned()
-        }
-        "ImageNotAllowed" => {
-            "use the operator's image (no spec.image), or have the provider allow this one".to_owned()
-        }
-        _ => describe(gateway),
-    };
-    check.wrong(format!("{reason}: {message}"), remedy)
+    check.wrong(format!("{reason}: {}", harmless(message)), remedy::of(reason, message, gateway))
 }
 
 /// Do the objects exist?
@@ -103,51 +77,21 @@ fn programmed(gateway: &Gateway, check: Check<'_>) -> Finding {
         // Said by the check of the spec.
         return check.ok("");
     };
-    let message = harmless(message);
-    if reason == "Paused" {
-        let patch = format!(
-            "kubectl patch mudgateway {} -n {} --type merge -p '{{\"spec\":{{\"paused\":false}}}}'",
-            gateway.name, gateway.namespace
-        );
-        return check.warning("spec.paused is true: changes wait", patch);
-    }
     if status == "True" {
         return check.ok("its objects exist");
     }
-    let remedy = match reason {
-        _ if message.contains("exceeded quota") => format!(
-            "raise the quota or free some of it: kubectl describe resourcequota -n {}",
-            gateway.namespace
-        ),
-        _ if message.contains("PodSecurity") || message.contains("violates") => {
-            "the namespace's policy refuses the pod: see what the message names".to_owned()
-        }
-        "GatewayApiMissing" => {
-            "install the Gateway API's definitions with that kind, or choose another spec.expose".to_owned()
-        }
-        "GatewayNotFound" | "RouteNotAccepted" => {
-            "correct spec.expose.gateway, or have the Gateway's owner admit routes of this namespace"
-                .to_owned()
-        }
-        "AddressPending" => {
-            "a load balancer or a Gateway's controller must give the address: see that one runs".to_owned()
-        }
-        "ImmutableField" => "delete the object that the message names: the operator makes it anew".to_owned(),
-        "ObjectExists" => {
-            "an object of that name belongs to someone else: delete it, or name the MudGateway otherwise"
-                .to_owned()
-        }
-        "ApplyFailed" => {
-            "the API server refuses the operator: grant what the message names, or upgrade the chart, whose \
-             role may be older than the operator"
-                .to_owned()
-        }
-        "ProgressDeadlineExceeded" | "Progressing" => "the check of the pods below says why".to_owned(),
-        _ => describe(gateway),
+    not_so(gateway, reason, message, check)
+}
+
+/// A condition that does not hold: wrong, or only a moment that passes.
+fn not_so(gateway: &Gateway, reason: &str, message: &str, check: Check<'_>) -> Finding {
+    let message = harmless(message);
+    let remedy = match gateway.condition(ConditionType::Accepted) {
+        Some(("False", cause, _)) if cause == reason => "see what is said of the spec above".to_owned(),
+        _ => remedy::of(reason, &message, gateway),
     };
     let text = format!("{reason}: {message}");
-    // A rollout is no fault.
-    if reason == "Progressing" { check.warning(text, remedy) } else { check.wrong(text, remedy) }
+    if remedy::passes(reason) { check.warning(text, remedy) } else { check.wrong(text, remedy) }
 }
 
 /// Do the pods run?
@@ -192,37 +136,7 @@ fn connected(gateway: &Gateway, check: Check<'_>) -> Finding {
         let router = gateway.status.router.as_ref().map_or("its router", |router| router.name.as_str());
         return check.ok(format!("the mud is connected to {router}"));
     }
-    let routers = "the routers in the spec (their exact names, hosts and ports)";
-    let remedy = match reason {
-        "RouterUnreachable" => format!(
-            "check {routers}, and that the cluster lets pods reach them (NetworkPolicy, firewall, egress proxy)"
-        ),
-        "RouterRefused" => format!(
-            "routers refuse without a word. Check {routers}; if the mud was known under another gateway, its password \
-             must be restored; if the router counts addresses, wait or use another egress; else ask the router's operator"
-        ),
-        "SessionLost" | "RouterSilent" | "ProtocolError" => {
-            "the gateway tries again by itself; if it stays so, ask the router's operator".to_owned()
-        }
-        "StateUnavailable" => {
-            "the password cannot be read or kept: look at NATS (checks of the cluster above)".to_owned()
-        }
-        "WaitingForGateway" => format!(
-            "the pod does not report. Look at NATS, and at the pod's log: kubectl logs deployment/{}-gateway -n {}",
-            gateway.name, gateway.namespace
-        ),
-        "BusUnavailable" => {
-            "look at NATS (checks of the cluster above); the mud may well be connected".to_owned()
-        }
-        "NameConflict" | "ScaledToZero" => "see the other findings".to_owned(),
-        _ => describe(gateway),
-    };
-    let text = format!("{reason}: {}", harmless(message));
-    // These pass by themselves within seconds, as a rule.
-    if matches!(reason, "Connecting" | "Redirected" | "Standby" | "ShuttingDown") {
-        return check.warning(text, "in a moment it should be connected; if not, run this again");
-    }
-    check.wrong(text, remedy)
+    not_so(gateway, reason, message, check)
 }
 
 /// Is the API key there?

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod finding;
 pub mod gateway;
 pub mod pod;
+pub mod remedy;
 
 pub use facts::Facts;
 pub use finding::{Finding, Level};

@@ -1,5 +1,7 @@
 //! Every check, by the facts it is about.
 
+use mudgateway_crds::report::SessionReason;
+use mudgateway_crds::status::Reason;
 use serde_json::json;
 
 use super::*;
@@ -94,15 +96,9 @@ fn a_gateway_that_is_well_is_said_to_be() {
 #[test]
 fn a_spec_that_cannot_be_carried_out_comes_with_its_remedy() {
     let accepted = |reason: &str| with(&[condition("Accepted", "False", reason, "in words")]);
-    is(
-        &accepted("SecretNotFound"),
-        "accepted",
-        Level::Wrong,
-        "kubectl create secret generic NAME -n tenant-a",
-    );
     is(&accepted("NameConflict"), "accepted", Level::Wrong, "delete one of the two");
     is(&accepted("InvalidSpec"), "accepted", Level::Wrong, "InvalidSpec: in words");
-    is(&accepted("NetworkNotFound"), "accepted", Level::Wrong, "kubectl get intermudnetworks");
+    is(&accepted("NetworkNotFound"), "accepted", Level::Wrong, "the provider knows");
     is(&accepted("ImageNotAllowed"), "accepted", Level::Wrong, "have the provider allow");
     let expiring = with(&[condition("Accepted", "True", "KeyExpiring", "key 1 ends")]);
     is(&expiring, "accepted", Level::Warning, "key 1 ends");
@@ -191,7 +187,60 @@ fn pods_that_do_not_run_are_explained() {
 }
 
 #[test]
-fn every_reason_for_which_a_mud_is_away_has_a_remedy() {
+fn a_secret_that_is_missing_is_advised_by_what_it_is_for() {
+    let spec = json!({"mud": {"name": "Dawn"}, "api": {
+        "tls": {"secretName": "cert", "requireClientCertificate": true},
+        "keys": [{"secretRef": {"name": "bots", "key": "a"}}, {"secretRef": {"name": "bots", "key": "b"}}],
+    }});
+    for (message, words) in [
+        (
+            "Secret bots has no entry \"b\", or does not exist: …",
+            "kubectl create secret generic bots -n tenant-a --from-literal=b=KEY",
+        ),
+        (
+            "Secret cert has no entry \"ca.crt\", or does not exist: …",
+            "generic cert -n tenant-a --from-file=tls.crt --from-file=tls.key --from-file=ca.crt",
+        ),
+        (
+            "Secret proxy has no entries \"username\" and \"password\", or …",
+            "generic proxy -n tenant-a --type=kubernetes.io/basic-auth --from-literal=username=USER",
+        ),
+        (
+            "Secret dawn-api-key has lost its entry \"token\": …",
+            "kubectl delete secret dawn-api-key -n tenant-a",
+        ),
+        ("in other words", "the Secret that the message names in namespace tenant-a"),
+    ] {
+        let conditions = status(&[condition("Accepted", "False", "SecretNotFound", message)]);
+        is(&facts_of(gateway("dawn", spec.clone(), conditions)), "accepted", Level::Wrong, words);
+    }
+}
+
+/// All reasons that the API has, whichever condition has them.
+#[test]
+fn every_reason_has_a_remedy_of_its_own() {
+    for reason in Reason::all() {
+        let remedy = remedy::of(reason.as_str(), "in words", &well().gateway);
+        assert!(!remedy.contains("describe") && remedy.len() > 20, "{reason}: {remedy}");
+    }
+    let session = SessionReason::all().map(Reason::Session);
+    let waits = session.filter(|reason| remedy::passes(reason.as_str())).map(Reason::as_str);
+    let passing = ["Connecting", "Redirected", "Standby", "WaitingForPermit", "ShuttingDown"];
+    assert_eq!(waits.collect::<Vec<_>>(), passing);
+}
+
+#[test]
+fn what_the_check_of_the_spec_says_is_not_advised_twice() {
+    let conflict = |type_: &str| condition(type_, "False", "NameConflict", "another has it");
+    let facts = with(&["Accepted", "Programmed", "Connected"].map(conflict));
+    is(&facts, "accepted", Level::Wrong, "delete one of the two");
+    for name in ["programmed", "router"] {
+        is(&facts, name, Level::Wrong, "what is said of the spec above");
+    }
+}
+
+#[test]
+fn a_mud_that_is_away_comes_with_its_remedy() {
     let cases = [
         ("RouterUnreachable", Level::Wrong, "NetworkPolicy"),
         ("RouterRefused", Level::Wrong, "password"),
@@ -199,6 +248,9 @@ fn every_reason_for_which_a_mud_is_away_has_a_remedy() {
         ("RouterSilent", Level::Wrong, "tries again"),
         ("ProtocolError", Level::Wrong, "tries again"),
         ("StateUnavailable", Level::Wrong, "NATS"),
+        ("AddressFull", Level::Wrong, "spec.egress.proxy"),
+        ("ProxyFailed", Level::Wrong, "SOCKS5"),
+        ("WaitingForPermit", Level::Warning, "one connection a second"),
         ("WaitingForGateway", Level::Wrong, "kubectl logs deployment/dawn-gateway -n tenant-a"),
         ("BusUnavailable", Level::Wrong, "may well be connected"),
         ("Connecting", Level::Warning, "in a moment"),
