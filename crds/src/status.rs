@@ -21,6 +21,10 @@ pub struct MudGatewayStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// The network on which the mud's name is claimed. When the spec names another one, the name there is given up
+    /// first, as spec.deletionPolicy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Where the mud connects to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Endpoints>,
@@ -160,6 +164,8 @@ words! {
         NatsLoginUnavailable,
         /// Programmed: the MudGateway is deleted, and something of that is not done yet.
         Deleting,
+        /// Programmed: the spec names another network, and the mud has not left the one it was on yet.
+        Moving,
         /// In an event: the MudGateway is gone, and NATS, which was away, still has what it was to forget.
         StateLeft,
         /// In an event: NATS had lost the router password, and has it again.

@@ -57,8 +57,8 @@ pub struct Context {
     reports: Arc<Mutex<Reports>>,
     listed: Arc<SetOnce<()>>,
     mud_state: Arc<Mutex<Option<MudState>>>,
-    /// Since when a deleted `MudGateway` is known to be.
-    deleted: Arc<Mutex<HashMap<Key, Instant>>>,
+    /// Since when a mud is leaving its network.
+    leaving: Arc<Mutex<HashMap<Key, Instant>>>,
 }
 
 impl Context {
@@ -89,7 +89,7 @@ impl Context {
             reports: Arc::new(Mutex::new(Reports::new(Instant::now()))),
             listed: Arc::default(),
             mud_state: Arc::default(),
-            deleted: Arc::default(),
+            leaving: Arc::default(),
             settings: Arc::new(settings),
         }
     }
@@ -167,9 +167,14 @@ impl Context {
         *lock(&self.mud_state) = state;
     }
 
-    /// How long ago a `MudGateway` was first seen to be deleted, by our own clock.
-    pub fn deleted_for(&self, key: &Key) -> Duration {
-        lock(&self.deleted).entry(key.clone()).or_insert_with(Instant::now).elapsed()
+    /// How long ago a mud was first seen to leave its network, by our own clock.
+    pub fn leaving_for(&self, key: &Key) -> Duration {
+        lock(&self.leaving).entry(key.clone()).or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Notes that it has left.
+    pub fn has_left(&self, key: &Key) {
+        lock(&self.leaving).remove(key);
     }
 
     /// What is known of a gateway's router session now.
@@ -186,6 +191,6 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.reports().forget(key);
         self.failures.forget(key);
-        lock(&self.deleted).remove(key);
+        self.has_left(key);
     }
 }

@@ -24,7 +24,7 @@ use crate::key::{Guarded, Key};
 pub const FINALIZER: &str = "intermud.dev/farewell";
 
 /// When to look again.
-const AGAIN: Duration = Duration::from_secs(3);
+pub(super) const AGAIN: Duration = Duration::from_secs(3);
 
 /// How far the end has come.
 #[derive(Clone, Copy, Debug)]
@@ -128,57 +128,81 @@ pub async fn carry_out(object: &Guarded, key: &Key, context: &Context) -> Result
     if !has_finalizer(object.meta()) {
         return Ok(Action::await_change());
     }
-    let name = context
-        .index()
-        .mud_of(key)
-        .map(|(network, mud)| MudName { network: network.to_owned(), mud: mud.to_owned() });
-    let (state, anothers) = match (context.mud_state(), &name) {
-        (Some(state), Some(name)) => match name::is_anothers(&state, name, key).await {
-            Some(anothers) => (Some(state), anothers),
-            // As good as away.
-            None => (None, false),
-        },
-        (state, _) => (state, false),
-    };
+    let (names, state) = names(object, key, context).await;
     let deployment = deployment(context, key, object.meta()).await?;
     let progress = Progress {
-        elapsed: context.deleted_for(key),
+        elapsed: context.leaving_for(key),
         limit: limit(context),
-        has_name: name.is_some() && !anothers && context.index().senior(key).is_none(),
+        has_name: !names.is_empty(),
         bus: state.is_some(),
-        pods: match &deployment {
-            None => Pods::Gone,
-            Some(child) if child.metadata.deletion_timestamp.is_some() => Pods::Ending,
-            Some(_) => Pods::Wanted,
-        },
+        pods: pods(deployment.as_ref()),
     };
-    let step = next(progress);
-    match (step, &state, &name) {
-        (Step::Farewell, Some(state), Some(name)) => {
-            say_farewell(state, name, key).await;
+    match (next(progress), &state) {
+        (Step::Farewell, Some(state)) => {
+            for name in &names {
+                say_farewell(state, name, key).await;
+            }
             end_pods(context, key, deployment.as_ref()).await?;
             Ok(Action::requeue(AGAIN))
         }
-        (Step::End, ..) => {
+        (Step::End, _) => {
             warn!(reason = "StateUnavailable", mudgateway = %key, "the router is not told that the mud leaves: NATS is away");
             end_pods(context, key, deployment.as_ref()).await?;
             Ok(Action::requeue(AGAIN))
         }
-        (Step::Wait(why), ..) => {
+        (Step::Wait(why), _) => {
             wait(object, key, context, why).await?;
             Ok(Action::requeue(AGAIN))
         }
-        (Step::Forget, Some(state), Some(name)) => forget(object, key, context, state, name).await,
-        (Step::Leave, ..) => leave(object, key, context).await,
-        (Step::Done | Step::Farewell | Step::Forget, ..) => Ok(release(context, key, object.meta()).await?),
+        (Step::Forget, Some(state)) => forget(object, key, context, state, &names).await,
+        (Step::Leave, _) => leave(object, key, context).await,
+        (Step::Done | Step::Farewell | Step::Forget, _) => Ok(release(context, key, object.meta()).await?),
     }
 }
 
-fn limit(context: &Context) -> Duration {
+/// The names that it has and is to give up, that on a network which it was about to leave too; and NATS, as far as that
+/// can be reached.
+async fn names(object: &Guarded, key: &Key, context: &Context) -> (Vec<MudName>, Option<MudState>) {
+    let now = {
+        let index = context.index();
+        let now = index.mud_of(key).filter(|_| index.senior(key).is_none());
+        now.map(|(network, mud)| MudName { network: network.to_owned(), mud: mud.to_owned() })
+    };
+    let before = object.0.as_ref().ok().and_then(name::before);
+    let before = before.filter(|name| !context.index().is_claimed(&name.network, &name.mud));
+    let (mut names, mut state) = (Vec::new(), context.mud_state());
+    for name in now.into_iter().chain(before) {
+        let anothers = match &state {
+            Some(state) => name::is_anothers(state, &name, key).await,
+            None => Some(false),
+        };
+        if anothers.is_none() {
+            // As good as away.
+            state = None;
+        }
+        if anothers != Some(true) {
+            names.push(name);
+        }
+    }
+    (names, state)
+}
+
+/// What is left of the pods of a Deployment.
+pub(super) fn pods(deployment: Option<&Child>) -> Pods {
+    match deployment {
+        None => Pods::Gone,
+        Some(child) if child.metadata.deletion_timestamp.is_some() => Pods::Ending,
+        Some(_) => Pods::Wanted,
+    }
+}
+
+/// How long it may take.
+pub(super) fn limit(context: &Context) -> Duration {
     Duration::from_secs(context.settings.deletion_seconds.into())
 }
 
-async fn say_farewell(state: &MudState, name: &MudName, key: &Key) {
+/// Has the gateway take its leave of the router.
+pub(super) async fn say_farewell(state: &MudState, name: &MudName, key: &Key) {
     match state.retire(name).await {
         Ok(Farewell::Said) => info!(mudgateway = %key, "the router was told that the mud leaves"),
         Ok(Farewell::NobodyThere) => info!(mudgateway = %key, "no gateway runs that could take its leave"),
@@ -193,7 +217,8 @@ async fn say_farewell(state: &MudState, name: &MudName, key: &Key) {
 
 /// While there is something to wait for, whoever looks at the object is told.
 async fn wait(object: &Guarded, key: &Key, context: &Context, why: &str) -> Result<(), status::Error> {
-    let observation = observe(object.meta().generation, Outcome::Deleting(why.to_owned()), key, context);
+    let deleting = Outcome::Deleting(why.to_owned());
+    let observation = observe(object.meta().generation, deleting, None, key, context);
     let cached = object.0.as_ref().ok().and_then(|gateway| gateway.status.as_ref());
     status::update(context, key, cached, &observation).await
 }
@@ -203,21 +228,21 @@ async fn forget(
     key: &Key,
     context: &Context,
     state: &MudState,
-    name: &MudName,
+    names: &[MudName],
 ) -> Result<Action, super::Error> {
     let policy = object.0.as_ref().map_or(DeletionPolicy::Retain, |gateway| gateway.spec.deletion_policy);
-    match state.forget(name, key, policy == DeletionPolicy::Delete).await {
-        Ok(()) => {
-            info!(mudgateway = %key, ?policy, "its end is carried out");
-            Ok(release(context, key, object.meta()).await?)
-        }
-        Err(error) if context.deleted_for(key) < limit(context) => {
+    for name in names {
+        if let Err(error) = state.forget(name, key, policy == DeletionPolicy::Delete).await {
+            if context.leaving_for(key) >= limit(context) {
+                return leave(object, key, context).await;
+            }
             warn!(reason = "StateUnavailable", mudgateway = %key, %error, "NATS did not forget the mud, will try again");
             wait(object, key, context, "NATS, which is to forget the mud, does not do so").await?;
-            Ok(Action::requeue(AGAIN))
+            return Ok(Action::requeue(AGAIN));
         }
-        Err(_) => leave(object, key, context).await,
     }
+    info!(mudgateway = %key, ?policy, "its end is carried out");
+    Ok(release(context, key, object.meta()).await?)
 }
 
 async fn leave(object: &Guarded, key: &Key, context: &Context) -> Result<Action, super::Error> {
@@ -229,7 +254,11 @@ async fn leave(object: &Guarded, key: &Key, context: &Context) -> Result<Action,
 }
 
 /// Its Deployment, if it is its own.
-async fn deployment(context: &Context, key: &Key, owner: &ObjectMeta) -> Result<Option<Child>, Error> {
+pub(super) async fn deployment(
+    context: &Context,
+    key: &Key,
+    owner: &ObjectMeta,
+) -> Result<Option<Child>, Error> {
     let api = deployments(context, key);
     let found = api.get_opt(&Kind::Deployment.name_for(&key.name)).await;
     let found = found.map_err(|source| Error { action: "reading its Deployment", source })?;
@@ -237,7 +266,7 @@ async fn deployment(context: &Context, key: &Key, owner: &ObjectMeta) -> Result<
 }
 
 /// Ends the pods. The Deployment goes when the last of them has gone.
-async fn end_pods(context: &Context, key: &Key, deployment: Option<&Child>) -> Result<(), Error> {
+pub(super) async fn end_pods(context: &Context, key: &Key, deployment: Option<&Child>) -> Result<(), Error> {
     let Some(child) = deployment else { return Ok(()) };
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: child.metadata.uid.clone(), resource_version: None }),

@@ -13,6 +13,7 @@ mod drift;
 mod exposure;
 mod gateway_api;
 mod key_end;
+mod moving;
 mod name;
 pub mod password;
 mod status;
@@ -187,7 +188,7 @@ async fn undecodable(
 ) -> Result<(metrics::Outcome, Action), Error> {
     let outcome = Outcome::Undecodable(object.error.clone());
     warn!(reason = "InvalidSpec", mudgateway = %key, error = %object.error, "the object cannot be decoded");
-    let observation = observe(object.metadata.generation, outcome, key, context);
+    let observation = observe(object.metadata.generation, outcome, None, key, context);
     status::update(context, key, None, &observation).await?;
     Ok((metrics::Outcome::Undecodable, Action::await_change()))
 }
@@ -197,18 +198,24 @@ async fn decodable(
     key: &Key,
     context: &Context,
 ) -> Result<(metrics::Outcome, Action), Error> {
-    let (outcome, done) = if gateway.spec.paused {
-        (Outcome::Paused, Ok((metrics::Outcome::Paused, Action::await_change())))
+    let Done { outcome, network, done } = if gateway.spec.paused {
+        let done = Ok((metrics::Outcome::Paused, Action::await_change()));
+        Done { outcome: Outcome::Paused, network: None, done }
     } else {
         carry_out(gateway, key, context).await?
     };
-    let observation = observe(gateway.metadata.generation, outcome, key, context);
+    let observation = observe(gateway.metadata.generation, outcome, network, key, context);
     status::update(context, key, gateway.status.as_ref(), &observation).await?;
     done
 }
 
 /// What became of the spec, and what to say of it once the status is written.
-type Done = (Outcome, Result<(metrics::Outcome, Action), Error>);
+struct Done {
+    outcome: Outcome,
+    /// Where the mud's name is claimed now.
+    network: Option<String>,
+    done: Result<(metrics::Outcome, Action), Error>,
+}
 
 /// Steps one to four.
 async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result<Done, Error> {
@@ -221,20 +228,27 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
-        Ok(valid) => name::claim(valid, context).await,
+        Ok(valid) => match moving::leave(gateway, &valid, context).await? {
+            Some(why) => return Ok(moves(why)),
+            None => name::claim(valid, context).await,
+        },
         rejected => rejected,
     };
     match valid {
-        Ok(valid) => match program(valid, gateway, &facts, context).await {
-            Ok(applied) => {
-                let action = after_apply(&applied, gateway);
-                Ok((Outcome::Applied(Box::new(applied)), Ok((metrics::Outcome::Applied, action))))
-            }
-            Err(error) => match error.refusal() {
-                Some(reason) => Ok((Outcome::Failed { reason, message: error.to_string() }, Err(error))),
-                None => Err(error),
-            },
-        },
+        Ok(valid) => {
+            let network = valid.claimed.then(|| valid.network.name.clone());
+            let (outcome, done) = match program(valid, gateway, &facts, context).await {
+                Ok(applied) => {
+                    let action = after_apply(&applied, gateway);
+                    (Outcome::Applied(Box::new(applied)), Ok((metrics::Outcome::Applied, action)))
+                }
+                Err(error) => match error.refusal() {
+                    Some(reason) => (Outcome::Failed { reason, message: error.to_string() }, Err(error)),
+                    None => return Err(error),
+                },
+            };
+            Ok(Done { outcome, network, done })
+        }
         Err(rejection) => {
             if rejection.reason() == Reason::NameConflict {
                 // Another has the mud's name now.
@@ -242,9 +256,16 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
                 apply::prune(&context.client, &key.namespace, &uid, &facts.found, not_the_pods).await?;
             }
             let action = after_rejection(&rejection, gateway, key, context);
-            Ok((Outcome::Rejected(rejection), Ok((metrics::Outcome::Rejected, action))))
+            let done = Ok((metrics::Outcome::Rejected, action));
+            Ok(Done { outcome: Outcome::Rejected(rejection), network: None, done })
         }
     }
+}
+
+/// A mud that has not left its former network yet.
+fn moves(why: &str) -> Done {
+    let done = Ok((metrics::Outcome::Applied, Action::requeue(deletion::AGAIN)));
+    Done { outcome: Outcome::Moving(why.to_owned()), network: None, done }
 }
 
 /// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the
@@ -307,8 +328,14 @@ fn nats_files(gateway: &Gateway, facts: &Facts, context: &Context) -> Result<Gat
     Ok(gateway_files(&materials, &subject, current, random)?)
 }
 
-fn observe(generation: Option<i64>, outcome: Outcome, key: &Key, context: &Context) -> Observation {
-    Observation { generation, outcome, session: context.session(key) }
+fn observe(
+    generation: Option<i64>,
+    outcome: Outcome,
+    network: Option<String>,
+    key: &Key,
+    context: &Context,
+) -> Observation {
+    Observation { generation, outcome, network, session: context.session(key) }
 }
 
 /// The watches tell of our own objects; nothing tells of a Gateway, or of the time.

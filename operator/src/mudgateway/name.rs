@@ -2,6 +2,7 @@
 //! is: a MudGateway that was deleted and whose mud is retained leaves nothing to the tenant who makes that mud next, and
 //! operators that do not see each other's MudGateways do not give one name to two.
 
+use mudgateway_crds::MudGateway;
 use tracing::warn;
 
 use super::validate::{Gateway, Rejection};
@@ -14,16 +15,26 @@ pub fn of(gateway: &Gateway) -> MudName {
     MudName { network: gateway.network.name.clone(), mud: gateway.spec.mud.name.clone() }
 }
 
-/// Claims the name for the gateway's namespace, and gives the gateway back. Without NATS nobody gets at the password, and all are looked at again when it is
-/// back.
+/// The name that it claimed on another network than the one it is to be on now.
+pub fn before(gateway: &MudGateway) -> Option<MudName> {
+    let network = gateway.status.as_ref()?.network.as_ref()?;
+    let mud = gateway.spec.mud.name.clone();
+    (network != gateway.spec.network()).then(|| MudName { network: network.clone(), mud })
+}
+
+/// Claims the name for the gateway's namespace, and gives the gateway back. Without NATS nobody gets at the password, and
+/// all are looked at again when it is back.
 ///
 /// # Errors
 /// When another namespace has it.
-pub async fn claim(gateway: Gateway, context: &Context) -> Result<Gateway, Rejection> {
+pub async fn claim(mut gateway: Gateway, context: &Context) -> Result<Gateway, Rejection> {
     let Some(state) = context.mud_state() else { return Ok(gateway) };
     let name = of(&gateway);
     match state.claim(&name, &gateway.key.namespace).await {
-        Ok(namespace) if namespace == gateway.key.namespace => Ok(gateway),
+        Ok(namespace) if namespace == gateway.key.namespace => {
+            gateway.claimed = true;
+            Ok(gateway)
+        }
         Ok(namespace) => Err(Rejection::NameKept { mud: name.mud, network: name.network, namespace }),
         Err(error) => {
             warn!(reason = "StateUnavailable", mudgateway = %gateway.key, %error, "whose the mud's name is cannot be read");

@@ -78,6 +78,15 @@ pub async fn update(
     Ok(())
 }
 
+/// The status as the API server has it now.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn live(context: &Context, key: &Key) -> Result<Option<MudGatewayStatus>, Error> {
+    let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
+    Ok(api.get_opt(&key.name).await?.and_then(|live| live.status))
+}
+
 /// The API server's own times have no fractions either.
 fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
@@ -115,6 +124,9 @@ fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) ->
     }
     if let Some(ready) = ready(&after) {
         set(&mut after.conditions, Condition { last_transition_time: Time(now), ..ready });
+    }
+    if let Some(network) = &observation.network {
+        after.network = Some(network.clone());
     }
     if let Outcome::Applied(applied) = &observation.outcome {
         after.endpoints = Some(applied.exposure.endpoints.clone());
@@ -286,6 +298,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
         Reason::Accepted
         | Reason::AddressPending
         | Reason::Deleting
+        | Reason::Moving
         | Reason::MinimumReplicasAvailable
         | Reason::Progressing
         | Reason::ScaledToZero

@@ -30,6 +30,8 @@ pub struct Gateway {
     pub spec: MudGatewaySpec,
     /// The network as the mud is on it.
     pub network: Effective,
+    /// Whether NATS keeps its name for it; to be found out.
+    pub claimed: bool,
     /// The API keys.
     pub keys: Keys,
     /// The Gateway that leads to it.
@@ -74,7 +76,8 @@ pub enum Rejection {
     /// Another namespace has the name, and no MudGateway that we see.
     #[error(
         "the mud name {mud:?} on the network {network} is of the namespace {namespace}: use another name, or have it \
-         given up there, by the end of its MudGateway with spec.deletionPolicy: Delete"
+         given up there: a MudGateway of that mud on that network gives it up that is deleted, or moved to another \
+         network, with spec.deletionPolicy: Delete"
     )]
     NameKept {
         /// The name.
@@ -163,7 +166,8 @@ pub fn validate(
     let network = network(&gateway.spec, facts)?;
     let keys = keys(&key.name, &gateway.spec, facts)?;
     let (spec, edge) = (gateway.spec.clone(), facts.edge.clone());
-    Ok(Gateway { key: key.clone(), owner, spec, network, keys, edge, nats: GatewayFiles::default() })
+    let (claimed, nats) = (false, GatewayFiles::default());
+    Ok(Gateway { key: key.clone(), owner, spec, network, claimed, keys, edge, nats })
 }
 
 /// The network, if it is there, and what its proxy asks for.

@@ -17,6 +17,8 @@ pub struct Observation {
     pub generation: Option<i64>,
     /// What became of the spec.
     pub outcome: Outcome,
+    /// The network on which the mud's name is claimed now, if that was found out.
+    pub network: Option<String>,
     /// The state of the router session.
     pub session: Session,
 }
@@ -28,6 +30,8 @@ pub enum Outcome {
     Applied(Box<Applied>),
     /// It may not be carried out now: it is paused. What runs goes on.
     Paused,
+    /// It waits until the mud has left the network that it was on.
+    Moving(String),
     /// It cannot be carried out. What runs goes on, except under a name that another has.
     Rejected(Rejection),
     /// The API server refused an object.
@@ -131,6 +135,7 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
         | Outcome::Rejected(_)
         | Outcome::Failed { .. }
         | Outcome::Paused
+        | Outcome::Moving(_)
         | Outcome::Deleting(_) => Verdict::new(Status::True, Reason::Accepted, "the spec can be carried out"),
     }
 }
@@ -149,6 +154,11 @@ pub fn programmed(outcome: &Outcome) -> Verdict {
             Status::Unknown,
             Reason::Paused,
             "spec.paused is true: what runs goes on, and changes wait until it is false",
+        ),
+        Outcome::Moving(why) => Verdict::new(
+            Status::False,
+            Reason::Moving,
+            format!("the mud moves to another network; waiting: {why}"),
         ),
         Outcome::Rejected(rejection) => {
             Verdict::new(Status::False, rejection.reason(), rejection.to_string())

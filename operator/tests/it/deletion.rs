@@ -19,10 +19,10 @@ use serde_json::json;
 use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually};
 use crate::nats::{Nats, report};
 
-const MUD: &str = "LuminariMUD";
+pub(crate) const MUD: &str = "LuminariMUD";
 
 /// A mud that is on the network: what its gateway has on NATS.
-async fn on_the_network(space: &Space, nats: &Nats, policy: &str) -> String {
+pub(crate) async fn on_the_network(space: &Space, nats: &Nats, policy: &str) -> String {
     let network = format!("*{}", space.name);
     space.create("luminari", MUD, json!({"deletionPolicy": policy})).await;
     space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
@@ -39,7 +39,7 @@ async fn on_the_network(space: &Space, nats: &Nats, policy: &str) -> String {
 }
 
 /// What of a mud NATS has: its lock, its report, its password and its mudlist.
-async fn left(space: &Space, nats: &Nats, network: &str) -> [bool; 4] {
+pub(crate) async fn left(space: &Space, nats: &Nats, network: &str) -> [bool; 4] {
     let jetstream = nats.jetstream().await;
     let report = mudgateway_crds::bus::report_key(&space.name, "luminari");
     let keys = [
@@ -60,7 +60,7 @@ async fn delete(space: &Space) {
 }
 
 /// Takes its leave as a gateway does.
-async fn take_leave(nats: &Nats, asked: &mut Subscriber) {
+pub(crate) async fn take_leave(nats: &Nats, asked: &mut Subscriber) {
     let message = tokio::time::timeout(PATIENCE, asked.next()).await.expect("nobody asked").unwrap();
     let client = nats.jetstream().await.client().clone();
     client.publish(message.reply.unwrap(), Bytes::new()).await.unwrap();
@@ -68,7 +68,7 @@ async fn take_leave(nats: &Nats, asked: &mut Subscriber) {
 }
 
 /// Waits until the pods are told to end, and lets the Deployment go as the controllers do that do not run here.
-async fn end_pods(space: &Space, name: &str) {
+pub(crate) async fn end_pods(space: &Space, name: &str) {
     let deployment = format!("{name}-gateway");
     let ending = |deployment: &Deployment| deployment.metadata.deletion_timestamp.is_some();
     space.wait(&deployment, "ending", ending).await;
@@ -82,7 +82,7 @@ async fn gone(space: &Space) {
     .await;
 }
 
-async fn hear_of_the_end(nats: &Nats, network: &str) -> Subscriber {
+pub(crate) async fn hear_of_the_end(nats: &Nats, network: &str) -> Subscriber {
     let client = nats.jetstream().await.client().clone();
     let asked = client.subscribe(own_retire_subject(network, MUD)).await.unwrap();
     client.flush().await.unwrap();
@@ -162,7 +162,7 @@ async fn without_nats_the_end_comes_all_the_same_and_that_is_said() {
 }
 
 /// A MudGateway in another namespace, of the mud of these tests, on a network of another test's name.
-async fn elsewhere(space: &Space, name: &str, network: &str) {
+pub(crate) async fn elsewhere(space: &Space, name: &str, network: &str) {
     let routers = json!([{"name": network, "host": "router.example", "port": 1}]);
     space.create(name, MUD, json!({"routers": routers, "deletionPolicy": "Delete"})).await;
 }

@@ -23,6 +23,7 @@ mod exposure;
 mod harness;
 mod identity;
 mod leader;
+mod moving;
 mod nats;
 mod network;
 mod password;

@@ -13,6 +13,7 @@ pub fn passes(reason: &str) -> bool {
             Reason::Paused
                 | Reason::Progressing
                 | Reason::Deleting
+                | Reason::Moving
                 | Reason::ScaledToZero
                 | Reason::Session(
                     SessionReason::Connecting
@@ -99,6 +100,9 @@ fn known(reason: Reason, message: &str, gateway: &Gateway) -> String {
         }
         Reason::Deleting => {
             "in a minute at most it should be gone; if not, see the checks of the operator above"
+        }
+        Reason::Moving => {
+            "in a minute at most it should be on the other network; if not, look at NATS (checks of the cluster above)"
         }
         Reason::Progressing | Reason::ProgressDeadlineExceeded => "the check of the pods below says why",
         Reason::BusUnavailable => "look at NATS (checks of the cluster above); the mud may well be connected",

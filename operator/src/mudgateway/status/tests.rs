@@ -44,7 +44,8 @@ fn observed(session: Session) -> Observation {
         key_end: None,
         renew_login_in: None,
     };
-    Observation { generation: Some(3), outcome: Outcome::Applied(Box::new(applied)), session }
+    let (generation, network) = (Some(3), Some("*demo".to_owned()));
+    Observation { generation, outcome: Outcome::Applied(Box::new(applied)), network, session }
 }
 
 fn rejected() -> Observation {
@@ -54,6 +55,18 @@ fn rejected() -> Observation {
 
 fn reasons(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.reason.as_str()).collect()
+}
+
+#[test]
+fn the_network_of_the_claim_is_kept_until_another_is_found() {
+    let claimed = next(&MudGatewayStatus::default(), &observed(Session::Silent), at(0));
+    assert_eq!(claimed.network.as_deref(), Some("*demo"));
+    let moving = Outcome::Moving("the gateway pods end".to_owned());
+    let moving = Observation { outcome: moving, network: None, ..observed(Session::Silent) };
+    let kept = next(&claimed, &moving, at(1));
+    assert_eq!(kept.network.as_deref(), Some("*demo"));
+    let programmed = kept.condition(ConditionType::Programmed).unwrap();
+    assert_eq!((programmed.status.as_str(), programmed.reason.as_str()), ("False", "Moving"));
 }
 
 #[test]
