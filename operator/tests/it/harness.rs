@@ -275,8 +275,10 @@ async fn set_up(client: Client) {
 fn later_definition() -> Value {
     let mut definition = serde_json::to_value(MudGateway::crd()).unwrap();
     let mud = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/mud/properties/port";
-    *definition.pointer_mut(mud).unwrap() =
-        json!({"x-kubernetes-preserve-unknown-fields": true, "default": 4000});
+    let port = definition.pointer_mut(mud).unwrap();
+    let description = port["description"].take();
+    *port =
+        json!({"x-kubernetes-preserve-unknown-fields": true, "default": 4000, "description": description});
     definition
 }
 
@@ -295,9 +297,14 @@ impl Operator {
 
     /// The same, with more flags.
     pub(crate) async fn start_with(space: &Space, nats_url: &str, more: &[&str]) -> Self {
+        Self::start_as(OPERATOR_USER, space, nats_url, more).await
+    }
+
+    /// The same, with the rights of another user.
+    pub(crate) async fn start_as(user: &str, space: &Space, nats_url: &str, more: &[&str]) -> Self {
         let mut config = config().await;
         config.default_namespace.clone_from(&space.name);
-        config.auth_info.impersonate = Some(OPERATOR_USER.to_owned());
+        config.auth_info.impersonate = Some(user.to_owned());
         let args = [
             "operator",
             "--gateway-image=gateway:it",

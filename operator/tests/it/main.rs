@@ -28,5 +28,6 @@ mod nats;
 mod network;
 mod password;
 mod prompt;
+mod scoped;
 mod tenancy;
 mod wrong;

@@ -1,14 +1,15 @@
 //! The router password: mirrored to a Secret, and restored from it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use async_nats::jetstream::kv;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::ListParams;
-use mudgateway_crds::MudGateway;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use mudgateway_crds::bus::{STATE_BUCKET, state_key};
 use mudgateway_crds::status::ConditionType;
+use mudgateway_crds::{IntermudNetwork, IntermudNetworkSpec, MudGateway};
 use serde_json::{Value, json};
 
 use crate::harness::{Operator, Space, eventually, message, run_ok};
@@ -83,10 +84,12 @@ async fn a_fleet_comes_back_from_a_backup() {
     mirrored(&space, "559354526").await;
     space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
     let key_before = text(&space.api().get("luminari-api-key").await.unwrap());
+    let network = make_another_on_a_network(&space, &nats).await;
 
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup").display().to_string();
     run_ok("scripts/backup", &["save", &backup, "--namespace", &space.name], b"");
+    only_the_network_of(&space, &folder.path().join("backup/networks.json"));
     operator.stop().await;
     drop(nats);
     lose(&space).await;
@@ -101,14 +104,62 @@ async fn a_fleet_comes_back_from_a_backup() {
         key_before,
         "the mud's key still works"
     );
+    space.wait_for("dawn", ConditionType::Programmed, "False", "Progressing").await;
+    let (bucket, key) = (bucket(&nats).await, state_key(&space.name, "DawnMUD", "password"));
+    eventually("the other mud's password", async || {
+        (bucket.get(&key).await.ok()?? == b"-11".as_slice()).then_some(())
+    })
+    .await;
+    let networks: Api<IntermudNetwork> = Api::all(space.client.clone());
+    assert_eq!(networks.get(&space.name).await.unwrap().spec, network);
+    networks.delete(&space.name, &Default::default()).await.unwrap();
     operator.stop().await;
+}
+
+/// A network, and a MudGateway on it with an API key of its own, whose password a router gave.
+async fn make_another_on_a_network(space: &Space, nats: &Nats) -> IntermudNetworkSpec {
+    let networks: Api<IntermudNetwork> = Api::all(space.client.clone());
+    let network = json!({
+        "apiVersion": "intermud.dev/v1alpha1",
+        "kind": "IntermudNetwork",
+        "metadata": {"name": space.name},
+        "spec": {
+            "routers": [{"name": "*it", "host": "router.example", "port": 8787}],
+            "bans": ["*@SpamMUD"],
+        },
+    });
+    let made = networks.patch(&space.name, &PatchParams::apply("it"), &Patch::Apply(network)).await.unwrap();
+    let key: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "given"}, "stringData": {"token": "x"}})).unwrap();
+    space.api().create(&Default::default(), &key).await.unwrap();
+    let spec = json!({
+        "routers": null,
+        "networkRef": {"name": space.name},
+        "api": {"keys": [{"secretRef": {"name": "given"}}]},
+    });
+    space.create("dawn", "DawnMUD", spec).await;
+    let key = state_key(&space.name, "DawnMUD", "password");
+    bucket(nats).await.put(key, "-11".into()).await.unwrap();
+    let is = |secret: &Secret| text(secret)["password"] == "-11";
+    space.wait("dawn-router-password", "the mirror", is).await;
+    made.spec
+}
+
+/// Leaves the networks of other tests out of a backup: they must not come back to these.
+fn only_the_network_of(space: &Space, path: &Path) {
+    let mut list: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    list["items"].as_array_mut().unwrap().retain(|network| network["metadata"]["name"] == space.name);
+    std::fs::write(path, list.to_string()).unwrap();
 }
 
 /// All that a cluster has that is lost.
 async fn lose(space: &Space) {
     let all = "mudgateways,secrets,deployments,services,configmaps,networkpolicies";
     let free: Value = json!({"metadata": {"finalizers": null}});
-    space.change::<MudGateway>("luminari", free).await;
+    for name in ["luminari", "dawn"] {
+        space.change::<MudGateway>(name, free.clone()).await;
+    }
+    run_ok("kubectl", &["delete", "intermudnetwork", &space.name], b"");
     run_ok("kubectl", &["delete", all, "--all", "--namespace", &space.name, "--wait=true"], b"");
     assert!(space.api::<MudGateway>().get_opt("luminari").await.unwrap().is_none());
 }

@@ -16,7 +16,7 @@ async fn may(space: &Space, verb: &str, what: &str, namespace: Option<&str>, nam
     user_may(OPERATOR_USER, space, verb, what, namespace, name).await
 }
 
-async fn user_may(
+pub(crate) async fn user_may(
     user: &str,
     space: &Space,
     verb: &str,
