@@ -57,14 +57,15 @@ pub struct Logged {
     pub event: Arc<Event>,
     /// When it came.
     pub at: Timestamp,
-    /// Whether the writer's session with the router brought it, if not first.
-    pub by_router: bool,
+    /// Whether no other process can have heard it from the router: the writer's session brought it, if not first, or the
+    /// router never had it.
+    pub here_alone: bool,
 }
 
 impl Logged {
-    /// An event that the router did not bring, or that is none of a channel's.
+    /// An event that another process may have heard from the router, or that is none of a channel's.
     pub fn new(position: Position, event: Arc<Event>, at: Timestamp) -> Self {
-        Self { position, event, at, by_router: false }
+        Self { position, event, at, here_alone: false }
     }
 }
 
@@ -160,8 +161,8 @@ impl EventLog {
         let lately =
             |logged: &&mut Logged| logged.position.epoch == epoch && age(now, logged.at) < SAME_MESSAGE;
         let mut lately = self.recent.iter_mut().rev().take_while(lately);
-        if let Some(logged) = lately.find(|logged| !logged.by_router && *logged.event == *event) {
-            logged.by_router = true;
+        if let Some(logged) = lately.find(|logged| !logged.here_alone && *logged.event == *event) {
+            logged.here_alone = true;
         }
     }
 
@@ -183,7 +184,8 @@ impl EventLog {
     ///
     /// A position past the end of its epoch is of a client whose process was cut off from the others and went on: up to
     /// the moment at which its successor was accepted by the router it has heard from there what is said on channels. A
-    /// router brings a mud each message once: what it brought the successor it did not bring that process.
+    /// router brings a mud each message once: what it brought the successor it did not bring that process, nor what it was
+    /// never told.
     pub fn since(&mut self, now: Timestamp, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
         let reaches = position <= self.last && position >= self.complete_after;
@@ -191,7 +193,7 @@ impl EventLog {
             let skip = self.recent.partition_point(|logged| logged.position <= position);
             let heard_until = self.heard_until(position);
             let heard = move |logged: &&Logged| {
-                !logged.by_router
+                !logged.here_alone
                     && logged.event.channel().is_some()
                     && heard_until.is_some_and(|until| until.covers(logged))
             };
@@ -383,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_relay_or_the_bus_tells_the_successor_late_was_heard_unless_the_router_brings_it_too() {
+    fn what_a_relay_or_the_bus_tells_the_successor_late_was_heard_unless_it_came_to_the_successor_alone() {
         let now = Timestamp::now();
         let chat = || Arc::new(super::super::event::tests::chat("c"));
         let mut log = EventLog::new(7);
@@ -395,8 +397,8 @@ mod tests {
         log.append(now, event());
         // A relay tells again.
         log.append(now, chat());
-        let by_router = Logged { by_router: true, ..Logged::new(at(9, 4), chat(), now) };
-        log.take(now, by_router);
+        // By the router, or of a channel that it does not know.
+        log.take(now, Logged { here_alone: true, ..Logged::new(at(9, 4), chat(), now) });
         log.append(now + TOLD_LATE, chat());
         assert_eq!(places(&mut log, now, at(7, 2)), Some(vec![at(9, 1), at(9, 2), at(9, 4), at(9, 5)]));
         assert_eq!(places(&mut log, now, at(7, 1)).map(|places| places.len()), Some(5));

@@ -296,7 +296,7 @@ impl Hub {
         let by_router = copy.path == Path::Router;
         let event = Arc::new(Event::said(copy.message));
         if copy.delivered {
-            let logged = Logged { position, event, at, by_router };
+            let logged = Logged { position, event, at, here_alone: by_router || copy.only };
             inner.log.take(at, logged.clone());
             self.deliver(inner, &logged);
         } else {

@@ -67,6 +67,9 @@ pub struct SaidCopy {
     /// Its place in the stream of the bus, when it came by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamPlace>,
+    /// Whether the router has not had it, as far as is known: then this is the only way for it to come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only: bool,
     /// Whether clients were told; else its twin came before.
     pub delivered: bool,
     /// The message.
@@ -96,15 +99,15 @@ pub struct KeptTell {
     /// What it says.
     #[serde(with = "shared")]
     pub event: Arc<Event>,
-    /// Whether the session of the process that wrote it brought it from the router.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub by_router: bool,
+    /// Whether no other process can have heard it from the router. Earlier versions knew only what the router had brought.
+    #[serde(default, rename = "by_router", skip_serializing_if = "std::ops::Not::not")]
+    pub here_alone: bool,
 }
 
 impl KeptTell {
     /// A tell, or another event that is none of a channel's.
     pub fn new(position: Position, at: Timestamp, event: Arc<Event>) -> Self {
-        Self { position, at, event, by_router: false }
+        Self { position, at, event, here_alone: false }
     }
 }
 

@@ -146,7 +146,15 @@ impl Services {
             self.metrics.channels.message(Direction::In, self.configured.contains_key(&message.channel));
             lock(&self.history).record(Said { message: message.clone(), at });
         }
-        self.hub.publish_copy(at, SaidCopy { path, stream, delivered, message });
+        let only = path == Path::Bus && self.is_by_bus_alone(&message);
+        self.hub.publish_copy(at, SaidCopy { path, stream, only, delivered, message });
+    }
+
+    /// Whether the router is not told what comes by the bus: of a channel of the provider's, or while the speaker's link is
+    /// down.
+    fn is_by_bus_alone(&self, said: &ChannelMessage) -> bool {
+        let is_cut = || self.bus.as_ref().is_some_and(|bus| bus.direct.is_cut(&said.mud));
+        self.scope(&said.channel) == Scope::Provider || is_cut()
     }
 
     /// Subscriptions outlive connections at the router (dead-souls-router rule 16): what comes unwanted is

@@ -235,7 +235,7 @@ impl Services {
             position: logged.position,
             at: logged.at,
             event: Arc::clone(&logged.event),
-            by_router: logged.by_router,
+            here_alone: logged.here_alone,
         };
         parts.extend(in_parts(log.recent().map(event), Part::Events));
         parts.extend(in_parts(kept, Part::Kept));
@@ -264,11 +264,11 @@ impl Services {
         for part in parts {
             match part {
                 Part::Events(events) => {
-                    let logged = |KeptTell { position, at, event, by_router }| Logged {
+                    let logged = |KeptTell { position, at, event, here_alone }| Logged {
                         position,
                         event,
                         at,
-                        by_router,
+                        here_alone,
                     };
                     recent.extend(events.into_iter().map(logged));
                 }
