@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use mudclient::Client;
+use mudclient::{CallError, Client};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
 use crate::process::{connect, open};
 use crate::tally::{Kind, Source, Tally};
-use crate::{CHANNEL, Error, KEY, far, hosted};
+use crate::{Error, KEY, far, hosted, mouth};
 
 /// How often it asks whether its gateway is on the network.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -96,6 +96,7 @@ impl Ear {
                 self.at.send_replace(Some(door));
                 tokio::select! {
                     () = self.hear(&client, &mut memory) => {}
+                    () = self.talk(&client) => {}
                     () = self.doubt(door, &client) => {}
                     () = self.doors.unwanted(door) => {}
                 }
@@ -145,7 +146,7 @@ impl Ear {
             if params.get("resume").is_some() {
                 eprintln!("the client could not go on from {} at {door}: {welcome}", params["resume"]);
             }
-            client.call("channel_join", json!({"channel": CHANNEL})).await?;
+            mouth::join(&client).await?;
         }
         *memory = Some(Memory {
             door,
@@ -167,6 +168,11 @@ impl Ear {
                 self.tally.hear(Instant::now(), source, number);
             }
         }
+    }
+
+    /// Talks until its gateway does not answer: one that says no is there, and may take it later.
+    async fn talk(&self, client: &Client) {
+        while let CallError::Rpc { .. } = mouth::talk(client, &self.tally, Kind::Own).await {}
     }
 
     /// Ends when the gateway does not answer, or is not on the network while another one is.
@@ -198,28 +204,32 @@ async fn ask(door: SocketAddr) -> Result<bool, Error> {
 
 /// Which message an event is.
 fn heard(event: &Value) -> Option<(Source, u64)> {
+    if let Some(hosted) = mouth::heard(event, hosted::NAME, Kind::Hosted) {
+        return Some(hosted);
+    }
     let params = &event["params"];
-    let number = params["message"].as_str()?.strip_prefix('#')?.parse().ok()?;
     let mud = params["from_mud"].as_str()?;
     let source = match event["method"].as_str()? {
-        "channel_message" if mud == hosted::NAME => hosted::SOURCE,
         "channel_message" => far::source(mud, Kind::Remote)?,
         "tell_received" => far::source(mud, Kind::Tell)?,
         _ => return None,
     };
-    Some((source, number))
+    Some((source, mouth::number(params)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CHANNEL;
 
     #[test]
     fn events_are_told_apart_by_kind_and_mud() {
         let event = |method: &str, mud: &str, message: &str| {
-            heard(&json!({"method": method, "params": {"from_mud": mud, "message": message}}))
+            let params = json!({"from_mud": mud, "channel": CHANNEL, "message": message});
+            heard(&json!({"method": method, "params": params}))
         };
-        assert_eq!(event("channel_message", "Dusk", "#7"), Some((hosted::SOURCE, 7)));
+        let hosted = Source { kind: Kind::Hosted, index: 0 };
+        assert_eq!(event("channel_message", "Dusk", "#7"), Some((hosted, 7)));
         let far = Source { kind: Kind::Remote, index: 2 };
         assert_eq!(event("channel_message", "Far2", "#12"), Some((far, 12)));
         assert_eq!(event("tell_received", "Far3", "#0"), Some((Source { kind: Kind::Tell, index: 3 }, 0)));

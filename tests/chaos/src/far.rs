@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use intermud3::MudModeCodec;
@@ -80,11 +80,11 @@ fn startup(router_name: &str) -> String {
 }
 
 fn channel(tally: &Tally, index: u8) -> String {
-    let number = tally.say(Instant::now(), Source { kind: Kind::Remote, index });
+    let number = tally.say(Source { kind: Kind::Remote, index });
     format!(r##"({{"channel-m",5,"Far{index}","bob",0,0,"{CHANNEL}","Bob","#{number}",}})"##)
 }
 
 fn tell(tally: &Tally) -> String {
-    let number = tally.say(Instant::now(), Source { kind: Kind::Tell, index: NAMES });
+    let number = tally.say(Source { kind: Kind::Tell, index: NAMES });
     format!(r##"({{"tell",5,"Far{NAMES}","bob","{MUD}","ann","Bob","#{number}",}})"##)
 }

@@ -1,39 +1,40 @@
-//! Another hosted mud, with a gateway that nobody breaks. It talks all the time.
+//! Another hosted mud, with a gateway that nobody breaks. It talks all the time, and hears the one that is broken.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mudclient::Client;
-use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
-use crate::CHANNEL;
-use crate::tally::{Kind, Source, Tally};
+use crate::tally::{Kind, Tally};
+use crate::{MUD, mouth};
 
 /// The mud.
 pub const NAME: &str = "Dusk";
 
-/// What it says.
-pub const SOURCE: Source = Source { kind: Kind::Hosted, index: 0 };
+/// Between two attempts.
+const RETRY: Duration = Duration::from_millis(143);
 
-/// A gateway sends eight packets a second to the router: a little less, so that nothing waits there for long.
-const EVERY: Duration = Duration::from_millis(143);
-
-/// Is on the channel, so that its gateway relays it, and talks as long as its gateway is there.
-pub async fn talk(client: Client, tally: Arc<Tally>) {
+/// Is on the channels, so that its gateway relays them, and talks and hears as long as its gateway is there.
+pub async fn live(client: Client, tally: Arc<Tally>) {
     // A mud relays only channels that it is on itself.
-    while let Err(error) = client.call("channel_join", json!({"channel": CHANNEL})).await {
-        eprintln!("{NAME} cannot join the channel: {error}");
-        sleep(EVERY).await;
+    while let Err(error) = mouth::join(&client).await {
+        eprintln!("{NAME} cannot join the channels: {error}");
+        sleep(RETRY).await;
     }
-    let mut due = interval(EVERY);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        due.tick().await;
-        let number = tally.say(Instant::now(), SOURCE);
-        let params = json!({"channel": CHANNEL, "message": format!("#{number}"), "from_user": "cid"});
-        if let Err(error) = client.call("channel_send", params).await {
+    let talk = async {
+        loop {
+            let error = mouth::talk(&client, &tally, Kind::Hosted).await;
             eprintln!("{NAME} cannot speak: {error}");
+        }
+    };
+    tokio::join!(talk, hear(&client, &tally));
+}
+
+async fn hear(client: &Client, tally: &Tally) {
+    while let Ok(event) = client.next_event(Duration::from_secs(3600)).await {
+        if let Some((source, number)) = mouth::heard(&event, MUD, Kind::Own) {
+            tally.hear(Instant::now(), source, number);
         }
     }
 }

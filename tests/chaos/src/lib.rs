@@ -2,7 +2,8 @@
 //!
 //! A [`world::World`] is one mud with two gateway processes, another hosted mud, a mud elsewhere on a strict router,
 //! and a nats-server. Between the mud's processes and all others stands a fault [`proxy`]. The others talk all the time,
-//! and an [`ear`] on the mud hears. A [`scenario`] breaks something; what was heard becomes a row of a [`report`].
+//! and an [`ear`] on the mud hears; it talks too, and the other hosted mud hears it. A [`scenario`] breaks something; what
+//! was heard becomes a row of a [`report`].
 
 pub mod ear;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod far;
 pub mod fault;
 pub mod hosted;
 pub mod inside;
+pub mod mouth;
 pub mod nats;
 pub mod outcome;
 pub mod process;
@@ -28,6 +30,9 @@ pub const KEY: &str = "chaos";
 
 /// The channel all talk on.
 pub const CHANNEL: &str = "imud_gossip";
+
+/// The channel that hosted muds have for themselves: by the bus alone.
+pub const PROVIDER_CHANNEL: &str = "staff";
 
 /// The mud that is broken.
 pub const MUD: &str = "Dawn";

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub remote: Count,
     /// Channel messages of a hosted mud.
     pub hosted: Count,
+    /// Channel messages of the mud itself, at the hosted mud.
+    pub own: Count,
     /// Tells.
     pub tells: Count,
     /// How often the mud logged in.
@@ -103,6 +105,7 @@ impl Run {
             hosted_gap: world.tally.gap(Kind::Hosted, *start, *end),
             remote: world.tally.count(Kind::Remote, from, to),
             hosted: world.tally.count(Kind::Hosted, from, to),
+            own: world.tally.count(Kind::Own, from, to),
             tells: world.tally.count(Kind::Tell, from, to),
             logins: world.watcher.logins(*start, *end),
             links: world.watcher.most_links(*start, *end),
@@ -118,14 +121,23 @@ impl Outcome {
         if let Some(promise) = scenario.promise().filter(|promise| self.router_gap > *promise) {
             broken.push(format!("nobody was logged in for {:?}, promised are {promise:?}", self.router_gap));
         }
-        for (what, count) in [("remote", self.remote), ("hosted", self.hosted), ("tell", self.tells)] {
-            if count.doubled > 0 {
+        let counts =
+            [("remote", self.remote), ("hosted", self.hosted), ("own", self.own), ("tell", self.tells)];
+        // What the mud says on a process that has lost NATS alone comes late, after what it says elsewhere; what waited for the
+        // router and went just before a crash may go again: FAILOVER.md.
+        for (what, count) in counts {
+            if count.doubled > 0 && !(what == "own" && scenario.kills()) {
                 broken.push(format!("{what}: {} doubled", count.doubled));
             }
-            if count.disordered > 0 {
+            if count.disordered > 0 && !(what == "own" && scenario == Scenario::NatsPartition) {
                 broken.push(format!("{what}: {} out of order", count.disordered));
             }
-            if count.lost > 0 && (scenario.keeps_session() || what == "hosted") {
+            let kept = match what {
+                "hosted" => true,
+                "own" => !scenario.kills(),
+                _ => scenario.keeps_session(),
+            };
+            if count.lost > 0 && kept {
                 broken.push(format!("{what}: {} of {} lost", count.lost, count.said));
             }
         }
@@ -147,8 +159,8 @@ impl Display for Outcome {
         write!(f, "no session {router} ms, {} logins; remote unheard {remote} ms, ", self.logins)?;
         write!(
             f,
-            "hosted unheard {hosted} ms; remote {}; hosted {}; tells {}",
-            self.remote, self.hosted, self.tells
+            "hosted unheard {hosted} ms; remote {}; hosted {}; own {}; tells {}",
+            self.remote, self.hosted, self.own, self.tells
         )
     }
 }
@@ -161,7 +173,19 @@ mod tests {
         let (remote_gap, hosted_gap) = (Duration::ZERO, Duration::ZERO);
         let (remote, tells) = (Count { lost: 7, ..Count::default() }, Count::default());
         let router_gap = Duration::from_millis(router_gap);
-        Outcome { router_gap, remote_gap, hosted_gap, remote, hosted, tells, logins: 1, links: 2, cost: None }
+        let own = Count::default();
+        Outcome {
+            router_gap,
+            remote_gap,
+            hosted_gap,
+            remote,
+            hosted,
+            own,
+            tells,
+            logins: 1,
+            links: 2,
+            cost: None,
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::{Error, KEY};
+use crate::{Error, KEY, PROVIDER_CHANNEL};
 
 /// How long a process may take to get ready.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -145,8 +145,14 @@ impl Gateway {
     /// When it does not.
     pub async fn start(program: &Path, place: &Place) -> Result<Self, Error> {
         let state = tempfile::tempdir()?;
+        let config = state.path().join("config.yaml");
+        let channels =
+            format!("channels: {{default_channels: [{{name: {PROVIDER_CHANNEL}, scope: provider}}]}}");
+        std::fs::write(&config, channels)?;
         let mut command = Command::new(program);
         command
+            .arg("--config")
+            .arg(config)
             .env_clear()
             .env("MUD_NAME", &place.mud)
             .env("I3_ROUTER_NAME", &place.router_name)

@@ -89,9 +89,9 @@ impl Display for Report {
         writeln!(
             f,
             "| what happens | runs | no session, ms | remote unheard, ms | hosted unheard, ms | remote lost | \
-             hosted lost | tells lost | doubled | out of order |"
+             hosted lost | own lost | tells lost | doubled | out of order |"
         )?;
-        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
         // A scenario of which no run came to its end has nothing to show; the program says why.
         self.0.iter().filter(|row| !row.outcomes.is_empty()).try_for_each(|row| writeln!(f, "{row}"))
     }
@@ -103,12 +103,14 @@ impl Display for Row {
         let lost =
             |of: fn(&Outcome) -> Count| Mean(self.outcomes.iter().map(|outcome| of(outcome).lost).collect());
         let total = |of: fn(Count) -> usize| -> usize {
-            let counts = |outcome: &Outcome| of(outcome.remote) + of(outcome.hosted) + of(outcome.tells);
+            let counts = |outcome: &Outcome| {
+                of(outcome.remote) + of(outcome.hosted) + of(outcome.own) + of(outcome.tells)
+            };
             self.outcomes.iter().map(counts).sum()
         };
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             self.scenario.about(),
             self.outcomes.len(),
             times(|outcome| outcome.router_gap),
@@ -116,6 +118,7 @@ impl Display for Row {
             times(|outcome| outcome.hosted_gap),
             lost(|outcome| outcome.remote),
             lost(|outcome| outcome.hosted),
+            lost(|outcome| outcome.own),
             lost(|outcome| outcome.tells),
             total(|count| count.doubled),
             total(|count| count.disordered),
@@ -167,6 +170,7 @@ mod tests {
             hosted_gap: gap / 2,
             remote: count(lost, 0),
             hosted: count(0, 1),
+            own: count(0, 0),
             tells: count(0, 0),
             logins: 1,
             links: 2,
@@ -180,7 +184,7 @@ mod tests {
             Row { scenario: Scenario::Kill, outcomes: vec![outcome(30, 3), outcome(10, 4), outcome(20, 0)] };
         assert_eq!(
             row.to_string(),
-            "| crash: SIGKILL | 3 | 20 / 30 / 30 | 40 / 60 / 60 | 10 / 15 / 15 | 2.3 | 0 | 0 | 3 | 0 |"
+            "| crash: SIGKILL | 3 | 20 / 30 / 30 | 40 / 60 / 60 | 10 / 15 / 15 | 2.3 | 0 | 0 | 0 | 3 | 0 |"
         );
     }
 

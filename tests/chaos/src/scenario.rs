@@ -261,6 +261,20 @@ impl Scenario {
         )
     }
 
+    /// Whether a process ends or stands still in the middle of a word: what it took and has not passed on is gone with it.
+    pub fn kills(self) -> bool {
+        matches!(
+            self,
+            Self::Kill
+                | Self::KillOther
+                | Self::KillElsewhere
+                | Self::Stop
+                | Self::StopElsewhere
+                | Self::NodeCutOff
+                | Self::NodeCutOffElsewhere
+        )
+    }
+
     /// Whether the router must have had two connections of the mud at a time, of which one is deaf: the old one where all
     /// processes have one address, the new one where each has its own.
     pub fn leaves_two_links(self) -> bool {

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 pub enum Kind {
     /// A mud elsewhere, on a channel: by the router alone.
     Remote,
-    /// A hosted mud, on a channel: by the router and by the bus.
+    /// A hosted mud, on a channel: by the router and by the bus, or by the bus alone.
     Hosted,
+    /// The mud that is broken, heard by the hosted one.
+    Own,
     /// Tells of a mud elsewhere.
     Tell,
 }
@@ -34,8 +36,8 @@ pub struct Tally(Mutex<Book>);
 
 #[derive(Debug, Default)]
 struct Book {
-    /// Those that were said, by number from 0 on, and when.
-    said: BTreeMap<Source, Vec<Instant>>,
+    /// By number from 0 on: whether it was said for certain.
+    said: BTreeMap<Source, Vec<bool>>,
     /// In order of arrival.
     heard: Vec<(Instant, Source, u64)>,
 }
@@ -59,11 +61,26 @@ impl Tally {
     }
 
     /// The number of the next message, which counts as said from now on.
-    pub fn say(&self, now: Instant, source: Source) -> u64 {
+    pub fn say(&self, source: Source) -> u64 {
+        let number = self.try_to_say(source);
+        self.said(source, number);
+        number
+    }
+
+    /// The number of the next message, which need not be heard unless it is taken, but never twice.
+    pub fn try_to_say(&self, source: Source) -> u64 {
         let mut book = self.book();
         let said = book.said.entry(source).or_default();
-        said.push(now);
+        said.push(false);
         said.len() as u64 - 1
+    }
+
+    /// A message was taken: it counts as said.
+    pub fn said(&self, source: Source, number: u64) {
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(said) = self.book().said.get_mut(&source).and_then(|said| said.get_mut(place)) {
+            *said = true;
+        }
     }
 
     /// Takes a message that was heard.
@@ -92,7 +109,7 @@ impl Tally {
             let first = from.get(source).copied().unwrap_or_default();
             let heard: Vec<u64> =
                 book.heard.iter().filter(|heard| heard.1 == *source).map(|heard| heard.2).collect();
-            count.add(first..to[source], &heard);
+            count.add(first..to[source], &book.said[source], &heard);
         }
         count
     }
@@ -108,8 +125,11 @@ impl Tally {
 }
 
 impl Count {
-    /// Adds those of a source with these numbers; `heard` is all that was heard of it, in order of arrival.
-    fn add(&mut self, numbers: std::ops::Range<u64>, heard: &[u64]) {
+    /// Adds those of a source with these numbers; `said` tells of each whether it was, and `heard` is all that was heard
+    /// of it, in order of arrival.
+    fn add(&mut self, numbers: std::ops::Range<u64>, said: &[bool], heard: &[u64]) {
+        let was_said =
+            |number: u64| usize::try_from(number).is_ok_and(|number| said.get(number) == Some(&true));
         let mut seen = BTreeSet::new();
         let mut latest = None;
         for number in heard {
@@ -117,13 +137,15 @@ impl Count {
             if !seen.insert(*number) {
                 self.doubled += usize::from(counts);
             } else if latest.is_some_and(|latest| latest > *number) {
-                self.disordered += usize::from(counts);
+                // Who does not wait for the answer may be overtaken by itself.
+                self.disordered += usize::from(counts && was_said(*number));
             }
             latest = latest.max(Some(*number));
         }
-        let said = usize::try_from(numbers.end - numbers.start).unwrap_or_default();
-        self.said += said;
-        self.lost += said - seen.range(numbers).count();
+        for number in numbers.filter(|number| was_said(*number)) {
+            self.said += 1;
+            self.lost += usize::from(!seen.contains(&number));
+        }
     }
 }
 
@@ -148,22 +170,35 @@ mod tests {
     #[test]
     fn what_is_lost_doubled_and_out_of_order_is_counted_where_it_was_said() {
         let mut count = Count::default();
-        count.add(2..8, &[0, 0, 2, 4, 3, 3, 6, 9, 7, 9]);
+        count.add(2..8, &[true; 10], &[0, 0, 2, 4, 3, 3, 6, 9, 7, 9]);
         assert_eq!(count, Count { said: 6, lost: 1, doubled: 1, disordered: 2 });
     }
 
     #[test]
     fn a_range_of_which_nothing_was_heard_is_lost() {
         let mut count = Count::default();
-        count.add(2..4, &[0, 1]);
+        count.add(2..4, &[true; 4], &[0, 1]);
         assert_eq!(count, Count { said: 2, lost: 2, ..Count::default() });
+    }
+
+    #[test]
+    fn what_was_not_taken_may_be_lost_or_late_but_not_heard_twice() {
+        let (tally, now) = (Tally::default(), Instant::now());
+        let from = tally.place();
+        assert_eq!([(); 3].map(|()| tally.try_to_say(NEAR)), [0, 1, 2]);
+        tally.said(NEAR, 1);
+        for number in [2, 2, 0] {
+            tally.hear(now, NEAR, number);
+        }
+        let expected = Count { said: 1, lost: 1, doubled: 1, disordered: 0 };
+        assert_eq!(tally.count(Kind::Hosted, &from, &tally.place()), expected);
     }
 
     #[test]
     fn kinds_are_counted_apart() {
         let (tally, now) = (Tally::default(), Instant::now());
         let from = tally.place();
-        assert_eq!((tally.say(now, FAR), tally.say(now, FAR), tally.say(now, NEAR)), (0, 1, 0));
+        assert_eq!((tally.say(FAR), tally.say(FAR), tally.say(NEAR)), (0, 1, 0));
         tally.hear(now, FAR, 1);
         let to = tally.place();
         assert_eq!(tally.count(Kind::Remote, &from, &to), Count { said: 2, lost: 1, ..Count::default() });
@@ -173,8 +208,8 @@ mod tests {
     #[test]
     fn all_sources_must_be_heard_again() {
         let (tally, now) = (Tally::default(), Instant::now());
-        tally.say(now, FAR);
-        tally.say(now, NEAR);
+        tally.say(FAR);
+        tally.say(NEAR);
         let place = tally.place();
         tally.hear(now, FAR, 1);
         assert!(!tally.reaches(&place));

@@ -137,7 +137,7 @@ impl World {
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.clone().watch(router.clone()));
         tasks.spawn(far::talk(router.addr(), router.name().to_owned(), Arc::clone(&tally)));
-        tasks.spawn(hosted::talk(open(hosted.address).await?, Arc::clone(&tally)));
+        tasks.spawn(hosted::live(open(hosted.address).await?, Arc::clone(&tally)));
         tasks.spawn(listener.listen());
         Ok(Self {
             tally,

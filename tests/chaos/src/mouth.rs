@@ -1,0 +1,78 @@
+//! What a hosted mud says: a numbered message on each channel, all the time.
+
+use std::time::Duration;
+
+use mudclient::{CallError, Client};
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::tally::{Kind, Source, Tally};
+use crate::{CHANNEL, PROVIDER_CHANNEL};
+
+/// A gateway sends eight packets a second to the router: a little less, so that nothing waits there for long.
+const EVERY: Duration = Duration::from_millis(143);
+
+/// The channels, by the index of the source.
+const CHANNELS: [&str; 2] = [CHANNEL, PROVIDER_CHANNEL];
+
+/// Goes on all channels.
+///
+/// # Errors
+/// When the gateway says no, or nothing.
+pub async fn join(client: &Client) -> Result<(), CallError> {
+    for channel in CHANNELS {
+        client.call("channel_join", json!({"channel": channel})).await?;
+    }
+    Ok(())
+}
+
+/// Talks until the gateway does not take it.
+pub async fn talk(client: &Client, tally: &Tally, kind: Kind) -> CallError {
+    let mut due = interval(EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        for (channel, index) in CHANNELS.into_iter().zip(0..) {
+            let source = Source { kind, index };
+            let number = tally.try_to_say(source);
+            let params = json!({"channel": channel, "message": format!("#{number}"), "from_user": "cid"});
+            match client.call("channel_send", params).await {
+                Ok(_) => tally.said(source, number),
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+/// Which message of a mud that talks so an event is.
+pub fn heard(event: &Value, mud: &str, kind: Kind) -> Option<(Source, u64)> {
+    let params = &event["params"];
+    let of_the_mud = event["method"] == "channel_message" && params["from_mud"] == mud;
+    let channel = CHANNELS.iter().zip(0..).find(|(channel, _)| params["channel"] == **channel);
+    let (_, index) = channel.filter(|_| of_the_mud)?;
+    Some((Source { kind, index }, number(params)?))
+}
+
+/// The number of a message.
+pub fn number(params: &Value) -> Option<u64> {
+    params["message"].as_str()?.strip_prefix('#')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_known_by_its_mud_and_its_channel() {
+        let event = |method: &str, mud: &str, channel: &str| {
+            let params = json!({"from_mud": mud, "channel": channel, "message": "#7"});
+            heard(&json!({"method": method, "params": params}), "Dusk", Kind::Hosted)
+        };
+        let source = |index| Source { kind: Kind::Hosted, index };
+        assert_eq!(event("channel_message", "Dusk", CHANNEL), Some((source(0), 7)));
+        assert_eq!(event("channel_message", "Dusk", PROVIDER_CHANNEL), Some((source(1), 7)));
+        assert_eq!(event("channel_message", "Dawn", CHANNEL), None);
+        assert_eq!(event("channel_emote", "Dusk", CHANNEL), None);
+        assert_eq!(event("channel_message", "Dusk", "else"), None);
+    }
+}
