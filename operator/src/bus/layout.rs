@@ -20,6 +20,10 @@ pub struct Layout {
     pub replicas: usize,
 }
 
+/// How many messages of one mud on one channel are kept: what the router's pace of 8 a second comes to in ten minutes, and a
+/// little more. Who says more pushes out its own oldest, not what others said.
+const OF_ONE_SPEAKER: i64 = 5_000;
+
 /// A failure to create or update one of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -53,6 +57,7 @@ impl Layout {
             subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
             max_age: Duration::from_mins(10),
             max_bytes: 64 << 20,
+            max_messages_per_subject: OF_ONE_SPEAKER,
             max_message_size: 256 << 10,
             duplicate_window: Duration::from_mins(2),
             discard: DiscardPolicy::Old,

@@ -60,6 +60,7 @@ async fn the_stream_and_the_buckets_are_bounded() {
     let channels = jetstream.get_stream(CHANNEL_STREAM).await.unwrap().cached_info().config.clone();
     assert_eq!(channels.subjects, [CHANNEL_STREAM_SUBJECTS]);
     assert_eq!((channels.max_age.as_secs(), channels.max_bytes), (600, 64 << 20));
+    assert_eq!(channels.max_messages_per_subject, 5_000);
     assert_eq!((channels.duplicate_window.as_secs(), channels.discard), (120, DiscardPolicy::Old));
     for (bucket, storage, seconds) in
         [(STATE_BUCKET, StorageType::File, 0), (REPORT_BUCKET, StorageType::Memory, 30)]
