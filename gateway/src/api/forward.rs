@@ -315,7 +315,8 @@ fn take(router: &RouterHandle, mut params: Map<String, Value>) -> Answer {
     let packets = params.remove("packets").unwrap_or_default();
     let packets: Vec<Waiting> =
         serde_json::from_value(packets).map_err(|error| RpcError::internal(&error))?;
-    router.put_back(packets.iter().filter_map(Waiting::read).collect());
+    let packets = packets.iter().filter_map(Waiting::read).collect();
+    router.take_in(packets).map_err(|error| RpcError::new(GATEWAY_ERROR, error.to_string()))?;
     Ok(Value::Null)
 }
 

@@ -249,7 +249,18 @@ impl RouterHandle {
         taken
     }
 
-    /// Takes what another process accepted, or puts back what was taken out.
+    /// Takes what another process accepted when nobody held the session.
+    ///
+    /// # Errors
+    /// [`NotAccepted::Full`] when it does not fit with what waits.
+    pub(crate) fn take_in(&self, packets: Vec<(Class, Packet, Duration)>) -> Result<(), NotAccepted> {
+        self.outbox().take_in(Instant::now(), packets)?;
+        self.note_change();
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Puts back what was taken out.
     pub(crate) fn put_back(&self, packets: Vec<(Class, Packet, Duration)>) {
         self.outbox().put_back(Instant::now(), packets, false);
         self.note_change();

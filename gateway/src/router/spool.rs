@@ -125,7 +125,20 @@ impl Keeper<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::outbox::KEPT_BYTES;
     use crate::services::packets::{Between, tell};
+
+    #[test]
+    fn what_waits_fits_a_value_on_the_bus_with_as_much_of_an_earlier_process() {
+        let (router, now, wall) = (RouterHandle::default(), Instant::now(), Timestamp::now());
+        let between = Between { mud: "Dawn", user: "ann", target_mud: "Dusk", target_user: "bob" };
+        for text in ["x".repeat(2000), "\"\u{1b}".repeat(500)] {
+            while router.outbox().push(now, tell(between, false, &text), Class::Direct).is_ok() {}
+        }
+        let (json, ..) = snapshot(&router, now, wall);
+        assert!((KEPT_BYTES * 9 / 10..=KEPT_BYTES).contains(&json.len()), "{}", json.len());
+        assert_eq!(parse(&json, wall).unwrap().len(), router.waiting());
+    }
 
     #[test]
     fn what_waits_can_be_read_again_with_the_time_that_is_left() {

@@ -21,6 +21,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What a router counts a registration as.
 pub const STARTUP_WEIGHT: usize = 6;
 
+/// The most bytes, as they are kept, of what our clients asked to send; the same again of all else. An earlier process may have
+/// left as much, and both together must fit into the 1 MiB of a value on the bus.
+pub const KEPT_BYTES: usize = 450_000;
+
+/// What is kept of a packet besides its text, at most.
+const KEPT_BESIDES: usize = 70;
+
 /// A packet that waits.
 #[derive(Debug)]
 pub struct Entry {
@@ -34,6 +41,8 @@ pub struct Entry {
     pub since: Instant,
     pub(super) expires: Instant,
     taken: Option<oneshot::Sender<()>>,
+    /// How many bytes are kept of it.
+    bytes: usize,
     /// Its number: they grow.
     id: u64,
     /// Whether another process would find it if this one were gone.
@@ -65,7 +74,7 @@ pub enum Next {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
     /// The outbox holds as many packets as it may.
-    #[error("too many packets wait for the router; try again later")]
+    #[error("too much waits for the router; try again later")]
     Full,
     /// The bus is away, or does not keep up.
     #[error("too much waits for the bus; try again later")]
@@ -118,7 +127,8 @@ impl Outbox {
     /// Adds a packet; the receiver fires when the router link took it and fails when it expired.
     ///
     /// # Errors
-    /// [`NotAccepted`] when the capacity, or the class' own, is used up, or when the packet has no form on the wire.
+    /// [`NotAccepted`] when the capacity, in packets or in bytes, or the class' own is used up, or when the packet has no form on
+    /// the wire.
     pub fn push(
         &mut self,
         now: Instant,
@@ -130,12 +140,22 @@ impl Outbox {
             return Err(NotAccepted::Full);
         }
         let text = packet.encode()?;
+        let bytes = kept_bytes(&text);
+        if self.bytes(class.is_asked_for()) + bytes > KEPT_BYTES {
+            return Err(NotAccepted::Full);
+        }
         let (sender, receiver) = oneshot::channel();
         self.last_id += 1;
         let (id, taken, expires) = (self.last_id, Some(sender), now + class.time_to_live());
-        let entry = Entry { packet, text, class, since: now, expires, taken, id, kept: false };
+        let entry = Entry { packet, text, class, since: now, expires, taken, bytes, id, kept: false };
         self.queues[class as usize].push_back(entry);
         Ok(receiver)
+    }
+
+    /// How many bytes are kept of what clients asked to send, or would be of all else.
+    fn bytes(&self, asked_for: bool) -> usize {
+        let classes = Class::ALL.into_iter().filter(|class| class.is_asked_for() == asked_for);
+        classes.flat_map(|class| &self.queues[class as usize]).map(|entry| entry.bytes).sum()
     }
 
     /// What a client asked to send, oldest first, and the number of the last packet that was pushed.
@@ -180,13 +200,32 @@ impl Outbox {
         self.put_back(now, left, true);
     }
 
-    /// Puts back what was taken out, or takes what another process has handed over. `kept` says whether yet another
-    /// one would find it.
+    /// Takes what another process accepted when nobody held the session: all of it, or nothing.
+    ///
+    /// # Errors
+    /// [`NotAccepted::Full`] when it does not fit with what waits.
+    pub fn take_in(
+        &mut self,
+        now: Instant,
+        packets: Vec<(Class, Packet, Duration)>,
+    ) -> Result<(), NotAccepted> {
+        let texts = packets.iter().filter_map(|(_, packet, _)| packet.encode().ok());
+        let bytes: usize = texts.map(|text| kept_bytes(&text)).sum();
+        if self.bytes(true) + bytes > KEPT_BYTES {
+            return Err(NotAccepted::Full);
+        }
+        self.put_back(now, packets, false);
+        Ok(())
+    }
+
+    /// Puts back what was taken out. `kept` says whether another process would find it.
     pub fn put_back(&mut self, now: Instant, packets: Vec<(Class, Packet, Duration)>, kept: bool) {
         for (class, packet, time) in packets.into_iter().rev() {
             if let Ok(text) = packet.encode() {
                 let expires = now + time.min(class.time_to_live());
-                let entry = Entry { packet, text, class, since: now, expires, taken: None, id: 0, kept };
+                let bytes = kept_bytes(&text);
+                let entry =
+                    Entry { packet, text, class, since: now, expires, taken: None, bytes, id: 0, kept };
                 self.queues[class as usize].push_front(entry);
             }
         }
@@ -262,6 +301,13 @@ impl Outbox {
             self.sent.push_back((now, class));
         }
     }
+}
+
+/// How many bytes are kept of a packet: what JSON makes of its text, and what is kept besides.
+fn kept_bytes(text: &[u8]) -> usize {
+    // Texts can always be written.
+    let json = serde_json::to_vec(&String::from_utf8_lossy(text)).unwrap_or_default();
+    json.len() + KEPT_BESIDES
 }
 
 #[cfg(test)]

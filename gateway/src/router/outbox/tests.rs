@@ -177,3 +177,23 @@ fn what_another_process_has_found_is_forgotten_here() {
     let Next::Send(entry) = outbox.next(start) else { panic!("one waits") };
     assert_eq!(entry.packet, tell("later"));
 }
+
+#[test]
+fn what_waits_is_bounded_in_bytes_as_they_are_kept_and_each_kind_by_itself() {
+    let now = Instant::now();
+    for text in ["x".repeat(2000), "\"\\\u{1b}[1m".repeat(200)] {
+        let mut outbox = Outbox::new(1000);
+        while outbox.push(now, tell(&text), Class::Direct).is_ok() {}
+        assert!((100..600).contains(&outbox.len()), "{}", outbox.len());
+        assert!(outbox.bytes(true) <= KEPT_BYTES && outbox.bytes(true) > KEPT_BYTES * 9 / 10);
+        for class in [Class::Direct, Class::Channel] {
+            assert_eq!(outbox.push(now, tell(&text), class).err(), Some(NotAccepted::Full));
+        }
+        outbox.push(now, tell(&text), Class::Answer).unwrap();
+        let one = (Class::Direct, tell(&text), Duration::from_secs(9));
+        assert_eq!(outbox.take_in(now, vec![one.clone()]), Err(NotAccepted::Full));
+        let Next::Send(_) = outbox.next(now) else { panic!("they wait") };
+        assert_eq!(outbox.take_in(now, vec![one.clone(), one.clone()]), Err(NotAccepted::Full));
+        assert_eq!(outbox.take_in(now, vec![one]), Ok(()));
+    }
+}

@@ -42,7 +42,7 @@ async fn fault_19_what_waits_for_the_router_is_bounded_and_the_rest_refused() {
     }
     let refused = client.call("tell", params).await.unwrap_err();
     assert_eq!(refused.code(), Some(-32004));
-    assert!(refused.to_string().contains("too many packets wait for the router"), "{refused}");
+    assert!(refused.to_string().contains("too much waits for the router"), "{refused}");
     let metrics = gateway.get("metrics", "/metrics").await.1;
     assert!(metrics.contains("i3_packet_queue_size 1000"), "{metrics}");
 }
