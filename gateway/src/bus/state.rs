@@ -42,6 +42,11 @@ impl Part {
         }
     }
 
+    /// Whether an earlier state would do harm: the mud locked out, or its users' words lost or doubled.
+    fn must_be_current(self) -> bool {
+        matches!(self, Self::Password | Self::Outbox | Self::Kept)
+    }
+
     /// The file in standalone mode; the password's has the Python gateway's name.
     fn file(self) -> &'static str {
         match self {
@@ -106,8 +111,10 @@ impl StateStore {
                 found.map(|parsed| parsed.ok_or_else(corrupt)).transpose()
             }
             Self::Bus { context, network, mud, .. } => {
-                let bucket = Bucket::new(context, STATE_BUCKET);
-                let value = bucket.get(&state_key(network, mud, part.field())).await;
+                let (bucket, key) =
+                    (Bucket::new(context, STATE_BUCKET), state_key(network, mud, part.field()));
+                let value =
+                    if part.must_be_current() { bucket.current(&key).await } else { bucket.get(&key).await };
                 let value = value.map_err(StateError::Bus)?;
                 value.map(|bytes| parse(&bytes).ok_or_else(corrupt)).transpose()
             }

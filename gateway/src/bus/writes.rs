@@ -66,15 +66,18 @@ impl WriteTrouble {
     }
 }
 
+/// What the server said of a write, if it said anything.
+pub(super) fn error_code(error: &PublishError) -> Option<ErrorCode> {
+    let said = error.source()?.downcast_ref::<jetstream::Error>()?;
+    Some(said.error_code())
+}
+
 impl From<&PublishError> for WriteTrouble {
     fn from(error: &PublishError) -> Self {
         match error.kind() {
             PublishErrorKind::StreamNotFound => Self::NoLeader,
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Self::NoAnswer,
-            _ => {
-                let said = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
-                said.map_or(Self::Refused, |said| Self::of(said.error_code()))
-            }
+            _ => error_code(error).map_or(Self::Refused, Self::of),
         }
     }
 }
