@@ -23,7 +23,7 @@ use crate::supervise::Supervisor;
 use crate::sync::lock;
 
 /// How long a gateway may take to say that it took a packet.
-const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many answers may wait to be published.
 const ANSWERS: usize = 100;

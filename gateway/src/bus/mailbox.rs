@@ -9,13 +9,13 @@ use intermud3::Packet;
 use intermud3::lpc::Limits;
 use intermud3::packet::Body;
 use mudgateway_crds::bus::{
-    answer_inbox, direct_filter, direct_subject, everyone_filter, everyone_subject, sender, token,
+    answer_inbox, direct_filter, direct_subject, everyone_filter, everyone_subject, sender,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::direct::{Audience, Direct, REFUSED, TAKEN, is_name};
+use super::direct::{Audience, Direct, REFUSED, TAKEN, TAKEN_WITHIN, is_name};
 use super::genuine::is_stored;
 use super::lock::{Duty, Holding};
 use crate::allowance::Allowance;
@@ -115,10 +115,9 @@ impl<H: Fn(Packet)> Mailbox<H> {
     /// Takes packets until the subscriptions end.
     async fn take_all(&self) -> Result<(), SubscribeError> {
         let Direct { client, network, mud, .. } = &self.direct;
-        // Should two processes think that they hold the session, one of them gets a packet.
-        let group = || format!("gateway-{}", token(mud));
-        let mut ours = client.queue_subscribe(direct_filter(network, mud), group()).await?;
-        let mut all = client.queue_subscribe(everyone_filter(network), group()).await?;
+        // Not as a group, in which one that hangs would get its share and say nothing.
+        let mut ours = client.subscribe(direct_filter(network, mud)).await?;
+        let mut all = client.subscribe(everyone_filter(network)).await?;
         loop {
             let (message, to) = tokio::select! {
                 message = ours.next() => (message, To::OurMud),
@@ -131,6 +130,10 @@ impl<H: Fn(Packet)> Mailbox<H> {
 
     async fn take(&self, message: Message, to: To) {
         if to == To::Everyone && !self.is_meant(Audience::of(&message)) {
+            return;
+        }
+        // Another process that may hold the session by now has got it too.
+        if !self.holding.clone().certain_soon(TAKEN_WITHIN).await {
             return;
         }
         let Direct { client, network, mud, metrics, .. } = &self.direct;

@@ -384,3 +384,33 @@ async fn of_two_processes_of_a_mud_the_one_that_holds_the_session_takes_packets(
     let stream = nats.context().await.get_stream(CHANNEL_STREAM).await.unwrap();
     assert_eq!(stream.cached_info().state.messages, 0);
 }
+
+#[tokio::test]
+async fn a_process_that_hangs_takes_no_share_of_what_is_for_the_one_that_took_over() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let (dawn, dusk) = two(&router, &nats).await;
+    let standby = Gateway::start("Dusk", &router, &[("NATS_URL", nats.url().as_str())]).await;
+    standby.logged("\"reason\":\"Standby\"").await;
+    let bob = standby.listener().await;
+    tell_users(&bob, "bob").await;
+    dawn.cut(&router).await;
+    dusk.gateway.signal("-STOP").await;
+    standby.logged("SessionEstablished").await;
+    for number in 0..10 {
+        let text = number.to_string();
+        let tell = json!({"target_mud": "Dusk", "target_user": "bob", "message": text, "from_user": "ann"});
+        assert_eq!(dawn.call("tell", tell).await["status"], "sent", "{number}");
+        let told = bob.wait_event(is("tell_received"), WITHIN).await.unwrap();
+        assert_eq!(told["params"]["message"], text);
+    }
+
+    // When it goes on it takes nothing either.
+    dusk.gateway.signal("-CONT").await;
+    dusk.gateway.logged("another process of this mud took over").await;
+    let last = json!({"target_mud": "Dusk", "target_user": "bob", "message": "last", "from_user": "ann"});
+    assert_eq!(dawn.call("tell", last).await["status"], "sent");
+    let told = bob.wait_event(is("tell_received"), WITHIN).await.unwrap();
+    assert_eq!(told["params"]["message"], "last");
+    let metrics = dusk.metrics().await;
+    assert!(!metrics.contains("bus_packets_total{direction=\"in\""), "{metrics}");
+}

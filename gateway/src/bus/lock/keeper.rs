@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, OptionFuture};
 use mudgateway_crds::bus::{LOCK_BUCKET, lock_key};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{ASK_TIMEOUT, Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
@@ -105,6 +105,25 @@ impl Holding {
             }
         }
         true
+    }
+
+    /// The same, but not for longer than so long after it was certain last.
+    pub async fn certain_soon(&mut self, grace: Duration) -> bool {
+        let until = *self.certain.borrow();
+        match until.filter(|_| !self.is_certain()) {
+            Some(until) => timeout_at((until + grace).into(), self.certain()).await.unwrap_or(false),
+            None => self.is_certain(),
+        }
+    }
+
+    /// Does work as long as the session may be kept; none: it may not be any more.
+    pub async fn while_kept<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut holding = self.clone();
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = holding.wait_for(|duty| !duty.may_keep()) => None,
+        }
     }
 
     /// Whether other processes may take the session over.
