@@ -2,8 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use intermud3::Packet;
+use intermud3::packet::{Body, ErrorPacket};
 use mudgateway_crds::report::SessionReason;
 
+use crate::bus::lock::Duty;
 use crate::config::{Mud, RouterAddress};
 
 /// The end of a session, or of the attempt at one.
@@ -27,6 +30,16 @@ pub(super) fn unavailable(message: String) -> Ended {
     ended(SessionReason::StateUnavailable, message)
 }
 
+/// Another process has the session.
+pub(super) fn taken_over() -> Ended {
+    ended(SessionReason::Standby, "another process of this mud took over")
+}
+
+/// Another process may have the session, so that none is opened here.
+pub(super) fn may_not_open() -> Ended {
+    ended(SessionReason::Standby, "another process of this mud may hold the session")
+}
+
 /// An end leaves the loop it is in.
 pub(super) fn into_flow<T>(result: Result<T, Ended>) -> ControlFlow<Ended, T> {
     match result {
@@ -46,6 +59,23 @@ pub(super) fn refused(mud: &Mud, router: &RouterAddress, password_known: bool) -
         mud.name, router.name
     );
     Ended { slow: !password_known, ..ended(SessionReason::RouterRefused, message) }
+}
+
+/// Why this process has no session though the router may be there.
+pub(super) fn standing_by(duty: Duty) -> (SessionReason, &'static str) {
+    match duty {
+        Duty::Unknown => (
+            SessionReason::StateUnavailable,
+            "the session lock cannot be read from the bus, so not registering: NATS is away, or the operator has not \
+             prepared it",
+        ),
+        _ => (SessionReason::Standby, "another process of this mud holds the session"),
+    }
+}
+
+/// "Another mud is trying to be you."
+pub(super) fn is_bad_mojo(packet: &Packet) -> bool {
+    matches!(&packet.body, Body::Error(error) if error.code == ErrorPacket::BAD_MOJO)
 }
 
 #[cfg(test)]

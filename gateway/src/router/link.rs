@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use intermud3::packet::{Body, ErrorPacket};
 use jiff::Timestamp;
 use mudgateway_crds::permit::Purpose;
 use mudgateway_crds::report::SessionReason;
@@ -14,7 +13,9 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
-use super::ended::{Ended, ended, into_flow, refused, unavailable};
+use super::ended::{
+    Ended, ended, into_flow, is_bad_mojo, may_not_open, refused, standing_by, taken_over, unavailable,
+};
 use super::memory::Memory;
 use super::routers::Routers;
 use super::rules::{Egress, Rules};
@@ -223,21 +224,13 @@ impl Link {
             () = self.over() => return Err(shutdown()),
             connected = self.connect(router, takes_over, password.known) => connected?,
         };
-        if self.holding.now() != Duty::Holder {
-            return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
-        }
-        let now = Instant::now();
-        {
-            let mut outbox = self.handle.outbox();
-            outbox.registered(now);
-            // A registration repeats every subscription, so older ones need not go out.
-            outbox.forget(Class::Control);
-        }
         self.register(router, password.value, &mut wire).await?;
+        // A registration repeats every subscription, so older ones need not go out.
+        self.handle.outbox().forget(Class::Control);
         tracing::info!(%router, "registering with the router");
         // A wrong password must not be shown again and again: routers ban an address for that.
         let insist = stood_by.is_some() && password.known;
-        Ok((wire, Session::new(&self.mud.name, &router.name, now, password, insist), permit))
+        Ok((wire, Session::new(&self.mud.name, &router.name, Instant::now(), password, insist), permit))
     }
 
     /// Waits for the turn, and connects.
@@ -261,7 +254,7 @@ impl Link {
                 permit = door.turn(purpose, known, waits) => permit?,
                 () = holding.wait_for(|duty| duty != Duty::Holder) => {
                     door.give_back().await;
-                    return Err(ended(SessionReason::Standby, "another process of this mud may hold the session"));
+                    return Err(may_not_open());
                 }
             };
             if permit.is_void(Instant::now()) {
@@ -282,9 +275,21 @@ impl Link {
         }
     }
 
+    /// Sends the registration, if a session may be opened.
     async fn register(&self, router: &RouterAddress, password: i64, wire: &mut Wire) -> Result<(), Ended> {
+        // By the clock: who was paused does not know its duty yet.
+        if !self.holding.is_certain() {
+            return Err(may_not_open());
+        }
+        self.handle.outbox().registered(Instant::now());
         let ids = self.listener.list_ids(&router.name);
-        wire.send(&packets::startup(&self.mud, &router.name, password, ids)).await
+        let startup = packets::startup(&self.mud, &router.name, password, ids);
+        self.while_kept(wire.send(&startup)).await
+    }
+
+    /// Does work as long as the session may be kept.
+    async fn while_kept<T>(&self, work: impl Future<Output = Result<T, Ended>>) -> Result<T, Ended> {
+        self.holding.while_kept(work).await.unwrap_or_else(|| Err(taken_over()))
     }
 
     /// Reads and writes until the session ends.
@@ -304,10 +309,10 @@ impl Link {
         loop {
             let duty = holding.now();
             if !duty.may_keep() {
-                return ControlFlow::Break(ended(
-                    SessionReason::Standby,
-                    "another process of this mud took over",
-                ));
+                return ControlFlow::Break(taken_over());
+            }
+            if duty == Duty::Holdover && !session.is_established() {
+                return ControlFlow::Break(may_not_open());
             }
             session.set_watchful(duty == Duty::Holdover);
             let pace =
@@ -332,9 +337,8 @@ impl Link {
                 () = tokio::time::sleep_until(wake_at.into()) => {
                     match session.due(Instant::now()) {
                         Due::Nothing => {}
-                        Due::Probe(probe) => into_flow(wire.send(&probe).await)?,
+                        Due::Probe(probe) => into_flow(self.while_kept(wire.send(&probe)).await)?,
                         Due::Register => {
-                            self.handle.outbox().registered(Instant::now());
                             into_flow(self.register(router, session.password().value, wire).await)?;
                         }
                         Due::Refused => {
@@ -361,7 +365,8 @@ impl Link {
     ) -> ControlFlow<Ended, bool> {
         match session.receive(Instant::now(), packet) {
             Received::Registered { password, routers: list } => {
-                into_flow(self.memory.keep_password(password).await.map_err(unavailable))?;
+                let keeping = self.memory.keep_password(session.password(), password);
+                into_flow(self.while_kept(async { keeping.await.map_err(unavailable) }).await)?;
                 if routers.learn(&list) {
                     self.memory.keep_routers(routers).await;
                 }
@@ -409,7 +414,7 @@ impl Link {
                 Next::At(then) => return ControlFlow::Continue(Some(then)),
                 Next::Empty => return ControlFlow::Continue(None),
             };
-            match wire.send_text(&entry.packet, entry.text.clone()).await {
+            match self.while_kept(wire.send_text(&entry.packet, entry.text.clone())).await {
                 Ok(()) => {
                     self.metrics.router.waited(entry.class, entry.since.elapsed());
                     entry.taken();
@@ -487,21 +492,4 @@ impl Link {
             tracing::warn!(reason = reason.as_str(), detail = message, "router session");
         }
     }
-}
-
-/// Why this process has no session though the router may be there.
-fn standing_by(duty: Duty) -> (SessionReason, &'static str) {
-    match duty {
-        Duty::Unknown => (
-            SessionReason::StateUnavailable,
-            "the session lock cannot be read from the bus, so not registering: NATS is away, or the operator has not \
-             prepared it",
-        ),
-        _ => (SessionReason::Standby, "another process of this mud holds the session"),
-    }
-}
-
-/// "Another mud is trying to be you."
-fn is_bad_mojo(packet: &Packet) -> bool {
-    matches!(&packet.body, Body::Error(error) if error.code == ErrorPacket::BAD_MOJO)
 }

@@ -43,18 +43,16 @@ impl Memory {
         Ok(Password { value: stored.or(configured).unwrap_or(0), known: stored.is_some() })
     }
 
-    /// Stores a new password, before anything else happens: losing it locks the mud out of its own name.
+    /// Stores the password that the router gave, before anything else happens: losing it locks the mud out of its own name. Mostly
+    /// it is the stored one, with which we registered.
     ///
     /// # Errors
     /// A message when it is not certain that it is kept.
-    pub(super) async fn keep_password(&self, password: i64) -> Result<(), String> {
-        let keep = async {
-            if self.0.load_password().await.ok().flatten() != Some(password) {
-                self.0.save_password(password).await?;
-            }
-            Ok(())
-        };
-        within(PASSWORD_TIMEOUT, keep)
+    pub(super) async fn keep_password(&self, shown: Password, given: i64) -> Result<(), String> {
+        if shown.known && shown.value == given {
+            return Ok(());
+        }
+        within(PASSWORD_TIMEOUT, self.0.save_password(given))
             .await
             .map_err(|problem| format!("the router gave a password that cannot be kept: {problem}"))
     }

@@ -122,6 +122,11 @@ impl Session {
         self.watchful = watchful;
     }
 
+    /// Whether the router has accepted us.
+    pub fn is_established(&self) -> bool {
+        self.established
+    }
+
     /// When the registration was sent.
     pub fn started(&self) -> Instant {
         self.started

@@ -165,6 +165,30 @@ async fn from_another_address_a_login_waits_until_the_old_one_has_closed() {
     assert!(gap < Duration::from_secs(1), "{gap:?}");
 }
 
+#[tokio::test]
+async fn a_login_that_waits_is_not_repeated_when_the_lock_may_be_lost() {
+    let (router, mut nats) = (router().await, Nats::start().await);
+    let (first, second) = (way_from([127, 0, 0, 2], &router).await, way_from([127, 0, 0, 3], &router).await);
+    let url = nats.url();
+    let holder = process_from(&router, &url, first).await;
+    holder.logged("SessionEstablished").await;
+    let standby = process_from(&router, &url, second).await;
+    standby.logged("\"reason\":\"Standby\"").await;
+    holder.signal("-STOP").await;
+    standby.logged("registering with the router").await;
+    nats.stop().await;
+    standby.logged("\"to\":\"Holdover\"").await;
+
+    // The name is free, and the lock perhaps another's by now.
+    let mark = router.mark();
+    holder.killed().await;
+    let registers = |event: &i3_router::Event| event.registered().is_some();
+    assert!(router.wait_for(mark, registers, Duration::from_secs(4)).await.is_none());
+    nats.restart().await;
+    registered_since(&router, mark, "Dawn").await;
+    standby.logged("SessionEstablished").await;
+}
+
 async fn process_from(router: &RunningRouter, url: &str, port: u16) -> Gateway {
     let port = port.to_string();
     Gateway::start("Dawn", router, &[("NATS_URL", url), ("I3_ROUTER_PORT", port.as_str())]).await
