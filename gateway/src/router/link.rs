@@ -119,6 +119,11 @@ impl Link {
                     backoff.reset();
                     routers.restart();
                 }
+                SessionReason::RouterSilent => {
+                    // To find out took long enough.
+                    backoff.reset();
+                    routers.advance();
+                }
                 _ => routers.advance(),
             }
             let backoff = if ended.slow { &mut slow_backoff } else { &mut backoff };

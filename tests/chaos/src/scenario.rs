@@ -12,9 +12,8 @@ const PLANNED: Duration = Duration::from_secs(1);
 /// Another process is logged in within this time after a crash.
 const CRASH: Duration = Duration::from_secs(5);
 
-/// A link that went dead is given up after 8 s, and then come a back-off, which earlier failures may have raised, and the
-/// second that a router wants between two connections.
-const HALF_OPEN: Duration = Duration::from_secs(13);
+/// A link that went dead is given up after 8 s, and then comes the second that a router wants between two connections.
+const HALF_OPEN: Duration = Duration::from_secs(10);
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
