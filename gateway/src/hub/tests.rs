@@ -405,7 +405,8 @@ fn who_was_cut_off_gets_on_any_process_what_the_router_brought_its_successor_and
     ];
     for (path, delivered, text) in copies {
         let message = ChannelMessage { message: text.to_owned(), ..said("c") };
-        leader.publish_copy(Timestamp::now(), SaidCopy { path, stream: None, only: false, delivered, message });
+        leader
+            .publish_copy(Timestamp::now(), SaidCopy { path, stream: None, only: false, delivered, message });
     }
     while let Ok(outgoing) = told.try_recv() {
         if let Outgoing::Record(record) = outgoing
