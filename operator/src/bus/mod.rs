@@ -207,7 +207,7 @@ impl Bus {
         self.context.metrics.bus_connected.set(i64::from(connected));
         let index = self.context.index();
         let mut reports = self.context.reports();
-        let news = reports.set_connected(connected);
+        let news = reports.set_connected(connected, Instant::now());
         if news {
             self.context.triggers.send(reports.silent(index.keys()));
         }

@@ -19,7 +19,7 @@ pub enum Session {
     Silent,
     /// The bus is away, and the last report is too old.
     BusAway,
-    /// The operator has just started and could not hear of every gateway yet.
+    /// The operator has just started, or reached the bus again, and could not hear of every gateway yet.
     NotYetKnown,
 }
 
@@ -35,7 +35,7 @@ struct Received {
 pub struct Reports {
     received: HashMap<Key, Received>,
     connected: bool,
-    /// When every gateway had the time to report.
+    /// When every gateway had the time to report, since the start or since the bus came back.
     settled_at: Instant,
     settled: bool,
 }
@@ -62,8 +62,13 @@ impl Reports {
     }
 
     /// Notes whether the bus can be reached and says whether that is news.
-    pub fn set_connected(&mut self, connected: bool) -> bool {
-        std::mem::replace(&mut self.connected, connected) != connected
+    pub fn set_connected(&mut self, connected: bool, now: Instant) -> bool {
+        let news = std::mem::replace(&mut self.connected, connected) != connected;
+        if news {
+            // Whoever was silent while it was away may report yet.
+            (self.settled, self.settled_at) = (!connected, now + TTL);
+        }
+        news
     }
 
     /// What is known of a gateway's router session now.
@@ -84,7 +89,7 @@ impl Reports {
     }
 
     /// Drops the reports that no longer hold, and returns whose session is to be looked at again: theirs, and
-    /// those of all who are silent when the operator has waited long enough after its start.
+    /// those of all who are silent when the operator has waited long enough.
     pub fn expire<'a>(&mut self, everyone: impl Iterator<Item = &'a Key>, now: Instant) -> Vec<Key> {
         let expired: Vec<Key> =
             self.received.extract_if(|_, received| !received.holds(now)).map(|(key, _)| key).collect();
@@ -165,7 +170,7 @@ mod tests {
     fn an_old_report_counts_as_none() {
         let start = Instant::now();
         let mut reports = Reports::new(start);
-        reports.set_connected(true);
+        reports.set_connected(true, start);
         reports.record(key("a"), Some(report(SessionReason::SessionEstablished)), start);
         assert_eq!(reports.expire([].iter(), start + TTL / 2), []);
         assert_eq!(
@@ -188,15 +193,33 @@ mod tests {
         reports.record(key("b"), Some(report(SessionReason::Connecting)), start + TTL / 2);
         assert_eq!(reports.expire(everyone.iter(), start + TTL), [key("a")]);
         assert_eq!(reports.session(&key("a"), start + TTL), Session::BusAway);
-        assert!(reports.set_connected(true));
+    }
+
+    #[test]
+    fn when_the_bus_is_back_silence_means_nothing_either_for_a_while() {
+        let start = Instant::now();
+        let mut reports = Reports::new(start);
+        let everyone = [key("a"), key("b")];
+        reports.set_connected(true, start);
+        reports.expire(everyone.iter(), start + TTL);
         assert_eq!(reports.session(&key("a"), start + TTL), Session::Silent);
+        assert!(reports.set_connected(false, start + TTL));
+        assert_eq!(reports.session(&key("a"), start + TTL), Session::BusAway, "that is said at once");
+
+        let back = start + TTL * 3;
+        assert!(reports.set_connected(true, back) && !reports.set_connected(true, back + TTL));
+        assert_eq!(reports.session(&key("a"), back), Session::NotYetKnown);
+        reports.record(key("b"), Some(report(SessionReason::SessionEstablished)), back + TTL / 2);
+        assert_eq!(reports.expire(everyone.iter(), back + TTL / 2), []);
+        assert_eq!(reports.expire(everyone.iter(), back + TTL), [key("a")]);
+        assert_eq!(reports.session(&key("a"), back + TTL), Session::Silent);
     }
 
     #[test]
     fn a_report_taken_away_is_silence_at_once() {
         let start = Instant::now();
         let mut reports = Reports::new(start);
-        reports.set_connected(true);
+        reports.set_connected(true, start);
         reports.record(key("a"), Some(report(SessionReason::ShuttingDown)), start);
         assert!(reports.record(key("a"), None, start));
         assert!(!reports.record(key("a"), None, start));
