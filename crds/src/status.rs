@@ -37,6 +37,9 @@ pub struct MudGatewayStatus {
     /// The pod that holds, or tries to get, the router session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
+    /// The pod that is logged in at the router, or was last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_connected: Option<String>,
     /// What last kept the mud from the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<SessionError>,
@@ -136,7 +139,9 @@ words! {
         SecretNotFound,
         /// Accepted: the IntermudNetwork that the spec refers to does not exist.
         NetworkNotFound,
-        /// Accepted: an older MudGateway claims the mud's name on this network.
+        /// Accepted: the operator cannot tell what the IntermudNetwork is that the spec refers to.
+        NetworkUnavailable,
+        /// Accepted, Connected: an older MudGateway claims the mud's name on this network.
         NameConflict,
         /// Accepted: spec.image is not one that the operator was told to allow.
         ImageNotAllowed,
@@ -158,7 +163,7 @@ words! {
         ImmutableField,
         /// Programmed: an object of a name the gateway needs exists and belongs to someone else.
         ObjectExists,
-        /// Programmed: the API server refused an object of the gateway.
+        /// Programmed: the API server refused an object of the gateway, or something failed again and again.
         ApplyFailed,
         /// Programmed: the gateway's login for NATS cannot be made.
         NatsLoginUnavailable,

@@ -57,6 +57,12 @@ impl Failures {
         count.failures
     }
 
+    /// How many failures in a row an object has had at a generation of its spec.
+    pub fn so_far(&self, key: &Key, generation: Option<i64>) -> u32 {
+        let counts = lock(&self.counts);
+        counts.get(key).filter(|count| count.generation == generation).map_or(0, |count| count.failures)
+    }
+
     /// Forgets the failures of an object that succeeded, or is gone.
     pub fn forget(&self, key: &Key) {
         lock(&self.counts).remove(key);
@@ -89,6 +95,7 @@ mod tests {
         assert_eq!(failures.count(a.clone(), Some(1)), 1);
         assert_eq!(failures.count(a.clone(), Some(1)), 2);
         assert_eq!(failures.count(b, Some(1)), 1);
+        assert_eq!((failures.so_far(&a, Some(1)), failures.so_far(&a, Some(2))), (2, 0));
         assert_eq!(failures.count(a.clone(), Some(2)), 1);
         failures.forget(&a);
         assert_eq!(failures.count(a, Some(2)), 1);

@@ -182,9 +182,9 @@ impl Context {
         self.reports().session(key, Instant::now())
     }
 
-    /// Brings the gauges in line with the index.
+    /// Brings the gauges in line with what there is.
     pub fn count_objects(&self) {
-        self.metrics.count_objects(&self.index());
+        self.metrics.count_objects(&self.index(), self.networks.undecodable());
     }
 
     /// Forgets all that is kept for a `MudGateway` that is gone.

@@ -42,18 +42,32 @@ impl Fair {
     /// Waits for a place for an object of a namespace. Those of one namespace come in the order in which they ask.
     pub async fn place(&self, namespace: &str) -> Place<'_> {
         let mut place = Place { fair: self, namespace: namespace.to_owned(), permits: None };
+        place.take().await;
+        place
+    }
+}
+
+impl Place<'_> {
+    /// Leaves the place to others while something is waited for, and waits for one again.
+    pub async fn without<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.permits = None;
+        let done = wait.await;
+        self.take().await;
+        done
+    }
+
+    async fn take(&mut self) {
         let own = {
-            let mut namespaces = lock(&self.namespaces);
-            let own = namespaces.entry(namespace.to_owned());
-            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.share))))
+            let mut namespaces = lock(&self.fair.namespaces);
+            let own = namespaces.entry(self.namespace.clone());
+            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.fair.share))))
         };
         // Neither semaphore is ever closed, so both always give a permit.
         if let Ok(own) = own.acquire_owned().await
-            && let Ok(one) = Arc::clone(&self.all).acquire_owned().await
+            && let Ok(one) = Arc::clone(&self.fair.all).acquire_owned().await
         {
-            place.permits = Some((own, one));
+            self.permits = Some((own, one));
         }
-        place
     }
 }
 
@@ -102,6 +116,21 @@ mod tests {
         let names: Vec<String> = (0..6).map(|index| format!("tenant-{index}")).collect();
         let held: Vec<_> = names.iter().filter_map(|name| try_place(&fair, name)).collect();
         assert_eq!(held.len(), 4);
+    }
+
+    #[test]
+    fn who_waits_for_something_leaves_the_place_to_others() {
+        let fair = Fair::new(4);
+        let mut held = try_place(&fair, "a").unwrap();
+        assert!(try_place(&fair, "a").is_none());
+        {
+            let mut away = Box::pin(held.without(std::future::pending::<()>()));
+            assert!(away.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(try_place(&fair, "a").is_some());
+        }
+        let mut back = Box::pin(held.without(std::future::ready(7)));
+        assert_eq!(back.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(7));
+        assert!(try_place(&fair, "a").is_none());
     }
 
     #[test]

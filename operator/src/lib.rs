@@ -25,12 +25,15 @@ mod testing;
 pub mod triggers;
 pub mod watch;
 
+use std::borrow::Cow;
+use std::fmt::Debug;
 use std::io;
 
 use futures::future;
-use kube::Config;
-use kube::api::ListParams;
-use mudgateway_crds::MudGateway;
+use kube::api::{Api, ListParams};
+use kube::{Config, Resource};
+use mudgateway_crds::{IntermudNetwork, MudGateway};
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -56,12 +59,12 @@ pub enum Error {
     /// There is no way into NATS.
     #[error(transparent)]
     Access(#[from] access::Error),
-    /// The cluster has no MudGateways.
+    /// The cluster has no MudGateways, or no IntermudNetworks.
     #[error(
-        "the API server does not know MudGateways: install the definition with \
+        "the API server does not know {0}s: install the definition with \
          `kubectl apply --server-side -f crds/`, or with the chart by `crds.enabled=true`"
     )]
-    NoDefinition,
+    NoDefinition(Cow<'static, str>),
     /// Another operator leads now.
     #[error(transparent)]
     Lost(#[from] leader::Lost),
@@ -95,8 +98,9 @@ pub async fn serve(
     let client = client::client(config, &metrics).map_err(Error::Client)?;
     let scopes = settings.scopes();
     for scope in &scopes {
-        check_definition(controller::api(&client, scope)).await?;
+        check_definition::<MudGateway>(controller::api(&client, scope)).await?;
     }
+    let no_networks = no_networks(Api::all(client.clone()));
     let identity = identity(&settings);
     let access = Access::find(&client, &settings).await?;
     let context = Context::new(client, settings, metrics, access, shutdown.clone());
@@ -118,6 +122,7 @@ pub async fn serve(
         _ = controllers => {}
         () = bus.run() => {}
         _ = networks => {}
+        error = no_networks => return Err(error),
         result = http::serve(listener, context.clone(), CancellationToken::new()) => result.map_err(Error::Serve)?,
         result = &mut election => result?,
     }
@@ -159,11 +164,23 @@ async fn elect(
 }
 
 /// A watch on a kind that does not exist would fail again and again, with an error that does not help.
-async fn check_definition(api: kube::Api<MudGateway>) -> Result<(), Error> {
+async fn check_definition<K>(api: Api<K>) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
     match api.list_metadata(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         // By the code: the answer for an unknown kind has no reason, it is not even JSON.
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(Error::NoDefinition),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(Error::NoDefinition(K::kind(&()))),
         Err(error) => Err(Error::List(error)),
+    }
+}
+
+/// Says so if there are no IntermudNetworks, and else nothing, for ever. Nobody waits for that: most muds are on none, and
+/// the others are told whatever else is wrong.
+async fn no_networks(api: Api<IntermudNetwork>) -> Error {
+    match check_definition(api).await {
+        Err(error @ Error::NoDefinition(_)) => error,
+        _ => future::pending().await,
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::routing::get;
 use clap::Parser;
 use kube::Config;
 use mudgateway_operator::Error;
@@ -20,9 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 /// An API server that answers every request with this.
 async fn api_server(code: StatusCode, body: &'static str) -> Config {
+    serving(Router::new().fallback(move || async move { (code, body) })).await
+}
+
+/// One with these routes, and no others.
+async fn serving(routes: Router) -> Config {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Router::new().fallback(move || async move { (code, body) });
     tokio::spawn(async { axum::serve(listener, routes).await });
     // The connector is made for TLS, whether it is used or not.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -44,8 +49,17 @@ fn anywhere() -> SocketAddr {
 async fn without_the_definition_it_says_how_to_install_it() {
     let client = api_server(StatusCode::NOT_FOUND, "404 page not found\n").await;
     let error = start(client, anywhere()).await;
-    assert!(matches!(error, Error::NoDefinition), "{error}");
+    assert!(matches!(error, Error::NoDefinition(_)), "{error}");
     assert!(error.to_string().contains("kubectl apply --server-side -f crds/"));
+}
+
+#[tokio::test]
+async fn without_the_definition_of_networks_it_says_so_too() {
+    let none = r#"{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}"#;
+    let gateways = "/apis/intermud.dev/v1alpha1/mudgateways";
+    let routes = Router::new().route(gateways, get(move || async move { none }));
+    let error = start(serving(routes).await, anywhere()).await;
+    assert!(error.to_string().contains("does not know IntermudNetworks"), "{error}");
 }
 
 #[tokio::test]

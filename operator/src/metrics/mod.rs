@@ -115,7 +115,8 @@ impl Default for Metrics {
                 "The most muds that are registered with one router from one address",
             ),
             managed: book.gauge("i3op_managed_mudgateways", "MudGateways that exist"),
-            invalid: book.gauge("i3op_invalid_objects", "MudGateways that cannot be decoded"),
+            invalid: book
+                .gauge("i3op_invalid_objects", "MudGateways and IntermudNetworks that cannot be decoded"),
             conditions: book.gauges(
                 "i3op_mudgateway_conditions",
                 "MudGateways by the type and the status of their conditions",
@@ -173,10 +174,10 @@ impl Metrics {
         self.muds_at_one_address.set(gauge(at_one_address));
     }
 
-    /// Brings the gauges in line with the index.
-    pub fn count_objects(&self, index: &Index) {
+    /// Brings the gauges in line with the index, and with how many networks cannot be decoded.
+    pub fn count_objects(&self, index: &Index, undecodable_networks: usize) {
         self.managed.set(gauge(index.len()));
-        self.invalid.set(gauge(index.undecodable()));
+        self.invalid.set(gauge(index.undecodable() + undecodable_networks));
         for (condition, count) in index.conditions() {
             self.conditions.of(condition).set(gauge(count));
         }
@@ -225,7 +226,7 @@ mod tests {
         .unwrap();
         index.apply(&guarded(connected));
         index.apply(&guarded(gateway("ns", "b", "Other")));
-        metrics.count_objects(&index);
+        metrics.count_objects(&index, 2);
         let text = metrics.encode().unwrap();
         for line in [
             "i3op_reconcile_total{outcome=\"Applied\"} 1",
@@ -243,7 +244,7 @@ mod tests {
             "i3op_mudgateway_conditions{type=\"Connected\",status=\"Unknown\"} 1",
             "i3op_mudgateway_conditions{type=\"Ready\",status=\"Unknown\"} 2",
             "i3op_mudgateway_conditions{type=\"Ready\",status=\"True\"} 0",
-            "i3op_invalid_objects 0",
+            "i3op_invalid_objects 2",
             "i3op_bus_connected 0",
             "i3op_leader 0",
             "i3op_build_info{version=",

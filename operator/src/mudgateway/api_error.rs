@@ -15,15 +15,22 @@ pub(crate) fn reason(error: &kube::Error) -> &'static str {
 
 /// The same, of what the API server says when it refuses.
 pub(crate) fn reason_of(status: &Status) -> &'static str {
-    match status {
+    match status.code {
         _ if status.is_forbidden() => "Forbidden",
         _ if status.is_invalid() => "Invalid",
         _ if status.is_conflict() || status.is_already_exists() => "Conflict",
         _ if status.is_not_found() => "NotFound",
-        _ if status.code == 410 => "Expired",
-        _ if status.code == 429 => "TooManyRequests",
+        410 => "Expired",
+        429 => "TooManyRequests",
+        // Such as the no of an admission webhook that gives no code: the API server makes 400 of that.
+        400..=499 if !matches!(status.code, 401 | 408) => "Refused",
         _ => "ApiUnavailable",
     }
+}
+
+/// Whether the API server says that a field can never be changed. It has several ways to say it.
+pub(super) fn is_about_immutable(message: &str) -> bool {
+    ["immutable", "may not change once set"].iter().any(|words| message.contains(words))
 }
 
 /// Whether the API server does not know the kind as such. By the code: the answer has no reason then, it is not even
@@ -65,11 +72,27 @@ mod tests {
             (api(reason::EXPIRED, 410), "Expired"),
             (api(reason::TOO_MANY_REQUESTS, 429), "TooManyRequests"),
             (api(reason::INTERNAL_ERROR, 500), "ApiUnavailable"),
+            (api(reason::UNAUTHORIZED, 401), "ApiUnavailable"),
+            (api(reason::BAD_REQUEST, 400), "Refused"),
+            (api("", 400), "Refused"),
+            (api("", 403), "Refused"),
+            (api("RequestEntityTooLarge", 413), "Refused"),
         ];
         for (error, expected) in cases {
             assert_eq!(super::reason(&error), expected);
             assert_eq!(Plain(&error).to_string(), "in its words");
         }
+    }
+
+    #[test]
+    fn what_can_never_be_changed_is_told_in_more_than_one_way() {
+        for message in [
+            r#"Service "dawn" is invalid: spec.loadBalancerClass: Invalid value: "b": may not change once set"#,
+            r#"Deployment.apps "dawn" is invalid: spec.selector: Invalid value: {}: field is immutable"#,
+        ] {
+            assert!(is_about_immutable(message), "{message}");
+        }
+        assert!(!is_about_immutable("spec.ports: Required value"));
     }
 
     #[test]

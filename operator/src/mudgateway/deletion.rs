@@ -18,6 +18,7 @@ use super::verdict::Outcome;
 use super::{apply, name, observe, status};
 use crate::bus::{Farewell, MudName, MudState};
 use crate::context::Context;
+use crate::fair::Place;
 use crate::key::{Guarded, Key};
 
 /// What holds a MudGateway until its end is carried out.
@@ -124,7 +125,12 @@ pub async fn hold(context: &Context, key: &Key, gateway: &MudGateway) -> Result<
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn carry_out(object: &Guarded, key: &Key, context: &Context) -> Result<Action, super::Error> {
+pub async fn carry_out(
+    object: &Guarded,
+    key: &Key,
+    context: &Context,
+    place: &mut Place<'_>,
+) -> Result<Action, super::Error> {
     if !has_finalizer(object.meta()) {
         return Ok(Action::await_change());
     }
@@ -140,7 +146,8 @@ pub async fn carry_out(object: &Guarded, key: &Key, context: &Context) -> Result
     match (next(progress), &state) {
         (Step::Farewell, Some(state)) => {
             for name in &names {
-                say_farewell(state, name, key).await;
+                // It takes its time, and nothing is asked of the API server meanwhile.
+                place.without(say_farewell(state, name, key)).await;
             }
             end_pods(context, key, deployment.as_ref()).await?;
             Ok(Action::requeue(AGAIN))

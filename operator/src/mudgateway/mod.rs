@@ -44,8 +44,10 @@ use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
 use crate::backoff::{self, Backoff};
 use crate::context::Context;
+use crate::fair::Place;
 use crate::key::{Guarded, Key};
 use crate::metrics;
+use crate::network::Unknown;
 
 /// The most that one reconciliation may take: an API server that hangs must not hold a place for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -58,6 +60,15 @@ const TAKEN: Backoff = Backoff { first: RECHECK_SOON, most: RECHECK };
 
 /// When to look again for what is wrong outside and may be mended at any moment.
 const RECHECK_SOON: Duration = Duration::from_secs(4);
+
+/// How long a MudGateway on a network waits for the networks to be listed.
+const NETWORKS: Duration = Duration::from_secs(10);
+
+/// After so many failures in a row the user is told of them, whatever they are.
+const TELLING: u32 = 3;
+
+/// How long that may take.
+const TELL: Duration = Duration::from_secs(10);
 
 /// Why a reconciliation failed. It will be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -103,16 +114,23 @@ impl Error {
         }
     }
 
-    /// What the user should be told, if the API server refused what we want, as opposed to being away or busy.
-    fn refusal(&self) -> Option<Reason> {
+    /// What the user should be told at the so many-th failure in a row: at once if the API server refuses what we want, and
+    /// later if it is away or busy.
+    fn telling(&self, failures: u32) -> Option<Reason> {
         match self.reason() {
             "NatsLoginUnavailable" => Some(Reason::NatsLoginUnavailable),
-            "Forbidden" => Some(Reason::ApplyFailed),
-            "Invalid" if self.to_string().contains("immutable") => Some(Reason::ImmutableField),
-            "Invalid" => Some(Reason::ApplyFailed),
-            _ => None,
+            "Invalid" if api_error::is_about_immutable(&self.to_string()) => Some(Reason::ImmutableField),
+            "Invalid" | "Forbidden" | "Refused" => Some(Reason::ApplyFailed),
+            _ => (failures >= TELLING).then_some(Reason::ApplyFailed),
         }
     }
+}
+
+/// What a reconciliation has while it is under way.
+struct Turn<'a> {
+    place: Place<'a>,
+    /// Where the mud's name is claimed now, once that is so.
+    network: Option<String>,
 }
 
 /// Brings the cluster in line with one object.
@@ -128,17 +146,21 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let turn = async {
         context.leading().await;
         context.listed().await;
+        if wants_network(&object) {
+            // Not in vain for ever: what comes of it is told.
+            let _ = tokio::time::timeout(NETWORKS, context.networks.listed()).await;
+        }
         context.fair.place(&key.namespace).await
     };
-    let _place = tokio::select! {
-        place = turn => place,
+    let mut turn = tokio::select! {
+        place = turn => Turn { place, network: None },
         // Nothing is begun any more, and who waits must not hold up the end.
         () = context.shutdown.cancelled() => return Ok(Action::await_change()),
     };
     let start = Instant::now();
     context.metrics.reconciling.inc();
     // Not before there is a place: a thousand that wait shall not have room for all that is to be done.
-    let done = Box::pin(one(&object, &key, &context));
+    let done = Box::pin(one(&object, &key, &context, &mut turn));
     let result = tokio::time::timeout(TIMEOUT, done).await.unwrap_or(Err(Error::Timeout));
     context.metrics.reconciling.dec();
     match result {
@@ -152,8 +174,28 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Err(error) => {
             context.metrics.reconcile_error(error.reason());
             context.metrics.reconciled(metrics::Outcome::Failed, start);
+            Box::pin(tell(&error, &object, turn.network, &key, &context)).await;
             Err(error)
         }
+    }
+}
+
+fn wants_network(object: &Guarded) -> bool {
+    let deleted = object.meta().deletion_timestamp.is_some();
+    !deleted && object.0.as_ref().is_ok_and(|gateway| gateway.spec.network_ref.is_some())
+}
+
+/// Says in the status why nothing happens, if it is time to say so. Best effort: what failed is tried again in any case.
+async fn tell(error: &Error, object: &Guarded, network: Option<String>, key: &Key, context: &Context) {
+    let generation = object.meta().generation;
+    let failures = context.failures.so_far(key, generation).saturating_add(1);
+    let Some(reason) = error.telling(failures) else { return };
+    let outcome = Outcome::Failed { reason, message: error.to_string() };
+    let observation = observe(generation, outcome, network, key, context);
+    let cached = object.0.as_ref().ok().and_then(|gateway| gateway.status.as_ref());
+    let told = tokio::time::timeout(TELL, status::update(context, key, cached, &observation)).await;
+    if let Ok(Err(error)) = told {
+        warn!(reason = api_error::reason(&error.source), mudgateway = %key, %error, "it is not told why nothing happens");
     }
 }
 
@@ -170,22 +212,18 @@ pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) 
     Action::requeue(delay)
 }
 
-async fn one(object: &Guarded, key: &Key, context: &Context) -> Result<(metrics::Outcome, Action), Error> {
+async fn one(object: &Guarded, key: &Key, context: &Context, turn: &mut Turn<'_>) -> Result<Done, Error> {
     match &object.0 {
         _ if object.meta().deletion_timestamp.is_some() => {
-            Ok((metrics::Outcome::Applied, deletion::carry_out(object, key, context).await?))
+            Ok((metrics::Outcome::Applied, deletion::carry_out(object, key, context, &mut turn.place).await?))
         }
-        Ok(gateway) => decodable(gateway, key, context).await,
+        Ok(gateway) => decodable(gateway, key, context, turn).await,
         Err(invalid) => undecodable(invalid, key, context).await,
     }
 }
 
 /// What runs for it goes on; whoever looks at the object is told.
-async fn undecodable(
-    object: &InvalidObject,
-    key: &Key,
-    context: &Context,
-) -> Result<(metrics::Outcome, Action), Error> {
+async fn undecodable(object: &InvalidObject, key: &Key, context: &Context) -> Result<Done, Error> {
     let outcome = Outcome::Undecodable(object.error.clone());
     warn!(reason = "InvalidSpec", mudgateway = %key, error = %object.error, "the object cannot be decoded");
     let observation = observe(object.metadata.generation, outcome, None, key, context);
@@ -197,38 +235,42 @@ async fn decodable(
     gateway: &MudGateway,
     key: &Key,
     context: &Context,
-) -> Result<(metrics::Outcome, Action), Error> {
-    let Done { outcome, network, done } = if gateway.spec.paused {
-        let done = Ok((metrics::Outcome::Paused, Action::await_change()));
-        Done { outcome: Outcome::Paused, network: None, done }
+    turn: &mut Turn<'_>,
+) -> Result<Done, Error> {
+    let (outcome, done) = if gateway.spec.paused {
+        (Outcome::Paused, (metrics::Outcome::Paused, Action::await_change()))
     } else {
-        carry_out(gateway, key, context).await?
+        carry_out(gateway, key, context, turn).await?
     };
-    let observation = observe(gateway.metadata.generation, outcome, network, key, context);
+    let observation = observe(gateway.metadata.generation, outcome, turn.network.clone(), key, context);
     status::update(context, key, gateway.status.as_ref(), &observation).await?;
-    done
+    Ok(done)
 }
 
-/// What became of the spec, and what to say of it once the status is written.
-struct Done {
-    outcome: Outcome,
-    /// Where the mud's name is claimed now.
-    network: Option<String>,
-    done: Result<(metrics::Outcome, Action), Error>,
-}
+/// How a reconciliation ended, and when to look again.
+type Done = (metrics::Outcome, Action);
 
 /// Steps one to four.
-async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result<Done, Error> {
+async fn carry_out(
+    gateway: &MudGateway,
+    key: &Key,
+    context: &Context,
+    turn: &mut Turn<'_>,
+) -> Result<(Outcome, Done), Error> {
     let senior = context.index().senior(key);
     let network = match &gateway.spec.network_ref {
-        Some(network) => context.networks.get(&network.name).await,
-        None => None,
+        Some(network) => context.networks.find(&network.name),
+        None => Ok(None),
+    };
+    let network = match network {
+        Ok(network) => network,
+        Err(unknown) => return Ok(reject(Rejection::NetworkUnavailable(unknown), gateway, key, context)),
     };
     let (client, children) = (&context.client, &context.children);
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
-        Ok(valid) => match moving::leave(gateway, &valid, context).await? {
+        Ok(valid) => match moving::leave(gateway, &valid, context, &mut turn.place).await? {
             Some(why) => return Ok(moves(why)),
             None => name::claim(valid, context).await,
         },
@@ -236,18 +278,10 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
     };
     match valid {
         Ok(valid) => {
-            let network = valid.claimed.then(|| valid.network.name.clone());
-            let (outcome, done) = match program(valid, gateway, &facts, context).await {
-                Ok(applied) => {
-                    let action = after_apply(&applied, gateway);
-                    (Outcome::Applied(Box::new(applied)), Ok((metrics::Outcome::Applied, action)))
-                }
-                Err(error) => match error.refusal() {
-                    Some(reason) => (Outcome::Failed { reason, message: error.to_string() }, Err(error)),
-                    None => return Err(error),
-                },
-            };
-            Ok(Done { outcome, network, done })
+            turn.network = valid.claimed.then(|| valid.network.name.clone());
+            let applied = program(valid, gateway, &facts, context).await?;
+            let action = after_apply(&applied, gateway);
+            Ok((Outcome::Applied(Box::new(applied)), (metrics::Outcome::Applied, action)))
         }
         Err(rejection) => {
             if rejection.reason() == Reason::NameConflict {
@@ -255,17 +289,20 @@ async fn carry_out(gateway: &MudGateway, key: &Key, context: &Context) -> Result
                 let not_the_pods = |kind| kind != Kind::Deployment;
                 apply::prune(&context.client, &key.namespace, &uid, &facts.found, not_the_pods).await?;
             }
-            let action = after_rejection(&rejection, gateway, key, context);
-            let done = Ok((metrics::Outcome::Rejected, action));
-            Ok(Done { outcome: Outcome::Rejected(rejection), network: None, done })
+            Ok(reject(rejection, gateway, key, context))
         }
     }
 }
 
 /// A mud that has not left its former network yet.
-fn moves(why: &str) -> Done {
-    let done = Ok((metrics::Outcome::Applied, Action::requeue(deletion::AGAIN)));
-    Done { outcome: Outcome::Moving(why.to_owned()), network: None, done }
+fn moves(why: &str) -> (Outcome, Done) {
+    let action = Action::requeue(deletion::AGAIN);
+    (Outcome::Moving(why.to_owned()), (metrics::Outcome::Applied, action))
+}
+
+fn reject(rejection: Rejection, gateway: &MudGateway, key: &Key, context: &Context) -> (Outcome, Done) {
+    let action = after_rejection(&rejection, gateway, key, context);
+    (Outcome::Rejected(rejection), (metrics::Outcome::Rejected, action))
 }
 
 /// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the
@@ -370,8 +407,11 @@ fn after_rejection(rejection: &Rejection, gateway: &MudGateway, key: &Key, conte
             let times = context.failures.count(key.clone(), gateway.metadata.generation);
             Action::requeue(TAKEN.delay(times, rand::random()))
         }
-        Rejection::NameKept { .. } => Action::requeue(RECHECK),
+        Rejection::NameKept { .. } | Rejection::NetworkUnavailable(Unknown::NotListed) => {
+            Action::requeue(RECHECK)
+        }
         Rejection::InvalidSpec(_)
+        | Rejection::NetworkUnavailable(Unknown::Unreadable(_))
         | Rejection::NameConflict { .. }
         | Rejection::NetworkNotFound(_)
         | Rejection::ProxyLoginNotFound(_)

@@ -12,6 +12,7 @@ use super::validate::Gateway;
 use super::{Outcome, name, observe, status};
 use crate::bus::{MudName, MudState};
 use crate::context::Context;
+use crate::fair::Place;
 use crate::key::Key;
 
 /// What a mud that moves may wait for.
@@ -25,6 +26,7 @@ pub async fn leave(
     object: &MudGateway,
     gateway: &Gateway,
     context: &Context,
+    place: &mut Place<'_>,
 ) -> Result<Option<&'static str>, super::Error> {
     let Some(name) = left(object, gateway, context).await? else { return Ok(None) };
     let key = &gateway.key;
@@ -47,7 +49,7 @@ pub async fn leave(
     let progress = Progress { elapsed, limit, has_name: true, bus: state.is_some(), pods };
     match (deletion::next(progress), state) {
         (Step::Farewell, Some(state)) => {
-            deletion::say_farewell(&state, &name, key).await;
+            place.without(deletion::say_farewell(&state, &name, key)).await;
             deletion::end_pods(context, key, deployment.as_ref()).await?;
             return Ok(Some("the gateway pods end"));
         }

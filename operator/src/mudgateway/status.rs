@@ -19,8 +19,8 @@ use crate::bus::Session;
 use crate::context::Context;
 use crate::key::Key;
 
-/// The most of a message that goes into conditions and events: an event holds 1 kB.
-const MESSAGE_LIMIT: usize = 512;
+/// The most bytes of a message that go into conditions and events: what an event may have.
+const MESSAGE_LIMIT: usize = 1024;
 
 /// A `MudGateway` of which nobody looks at the spec, which so may be one that we cannot decode.
 #[derive(Clone, Debug, Deserialize, Serialize, Resource)]
@@ -128,19 +128,21 @@ fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) ->
     if let Some(network) = &observation.network {
         after.network = Some(network.clone());
     }
-    if let Outcome::Applied(applied) = &observation.outcome {
-        after.endpoints = Some(applied.exposure.endpoints.clone());
-        after.api_key_secret.clone_from(&applied.api_key_secret);
-        after.selector = Some(applied.selector.clone());
-        let pods = applied.deployment.status.as_ref();
-        after.replicas = pods.and_then(|status| status.replicas).unwrap_or(0);
-    }
-    match &observation.session {
+    note_session(&mut after, &observation.session, now);
+    note_objects(&mut after, &observation.outcome);
+    after
+}
+
+fn note_session(after: &mut MudGatewayStatus, session: &Session, now: Timestamp) {
+    match session {
         Session::Reported(report) => {
             after.holder = Some(report.holder.clone());
+            if report.is_connected() {
+                after.last_connected = Some(report.holder.clone());
+            }
             after.router = router_session(report);
             after.clients = report.clients;
-            note_error(&mut after, report, now);
+            note_error(after, report, now);
         }
         Session::Silent | Session::BusAway => {
             after.holder = None;
@@ -149,11 +151,27 @@ fn next(before: &MudGatewayStatus, observation: &Observation, now: Timestamp) ->
         }
         Session::NotYetKnown => {}
     }
-    if let Outcome::Applied(applied) = &observation.outcome {
-        let ready = applied.deployment.status.as_ref().and_then(|status| status.ready_replicas);
-        after.standbys = (ready.unwrap_or(0) - i32::from(after.router.is_some())).max(0);
+}
+
+/// Notes what there is of the gateway, once it is known whether a pod of it is logged in.
+fn note_objects(after: &mut MudGatewayStatus, outcome: &Outcome) {
+    if let Outcome::Applied(applied) = outcome {
+        after.endpoints = Some(applied.exposure.endpoints.clone());
+        after.api_key_secret.clone_from(&applied.api_key_secret);
+        after.selector = Some(applied.selector.clone());
+        let pods = applied.deployment.status.as_ref();
+        after.replicas = pods.and_then(|status| status.replicas).unwrap_or(0);
+        let ready = pods.and_then(|status| status.ready_replicas).unwrap_or(0);
+        after.standbys = (ready - i32::from(after.router.is_some())).max(0);
     }
-    after
+    if verdict::has_lost_its_name(outcome) {
+        after.endpoints = None;
+        (after.replicas, after.standbys) = (0, 0);
+    }
+    if verdict::without_pod(outcome).is_some() {
+        // Whoever comes next takes over from nobody.
+        after.last_connected = None;
+    }
 }
 
 /// Keeps what last kept the mud from the network, with the time when it was first heard of.
@@ -253,10 +271,11 @@ fn events(before: &MudGatewayStatus, observation: &Observation) -> Vec<Event> {
     events
 }
 
-/// An event when another pod than before is logged in at the router.
+/// An event when another pod is logged in at the router than was before. Not by the holder: a pod that takes over reports
+/// before it is logged in.
 fn failed_over(before: &MudGatewayStatus, observation: &Observation) -> Option<Event> {
     let Session::Reported(report) = &observation.session else { return None };
-    let last = before.holder.as_ref()?;
+    let last = before.last_connected.as_ref()?;
     if !report.is_connected() || *last == report.holder {
         return None;
     }
@@ -282,6 +301,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::ImmutableField
         | Reason::SecretNotFound
         | Reason::NetworkNotFound
+        | Reason::NetworkUnavailable
         | Reason::NameConflict
         | Reason::ObjectExists
         | Reason::ApplyFailed
@@ -291,7 +311,11 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::ProgressDeadlineExceeded => Some(EventType::Warning),
         Reason::Session(SessionReason::SessionEstablished) => Some(EventType::Normal),
         Reason::Session(
-            SessionReason::Connecting | SessionReason::WaitingForPermit | SessionReason::ShuttingDown,
+            SessionReason::Connecting
+            | SessionReason::WaitingForPermit
+            | SessionReason::Redirected
+            | SessionReason::Standby
+            | SessionReason::ShuttingDown,
         ) => None,
         Reason::Session(_) => Some(EventType::Warning),
         Reason::Paused => Some(EventType::Normal),
@@ -308,10 +332,11 @@ fn event_type(reason: Reason) -> Option<EventType> {
 }
 
 fn shortened(message: &str) -> String {
-    match message.char_indices().nth(MESSAGE_LIMIT) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
+    if message.len() <= MESSAGE_LIMIT {
+        return message.to_owned();
     }
+    let end = message.floor_char_boundary(MESSAGE_LIMIT - '…'.len_utf8());
+    format!("{}…", &message[..end])
 }
 
 #[cfg(test)]

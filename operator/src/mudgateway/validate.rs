@@ -13,7 +13,7 @@ use super::dereference::{Facts, SecretFacts, network_of};
 use super::gateway_api::Edge;
 use crate::access::GatewayFiles;
 use crate::key::Key;
-use crate::network::Effective;
+use crate::network::{Effective, Unknown};
 use crate::settings::Settings;
 
 /// The entries of a Secret with the login for a proxy.
@@ -90,6 +90,9 @@ pub enum Rejection {
     /// The network does not exist.
     #[error("IntermudNetwork {0} does not exist: ask the provider to create it, or correct spec.networkRef")]
     NetworkNotFound(String),
+    /// Nobody can say what the network is.
+    #[error(transparent)]
+    NetworkUnavailable(Unknown),
     /// The login for the proxy is not where the network, or the spec, says.
     #[error(
         "Secret {0} has no entries \"username\" and \"password\", or does not exist: create it in this namespace, \
@@ -136,6 +139,7 @@ impl Rejection {
             Self::InvalidSpec(_) => Reason::InvalidSpec,
             Self::NameConflict { .. } | Self::NameKept { .. } => Reason::NameConflict,
             Self::NetworkNotFound(_) => Reason::NetworkNotFound,
+            Self::NetworkUnavailable(_) => Reason::NetworkUnavailable,
             Self::SecretNotFound { .. } | Self::ApiKeyLost(_) | Self::ProxyLoginNotFound(_) => {
                 Reason::SecretNotFound
             }

@@ -197,14 +197,17 @@ pub fn connected(outcome: &Outcome, session: &Session) -> Verdict {
 }
 
 /// Why there is no pod that could report, if there is none.
-fn without_pod(outcome: &Outcome) -> Option<Reason> {
+pub fn without_pod(outcome: &Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Applied(applied) if wants_no_pod(&applied.deployment) => Some(Reason::ScaledToZero),
-        Outcome::Rejected(rejection) if rejection.reason() == Reason::NameConflict => {
-            Some(Reason::NameConflict)
-        }
+        _ if has_lost_its_name(outcome) => Some(Reason::NameConflict),
         _ => None,
     }
+}
+
+/// Whether another has the mud's name, so that its pods are taken away.
+pub fn has_lost_its_name(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Rejected(rejection) if rejection.reason() == Reason::NameConflict)
 }
 
 fn reported(report: &GatewayReport) -> Verdict {

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use kube::api::{Api, Patch};
-use kube::{Resource, ResourceExt};
+use kube::core::DynamicObject;
+use kube::discovery::ApiResource;
 use mudgateway_crds::network::{NetworkConditionType, NetworkReason, RouterState, RouterView};
 use mudgateway_crds::report::{GatewayReport, SessionReason};
 use mudgateway_crds::{IntermudNetwork, IntermudNetworkStatus};
@@ -80,37 +82,32 @@ fn count(context: &Context) {
 }
 
 async fn update(context: &Context, name: &str, seen: &Seen, facts: &Facts) -> kube::Result<()> {
-    // One that never could be decoded has no object to show what it says now.
-    let Some(network) = &seen.network else { return Ok(()) };
-    let before = network.status.clone().unwrap_or_default();
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
-    let after = next(network, seen.error.as_deref(), facts, now);
-    if network.status.is_some() && before == after {
+    let after = next(seen, facts, now);
+    if seen.status.as_ref() == Some(&after) {
         return Ok(());
     }
     let patch = json!({
         "apiVersion": IntermudNetwork::api_version(&()),
         "kind": IntermudNetwork::kind(&()),
         // The uid, so that an object created anew under this name meanwhile does not get it.
-        "metadata": {"uid": network.uid()},
+        "metadata": {"uid": seen.metadata.uid},
         "status": after,
     });
-    let api: Api<IntermudNetwork> = Api::all(context.client.clone());
-    api.patch_status(name, &params(), &Patch::Apply(patch)).await.map(|_| ())
+    let resource = ApiResource::erase::<IntermudNetwork>(&());
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+    api.patch_status(name, &params(), &Patch::Apply(patch)).await?;
+    context.networks.wrote(name, after);
+    Ok(())
 }
 
 /// The status after an observation. The same observation twice gives the same status.
-fn next(
-    network: &IntermudNetwork,
-    error: Option<&str>,
-    facts: &Facts,
-    now: Timestamp,
-) -> IntermudNetworkStatus {
-    let routers: Vec<RouterView> =
-        network.spec.routers.iter().map(|router| view(&router.name, facts)).collect();
+fn next(seen: &Seen, facts: &Facts, now: Timestamp) -> IntermudNetworkStatus {
+    let routers = seen.spec().map_or(&[][..], |spec| &spec.routers);
+    let routers: Vec<RouterView> = routers.iter().map(|router| view(&router.name, facts)).collect();
     let registered = facts.reports.iter().flatten().filter(|report| report.is_connected()).count();
-    let before = network.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let generation = network.metadata.generation;
+    let before = seen.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let generation = seen.metadata.generation;
     let condition = |type_: NetworkConditionType, (status, reason, message): (_, NetworkReason, String)| {
         let old = before.iter().find(|old| old.type_ == type_.as_str() && old.status == status);
         Condition {
@@ -125,7 +122,7 @@ fn next(
     IntermudNetworkStatus {
         observed_generation: generation,
         conditions: vec![
-            condition(NetworkConditionType::Accepted, accepted(error)),
+            condition(NetworkConditionType::Accepted, accepted(seen)),
             condition(NetworkConditionType::Ready, ready(facts, registered)),
         ],
         muds: number(facts.reports.len()),
@@ -136,16 +133,13 @@ fn next(
     }
 }
 
-fn accepted(error: Option<&str>) -> (&'static str, NetworkReason, String) {
-    match error {
-        None => ("True", NetworkReason::Accepted, "the spec can be used".to_owned()),
-        Some(error) => {
-            let message = format!(
-                "this version of the operator cannot read the object, and goes on by what it was: {error}"
-            );
-            ("False", NetworkReason::InvalidSpec, message)
-        }
-    }
+fn accepted(seen: &Seen) -> (&'static str, NetworkReason, String) {
+    let Some(error) = &seen.error else {
+        return ("True", NetworkReason::Accepted, "the spec can be used".to_owned());
+    };
+    let muds = if seen.network.is_some() { "its muds go on by what it was" } else { "its muds wait" };
+    let message = format!("this version of the operator cannot read the object, and {muds}: {error}");
+    ("False", NetworkReason::InvalidSpec, message)
 }
 
 fn ready(facts: &Facts, registered: usize) -> (&'static str, NetworkReason, String) {
@@ -190,18 +184,26 @@ fn number(count: usize) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    fn network() -> IntermudNetwork {
-        serde_json::from_value(json!({
-            "metadata": {"name": "i4", "generation": 3},
-            "spec": {"routers": [
+    fn network() -> Seen {
+        seen(
+            3,
+            &json!([
                 {"name": "*i4", "host": "h", "port": 1},
                 {"name": "*dalet", "host": "h", "port": 2},
                 {"name": "*spare", "host": "h", "port": 3},
-            ]},
-        }))
-        .unwrap()
+            ]),
+            None,
+        )
+    }
+
+    fn seen(generation: i64, routers: &Value, before: Option<&Seen>) -> Seen {
+        let object =
+            json!({"metadata": {"name": "i4", "generation": generation}, "spec": {"routers": routers}});
+        Seen::read(serde_json::from_value(object).unwrap(), before)
     }
 
     fn report(router: &str, reason: SessionReason) -> Option<GatewayReport> {
@@ -230,7 +232,7 @@ mod tests {
             report("*dalet", SessionReason::RouterUnreachable),
             None,
         ];
-        let status = next(&network(), None, &Facts { reports, waiting: 2 }, seconds(5));
+        let status = next(&network(), &Facts { reports, waiting: 2 }, seconds(5));
         assert_eq!((status.muds, status.registered, status.routers_up, status.permits_waiting), (5, 2, 1, 2));
         let states: Vec<_> = status.routers.iter().map(|router| (router.state, router.registered)).collect();
         assert_eq!(states, [(RouterState::Up, 2), (RouterState::Down, 0), (RouterState::Unknown, 0)]);
@@ -243,13 +245,30 @@ mod tests {
     fn what_has_not_changed_keeps_its_time_and_writes_nothing() {
         let mut network = network();
         let facts = Facts::default();
-        network.status = Some(next(&network, None, &facts, seconds(5)));
-        assert_eq!(network.status, Some(next(&network, None, &facts, seconds(99))));
+        network.status = Some(next(&network, &facts, seconds(5)));
+        assert_eq!(network.status, Some(next(&network, &facts, seconds(99))));
         let reports = vec![report("*i4", SessionReason::RouterUnreachable)];
-        let after =
-            next(&network, Some("routers: expected a list"), &Facts { reports, waiting: 0 }, seconds(99));
+        network.error = Some("routers: expected a list".to_owned());
+        let after = next(&network, &Facts { reports, waiting: 0 }, seconds(99));
         for condition in &after.conditions {
             assert_eq!((condition.status.as_str(), condition.last_transition_time.0), ("False", seconds(99)));
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_has_a_status_of_its_own_generation_that_is_written_once() {
+        let facts = Facts::default();
+        for (before, routers, says) in
+            [(Some(network()), 3, "its muds go on by what it was"), (None, 0, "its muds wait")]
+        {
+            let mut seen = seen(4, &json!(5), before.as_ref());
+            let once = next(&seen, &facts, seconds(5));
+            assert_eq!((once.observed_generation, once.routers.len()), (Some(4), routers));
+            let accepted = once.condition(NetworkConditionType::Accepted).unwrap();
+            assert_eq!((accepted.status.as_str(), accepted.reason.as_str()), ("False", "InvalidSpec"));
+            assert!(accepted.message.contains(says), "{}", accepted.message);
+            seen.status = Some(once.clone());
+            assert_eq!(next(&seen, &facts, seconds(99)), once);
         }
     }
 }

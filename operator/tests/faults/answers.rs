@@ -49,8 +49,16 @@ async fn a_conflict_about_the_status_is_tried_again() {
 async fn a_refused_object_is_told_of_tried_ever_more_rarely_and_taken_up_when_it_may_be() {
     for (code, reason, message, expected) in [
         (422, "Invalid", "spec.clusterIP: field is immutable", "ImmutableField"),
+        (
+            422,
+            "Invalid",
+            r#"spec.loadBalancerClass: Invalid value: "b": may not change once set"#,
+            "ImmutableField",
+        ),
         (422, "Invalid", "spec.ports: Required value", "ApplyFailed"),
         (403, "Forbidden", "exceeded quota: muds", "ApplyFailed"),
+        // As the API server passes on what a webhook says that gives neither code nor reason.
+        (400, "", "admission webhook \"muds.example\" denied the request: no muds here", "ApplyFailed"),
     ] {
         let world = World::start().await;
         world.api.fail("patch", "services", Fault::Answer(code, reason, message));
@@ -64,12 +72,49 @@ async fn a_refused_object_is_told_of_tried_ever_more_rarely_and_taken_up_when_it
         let tries = world.api.seen("patch", "services").len();
         assert!((5..=14).contains(&tries), "{tries} tries in ten minutes");
         assert_eq!(world.api.changes("deployments", "dawn-gateway"), 0, "pods come last");
-        assert!(world.metric(&format!("i3op_reconcile_errors_total{{reason=\"{reason}\"}}")).await >= 5.0);
+        let label = if reason.is_empty() { "Refused" } else { reason };
+        assert!(world.metric(&format!("i3op_reconcile_errors_total{{reason=\"{label}\"}}")).await >= 5.0);
 
         world.api.heal();
         // Nothing tells that it may be now: it is found out by trying.
         world.until("programmed", 310, async |world| world.is_programmed("dawn")).await;
         world.assert_written_once("dawn");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_again_and_again_is_told_whatever_it_is() {
+    let typed = "failed to create typed patch object (tenant-a/dawn; /v1, Kind=Service): errors: .spec.x: field not declared";
+    for (resource, verb, fault, says) in [
+        ("services", "patch", Fault::Answer(500, "", typed), "applying Service dawn: failed to create typed"),
+        (
+            "services",
+            "get",
+            Fault::Answer(500, "InternalError", "no leader"),
+            "reading Service dawn: no leader",
+        ),
+        ("services", "patch", Fault::Hang, "not done within 60s"),
+    ] {
+        let world = World::start().await;
+        world.api.fail_times(2, verb, resource, fault.clone());
+        world.create("once", json!({}));
+        // Twice is bad luck.
+        world.until("programmed", 150, async |world| world.is_programmed("once")).await;
+        assert_eq!(world.events("once"), [""; 0]);
+
+        world.api.fail(verb, resource, fault);
+        world.create("dawn", json!({}));
+        world.until("told", 200, async |world| world.says("dawn", "Programmed", "ApplyFailed")).await;
+        let (_, _, told) = world.condition("dawn", "Programmed").unwrap();
+        assert!(told.starts_with(says), "{told}");
+        world.until("an event", 5, async |world| world.events("dawn") == ["ApplyFailed"]).await;
+        let writes = world.api.seen("patch", "mudgateways/status").len();
+        world.pass(600).await;
+        assert_eq!(world.api.seen("patch", "mudgateways/status").len(), writes, "it is said once");
+
+        world.api.heal();
+        world.until("programmed", 310, async |world| world.is_programmed("dawn")).await;
         world.stop().await;
     }
 }
@@ -137,7 +182,8 @@ async fn what_was_written_though_the_answer_was_lost_is_not_written_again() {
     world.create("dawn", json!({}));
     world.until("programmed", 30, async |world| world.is_programmed("dawn")).await;
     world.assert_written_once("dawn");
-    assert_eq!(world.metric("i3op_reconcile_errors_total{reason=\"ApiUnavailable\"}").await, 4.0);
+    // The third failure is told, and that is the write of the status whose answer is lost.
+    assert_eq!(world.metric("i3op_reconcile_errors_total{reason=\"ApiUnavailable\"}").await, 3.0);
     world.stop().await;
 }
 

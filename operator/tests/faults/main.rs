@@ -8,6 +8,7 @@
 
 mod answers;
 mod api;
+mod networks;
 mod silence;
 mod target;
 mod tenants;

@@ -2,28 +2,14 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Secret};
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, Patch, PostParams};
+use kube::api::{Api, Patch, PostParams};
 use kube::core::DynamicObject;
 use kube::discovery::ApiResource;
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
 use serde_json::{Value, json};
 
-use crate::harness::{NO_NATS, Operator, Space, eventually, message};
-
-/// Waits for an event about an object.
-async fn wait_for_event(space: &Space, name: &str, reason: &str) -> Event {
-    let events: Api<Event> = space.api();
-    eventually(reason, async || {
-        let listed = events.list(&ListParams::default()).await.unwrap();
-        listed.into_iter().find(|event| {
-            let about = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
-            about == Some(name) && event.reason.as_deref() == Some(reason)
-        })
-    })
-    .await
-}
+use crate::harness::{NO_NATS, Operator, Space, eventually, message, wait_for_event};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undecodable_object_stops_nobody() {

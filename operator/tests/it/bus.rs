@@ -6,13 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
-use mudgateway_crds::report::SessionReason::{RouterRefused, SessionEstablished};
+use mudgateway_crds::report::SessionReason::{RouterRefused, SessionEstablished, Standby};
 use mudgateway_crds::status::ConditionType;
 use mudgateway_identity::{Authority, Issuer, Seeds, Subject, Validity, issue, signing_key};
 use serde_json::json;
 
-use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, message, says};
-use crate::nats::{Nats, report, unused_port};
+use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, message, says, wait_for_event};
+use crate::nats::{Nats, report, report_by, unused_port};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_drive_connected() {
@@ -105,6 +105,30 @@ async fn a_restarted_operator_hears_at_once_what_was_reported() {
     report(&nats.reports().await, &space, "luminari", SessionEstablished).await;
     let operator = Operator::start(&space, &nats.url()).await;
     space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fail_over_is_told_though_the_operator_was_restarted_meanwhile() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    space.create("luminari", "LuminariMUD", json!({})).await;
+    let bucket = nats.reports().await;
+    space.wait_for("luminari", ConditionType::Accepted, "True", "Accepted").await;
+    report_by(&bucket, &space, "luminari", "a", SessionEstablished).await;
+    space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    // As a pod does that takes over: it tells of itself before it is logged in.
+    report_by(&bucket, &space, "luminari", "b", Standby).await;
+    space.wait_for("luminari", ConditionType::Connected, "False", "Standby").await;
+    operator.stop().await;
+
+    let operator = Operator::start(&space, &nats.url()).await;
+    report_by(&bucket, &space, "luminari", "b", SessionEstablished).await;
+    let gateway = space.wait_for("luminari", ConditionType::Connected, "True", "SessionEstablished").await;
+    assert_eq!(gateway.status.unwrap().last_error, None);
+    let event = wait_for_event(&space, "luminari", "FailedOver").await;
+    let note = "pod luminari-gateway-b is logged in at the router, after pod luminari-gateway-a";
+    assert_eq!(event.note.as_deref(), Some(note));
     operator.stop().await;
 }
 

@@ -5,10 +5,10 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, Patch};
 use mudgateway_crds::MudGateway;
-use mudgateway_crds::status::Endpoints;
+use mudgateway_crds::status::{ConditionType, Endpoints};
 use serde_json::json;
 
-use crate::harness::{NO_NATS, Operator, Space, eventually};
+use crate::harness::{NO_NATS, Operator, Space, eventually, message};
 
 fn endpoints(gateway: &MudGateway) -> Endpoints {
     gateway.status.clone().and_then(|status| status.endpoints).unwrap_or_default()
@@ -61,6 +61,24 @@ async fn a_load_balancer_is_told_of_when_it_has_an_address() {
             endpoints(gateway).websocket.as_deref() == Some("ws://192.0.2.5:8080/ws")
         })
         .await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_that_can_never_be_changed_is_told_and_healed_by_hand() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    let class = |class| json!({"expose": {"service": {"type": "LoadBalancer", "loadBalancerClass": class}}});
+    space.create("luminari", "LuminariMUD", class("lb.example/a")).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+
+    space.change::<MudGateway>("luminari", json!({"spec": class("lb.example/b")})).await;
+    let told = space.wait_for("luminari", ConditionType::Programmed, "False", "ImmutableField").await;
+    let told = message(&told, ConditionType::Programmed);
+    assert!(told.contains("spec.loadBalancerClass") && told.contains("may not change once set"), "{told}");
+
+    space.delete::<Service>("luminari").await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
     operator.stop().await;
 }
 

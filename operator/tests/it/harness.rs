@@ -10,8 +10,9 @@ use std::time::Duration;
 use clap::Parser;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Config, CustomResourceExt, Resource, ResourceExt};
 use mudgateway_crds::status::ConditionType;
@@ -388,4 +389,17 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     tokio::time::timeout(PATIENCE, looking)
         .await
         .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Waits for an event about an object.
+pub(crate) async fn wait_for_event(space: &Space, name: &str, reason: &str) -> Event {
+    let events: Api<Event> = space.api();
+    eventually(reason, async || {
+        let listed = events.list(&ListParams::default()).await.unwrap();
+        listed.into_iter().find(|event| {
+            let about = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
+            about == Some(name) && event.reason.as_deref() == Some(reason)
+        })
+    })
+    .await
 }

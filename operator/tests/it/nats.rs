@@ -92,8 +92,19 @@ fn spawn(port: u16, store: &Path) -> Child {
 
 /// Reports as the gateway of a MudGateway does.
 pub(crate) async fn report(bucket: &kv::Store, space: &Space, name: &str, reason: SessionReason) {
+    report_by(bucket, space, name, "pod", reason).await;
+}
+
+/// The same, as one of several pods.
+pub(crate) async fn report_by(
+    bucket: &kv::Store,
+    space: &Space,
+    name: &str,
+    pod: &str,
+    reason: SessionReason,
+) {
     let report = GatewayReport {
-        holder: format!("{name}-gateway-pod"),
+        holder: format!("{name}-gateway-{pod}"),
         reason,
         message: format!("the gateway says {}", reason.as_str()),
         router: Some("*demo".to_owned()),

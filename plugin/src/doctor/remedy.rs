@@ -70,6 +70,9 @@ fn known(reason: Reason, message: &str, gateway: &Gateway) -> String {
             "correct spec.networkRef: the provider knows the network's exact name (networks belong to no namespace, so \
              kubectl get intermudnetworks needs a right in the whole cluster); or name the routers in spec.routers instead"
         }
+        Reason::NetworkUnavailable => {
+            "the provider must give the operator the right to list IntermudNetworks, or correct the one that the message names"
+        }
         Reason::NameConflict => {
             "another MudGateway or namespace has this mud name: delete one of the two, or give this one another \
              mud name (in a new object, for the name cannot change)"
@@ -92,8 +95,8 @@ fn known(reason: Reason, message: &str, gateway: &Gateway) -> String {
             "an object of that name belongs to someone else: delete it, or name the MudGateway otherwise"
         }
         Reason::ApplyFailed => {
-            "the API server refuses the operator: grant what the message names, or upgrade the chart, whose \
-             role may be older than the operator"
+            "the API server refuses the operator, or fails: grant what the message names, or upgrade the chart, whose \
+             role may be older than the operator; what fails is tried again by itself"
         }
         Reason::NatsLoginUnavailable => {
             "the provider must mend the operator's way into NATS: the Secret or file that the message names (docs/NATS.md)"

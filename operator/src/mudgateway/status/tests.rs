@@ -175,20 +175,103 @@ fn events_tell_changes_once() {
 
 #[test]
 fn long_messages_are_cut_between_characters() {
-    assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT)), "é".repeat(MESSAGE_LIMIT));
-    assert_eq!(shortened(&"é".repeat(MESSAGE_LIMIT + 1)), format!("{}…", "é".repeat(MESSAGE_LIMIT)));
+    let fits = "é".repeat(MESSAGE_LIMIT / 2);
+    assert_eq!(shortened(&fits), fits);
+    let cut = shortened(&"é".repeat(MESSAGE_LIMIT));
+    assert_eq!(cut, format!("{}…", "é".repeat(510)));
+    // What the API server counts in an event's note.
+    assert!(cut.len() <= 1024);
+}
+
+/// What is told of one observation after the other, and the status in the end.
+fn told(observations: &[Observation]) -> (MudGatewayStatus, Vec<Event>) {
+    let mut status = MudGatewayStatus::default();
+    let mut told = Vec::new();
+    for observation in observations {
+        told.extend(events(&status, observation));
+        status = next(&status, observation, at(0));
+    }
+    (status, told)
+}
+
+fn by(pod: u32, reason: SessionReason) -> Observation {
+    let Session::Reported(report) = report(reason) else { panic!() };
+    let holder = format!("luminari-gateway-{pod}");
+    observed(Session::Reported(GatewayReport { holder, ..report }))
 }
 
 #[test]
-fn a_fail_over_is_an_event() {
-    let before =
-        next(&MudGatewayStatus::default(), &observed(report(SessionReason::SessionEstablished)), at(0));
-    let Session::Reported(mut taken) = report(SessionReason::SessionEstablished) else { panic!() };
-    taken.holder = "luminari-gateway-2".to_owned();
-    let events = events(&before, &observed(Session::Reported(taken)));
-    assert_eq!(reasons(&events), ["FailedOver"]);
-    let note = events[0].note.as_deref().unwrap();
+fn a_fail_over_is_an_event_whatever_the_new_pod_says_before() {
+    use SessionReason::{Connecting, SessionEstablished, ShuttingDown, Standby};
+    let (status, told) = told(&[
+        by(1, SessionEstablished),
+        by(1, ShuttingDown),
+        by(2, Standby),
+        by(2, Connecting),
+        by(2, SessionEstablished),
+        // Nobody else comes.
+        by(2, SessionReason::SessionLost),
+        observed(Session::Silent),
+        by(2, SessionEstablished),
+    ]);
+    assert_eq!(
+        reasons(&told),
+        ["SessionEstablished", "FailedOver", "SessionEstablished", "SessionLost", "SessionEstablished"]
+    );
+    let note = told[1].note.as_deref().unwrap();
     assert_eq!(note, "pod luminari-gateway-2 is logged in at the router, after pod luminari-gateway-1");
+    assert_eq!(status.last_connected.as_deref(), Some("luminari-gateway-2"));
+}
+
+#[test]
+fn a_restarted_operator_tells_of_no_fail_over_that_was_none() {
+    let (before, _) = told(&[by(1, SessionReason::SessionEstablished)]);
+    // All that outlives it is the status, as it is stored.
+    let stored: MudGatewayStatus = serde_json::from_value(json!(before)).unwrap();
+    assert_eq!(reasons(&events(&stored, &by(1, SessionReason::SessionEstablished))), [""; 0]);
+    assert_eq!(
+        reasons(&events(&stored, &by(2, SessionReason::SessionEstablished))),
+        ["FailedOver"],
+        "meanwhile"
+    );
+}
+
+#[test]
+fn after_a_time_without_pods_nobody_takes_over() {
+    let mut none = observed(Session::Silent);
+    let Outcome::Applied(applied) = &mut none.outcome else { panic!() };
+    applied.deployment.spec.replicas = Some(0);
+    let (_, told) =
+        told(&[by(1, SessionReason::SessionEstablished), none, by(2, SessionReason::SessionEstablished)]);
+    assert_eq!(reasons(&told), ["SessionEstablished", "SessionEstablished"]);
+}
+
+#[test]
+fn what_belongs_to_a_hand_over_is_no_error() {
+    for reason in [SessionReason::Standby, SessionReason::Redirected] {
+        let (status, told) = told(&[by(1, reason)]);
+        assert_eq!((status.last_error, reasons(&told)), (None, vec![]));
+    }
+}
+
+#[test]
+fn who_has_lost_its_name_has_no_pods_and_leads_nowhere() {
+    let rejection =
+        Rejection::NameKept { mud: "Luminari".into(), network: "i4".into(), namespace: "other".into() };
+    let lost = Observation { outcome: Outcome::Rejected(rejection), ..observed(Session::Silent) };
+    let (status, _) = told(&[by(1, SessionReason::SessionEstablished), lost]);
+    assert_eq!((status.replicas, status.standbys, status.endpoints), (0, 0, None));
+    // While others that cannot be carried out run on as they are.
+    let (status, _) = told(&[by(1, SessionReason::SessionEstablished), rejected()]);
+    assert_eq!((status.replicas, status.endpoints.is_some()), (2, true));
+}
+
+#[test]
+fn every_reason_stands_in_the_documentation() {
+    let page = include_str!("../../../../docs/OPERATOR.md");
+    let missing: Vec<Reason> =
+        Reason::all().filter(|reason| !page.contains(&format!("`{reason}`"))).collect();
+    assert_eq!(missing, []);
 }
 
 #[test]
