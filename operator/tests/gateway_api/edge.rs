@@ -24,7 +24,7 @@ pub(crate) const ADDRESS: &str = "192.0.2.1";
 /// Contour has Envoy listen at ports that need no rights: so much above those of the Gateway's listeners.
 const SHIFT: u16 = 8000;
 
-const LISTENERS: [u16; 4] = [80, 443, 7001, 7443];
+const LISTENERS: [u16; 5] = [80, 443, 7001, 7443, 7444];
 
 /// The one certificate of this test, for muds.example and all below it.
 fn certificate() -> &'static (String, String) {
@@ -83,6 +83,8 @@ impl Edge {
                 {"name": "mud", "port": 7001, "protocol": "TCP"},
                 {"name": "tls", "port": 7443, "protocol": "TLS", "hostname": "*.muds.example",
                  "tls": {"mode": "Passthrough"}},
+                {"name": "ended", "port": 7444, "protocol": "TLS", "hostname": "*.muds.example",
+                 "tls": {"mode": "Terminate", "certificateRefs": [{"name": "edge-cert"}]}},
             ]},
         });
         let class = json!({
