@@ -1,5 +1,6 @@
 //! End-to-end tests on a running cluster. `make test-e2e` brings one up and runs them, one after the other.
 
+mod operator;
 mod plugin;
 
 use std::sync::OnceLock;
@@ -51,6 +52,13 @@ fn waited(name: &str, kind: &str, wanted: &str) -> Value {
     wait_condition(name, name, kind, wanted, READY).unwrap_or_else(|error| fail(&error))
 }
 
+/// The API key that the operator made.
+fn key(namespace: &str, gateway: &Value) -> String {
+    let secret = gateway["status"]["apiKeySecret"].as_str().unwrap_or_default();
+    kubectl(&["get", "secret", secret, "-n", namespace, "-o", "go-template={{.data.token | base64decode}}"])
+        .unwrap_or_else(|error| fail(&error))
+}
+
 fn removed(name: &str) {
     kubectl(&["delete", "namespace", name, "--wait=false"]).unwrap_or_else(|error| fail(&error));
 }
@@ -99,16 +107,7 @@ fn a_change_of_the_spec_reaches_the_pod_and_the_mud_keeps_its_password() {
     apply("change", &gateway("change", |spec| spec["mud"]["driver"] = json!("FluffOS v2026")).to_string())
         .unwrap_or_else(|error| fail(&error));
     let gateway = get("change", "mudgateway/change").unwrap();
-    let key = kubectl(&[
-        "get",
-        "secret",
-        gateway["status"]["apiKeySecret"].as_str().unwrap(),
-        "-n",
-        "change",
-        "-o",
-        "go-template={{.data.token | base64decode}}",
-    ])
-    .unwrap();
+    let key = key("change", &gateway);
     // The new pod registers from a new address: without the stored password the router would refuse it.
     let driver = wait("the mudlist to show the new driver", READY, || {
         let url = gateway["status"]["endpoints"]["websocket"].as_str().unwrap();

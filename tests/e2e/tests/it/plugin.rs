@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use mudgateway_e2e::client::Client;
-use mudgateway_e2e::kubectl::kubectl;
+use mudgateway_e2e::kubectl::{apply, kubectl, namespace};
 use serde_json::{Value, json};
 
-use super::{applied, cluster, fail, removed, waited};
+use super::{applied, cluster, fail, key, removed, waited};
 
 const NAME: &str = "plugin";
 const CHANNEL: &str = "imud_gossip";
@@ -64,12 +64,6 @@ impl Drop for Tail {
     }
 }
 
-fn key(gateway: &Value) -> String {
-    let secret = gateway["status"]["apiKeySecret"].as_str().unwrap_or_default();
-    kubectl(&["get", "secret", secret, "-n", NAME, "-o", "go-template={{.data.token | base64decode}}"])
-        .unwrap_or_else(|error| fail(&error))
-}
-
 fn event(client: &mut Client, kind: &str) -> Value {
     client.event(kind, HEARD).unwrap_or_else(|error| fail(&error))
 }
@@ -82,7 +76,7 @@ fn the_plugin_does_each_of_its_commands() {
     let status = mudgw(&["status"]);
     assert!(status.contains("Mud-plugin") && status.contains("SessionEstablished"), "{status}");
 
-    let old = key(&gateway);
+    let old = key(NAME, &gateway);
     let url = gateway["status"]["endpoints"]["websocket"].as_str().unwrap();
     let mut mud = Client::connect(url, &old).unwrap_or_else(|error| fail(&error));
     mud.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
@@ -100,7 +94,7 @@ fn the_plugin_does_each_of_its_commands() {
 
     let printed = mudgw(&["key", "rotate"]);
     assert_eq!(printed, "", "the key is not printed unasked");
-    let new = key(&gateway);
+    let new = key(NAME, &gateway);
     assert_ne!(old, new);
     for key in [&old, &new] {
         drop(Client::connect(url, key).unwrap_or_else(|error| fail(&error)));
@@ -114,5 +108,42 @@ fn the_plugin_does_each_of_its_commands() {
     );
     mudgw(&["say", CHANNEL, "from the new pod"]);
     tail.hear("from the new pod");
+    removed(NAME);
+}
+
+#[test]
+fn the_plugin_shows_a_certificate_where_one_is_wanted() {
+    const NAME: &str = "certified";
+    cluster();
+    // Server, client, and the CA of both, in one.
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "cert"},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": certificate, "tls.key": key, "ca.crt": certificate},
+    });
+    namespace(NAME).and_then(|()| apply(NAME, &secret.to_string())).unwrap_or_else(|error| fail(&error));
+    applied(NAME, |spec| {
+        spec["api"] = json!({"tls": {"secretName": "cert", "requireClientCertificate": true}});
+    });
+    waited(NAME, "Ready", "True");
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (write("tls.crt", &certificate), write("tls.key", &key));
+    let say = |flags: &[&str]| {
+        kubectl(&[&["mudgw", "-n", NAME, "say"], flags, &[CHANNEL, "who", "goes", "there"]].concat())
+    };
+    let said = say(&["--client-certificate", &certificate, "--client-key", &key]);
+    assert_eq!(said.unwrap_or_else(|error| fail(&error)).trim(), "sent by Mud-certified");
+    let error = say(&[]).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("give one with --client-certificate"), "{error}");
     removed(NAME);
 }
