@@ -10,6 +10,8 @@ pub mod report;
 mod words;
 
 #[cfg(feature = "kube")]
+mod bound;
+#[cfg(feature = "kube")]
 pub mod mudgateway;
 #[cfg(feature = "kube")]
 pub mod network;

@@ -132,7 +132,8 @@ pub struct Proxy {
     pub port: i32,
     /// The Secret with the user name and the password for the proxy: the entries "username" and "password", as in
     /// Secrets of the type kubernetes.io/basic-auth. It is in the namespace of each MudGateway, for Secrets are never
-    /// read across namespaces. None: the proxy asks for none.
+    /// read across namespaces. What is in it is followed; another Secret needs new pods. None: the proxy asks for
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalSecret>,
 }

@@ -22,6 +22,8 @@ pub struct Oob {
     /// oob.advertisedAddress. It is a port of the gateway's Service: see to it that it can be reached from outside.
     #[serde(default = "oob_port")]
     #[schemars(range(min = 1024, max = 65535))]
+    #[x_kube(validation = Rule::new("!(self in [8080, 8081, 9090])")
+        .message("the gateway itself listens at 8080, 8081 and 9090: choose another port, such as 4003"))]
     pub port: i32,
     /// The IP address that other muds are told, if it is not the one the router sees.
     #[serde(default, skip_serializing_if = "Option::is_none")]

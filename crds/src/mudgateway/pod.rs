@@ -79,10 +79,15 @@ pub struct Scheduling {
     pub node_selector: BTreeMap<String, LabelValue>,
     /// Taints that are tolerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "atomic"),
+        transform = crate::bound::bounded
+    )]
     pub tolerations: Vec<Toleration>,
     /// Which nodes and neighbours are wanted or avoided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = crate::bound::bounded)]
     pub affinity: Option<Affinity>,
     /// The PriorityClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]

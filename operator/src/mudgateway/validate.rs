@@ -7,7 +7,8 @@ use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
 use super::build::{
-    API_KEY_ENTRY, INSTANCE_LABEL, MANAGER_LABEL, api_key_name, kinds, nats_login_name, router_password_name,
+    API_KEY_ENTRY, INSTANCE_LABEL, MANAGER_LABEL, METRICS_PORT, TCP_PORT, WEBSOCKET_PORT, api_key_name,
+    kinds, nats_login_name, router_password_name,
 };
 use super::dereference::{Facts, SecretFacts, network_of};
 use super::gateway_api::Edge;
@@ -190,6 +191,7 @@ fn network(spec: &MudGatewaySpec, facts: &Facts) -> Result<Effective, Rejection>
 
 /// What would do harm if the schema in the cluster let it through.
 fn check_spec(spec: &MudGatewaySpec) -> Result<(), Rejection> {
+    let own_ports = [WEBSOCKET_PORT, TCP_PORT, METRICS_PORT].map(i32::from);
     let checks = [
         (
             spec.network_ref.is_some() == spec.routers.is_empty(),
@@ -198,6 +200,10 @@ fn check_spec(spec: &MudGatewaySpec) -> Result<(), Rejection> {
         ((0..=3).contains(&spec.replicas), "spec.replicas is not 0 to 3"),
         (!spec.mud.name.is_empty(), "spec.mud.name is empty"),
         (!spec.mud.name.chars().any(char::is_control), "spec.mud.name has control characters"),
+        (
+            !spec.oob.as_ref().is_some_and(|oob| own_ports.contains(&oob.port)),
+            "spec.oob.port is a port of the gateway itself",
+        ),
     ];
     match checks.into_iter().find(|(good, _)| !good) {
         Some((_, problem)) => Err(Rejection::InvalidSpec(problem)),
@@ -480,7 +486,12 @@ mod tests {
         nowhere.spec.routers.clear();
         let mut bell = object();
         bell.spec.mud.name.push('\u{7}');
-        for object in [many, nowhere, bell] {
+        let taken = [WEBSOCKET_PORT, TCP_PORT, METRICS_PORT].map(|port| {
+            let mut taken = object();
+            taken.spec.oob = serde_json::from_value(json!({"mail": true, "port": port})).unwrap();
+            taken
+        });
+        for object in [many, nowhere, bell].into_iter().chain(taken) {
             assert_eq!(rejection(&object, &Facts::default()).reason(), Reason::InvalidSpec);
         }
     }

@@ -54,6 +54,7 @@ const OBJECT_NAME: &str = "write the name of the object as Kubernetes has it: lo
 const HOST: &str = "write a host name or an IP address alone, such as router.example";
 const WORD: &str = "begin with a lower case letter, then use lower case letters, digits";
 const DNS_NAME: &str = "write a host name in lower case, such as luminari.muds.example: no wildcard";
+const OWN_PORT: &str = "the gateway itself listens at 8080, 8081 and 9090: choose another port, such as 4003";
 const LABEL: &str = "write each label's value with letters, digits";
 
 fn router(name: &str) -> Value {
@@ -323,6 +324,9 @@ fn pods() -> Vec<Row> {
     vec![
         oob(json!({}), "spec.oob", "set oob.mail, oob.news or oob.file to true, or remove oob"),
         oob(json!({"mail": true, "port": 80}), "spec.oob.port", "should be greater than or equal to 1024"),
+        oob(json!({"mail": true, "port": 8080}), "spec.oob.port", OWN_PORT),
+        oob(json!({"mail": true, "port": 8081}), "spec.oob.port", OWN_PORT),
+        oob(json!({"mail": true, "port": 9090}), "spec.oob.port", OWN_PORT),
         oob(
             json!({"mail": true, "advertisedAddress": "mud.example"}),
             "spec.oob.advertisedAddress",

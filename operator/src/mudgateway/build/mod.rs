@@ -49,7 +49,8 @@ pub const WEBSOCKET_PORT: u16 = 8080;
 pub const WEBSOCKET_PATH: &str = "/ws";
 /// Where lines over TCP are served.
 pub const TCP_PORT: u16 = 8081;
-const METRICS_PORT: u16 = 9090;
+/// Where metrics and health are served.
+pub const METRICS_PORT: u16 = 9090;
 
 /// A failure to make them.
 #[derive(Debug, thiserror::Error)]

@@ -419,6 +419,14 @@ fn gateways_log_what_the_spec_says_and_the_api_takes_only_what_they_understand()
 }
 
 #[test]
+fn other_muds_are_not_waited_for_at_ports_that_the_gateway_has() {
+    let definition = serde_json::to_value(MudGateway::crd()).unwrap();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/oob/properties/port";
+    let rule = &definition.pointer(schema).unwrap()["x-kubernetes-validations"][0]["rule"];
+    assert_eq!(*rule, format!("!(self in [{WEBSOCKET_PORT}, {TCP_PORT}, {METRICS_PORT}])"));
+}
+
+#[test]
 fn gateways_may_be_told_another_bus() {
     let other = Settings { gateway_nats_url: Some("nats://elsewhere:4222".to_owned()), ..settings() };
     let made = resources(&minimal(), &other).unwrap();
