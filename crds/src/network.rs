@@ -157,6 +157,18 @@ pub struct Policies {
     #[x_kube(validation = Rule::new("self.all(p, p.matches('^.+@.+$'))")
         .message("what is ignored is a pattern user@mud, such as *@SpamMUD or troll@*: write both parts"))]
     pub ignore: Vec<String>,
+    /// The muds that the mud does not listen to, each by its exact name, such as "SpamMUD": nothing that comes from one
+    /// reaches it, by the router or from a mud of the same provider. Upper and lower case are the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new(r"self.all(m, m.matches('^[^\\p{C}*@]+$'))")
+        .message("who is banned is a mud by its exact name, such as SpamMUD: patterns with * and users with @ are for ignore"))]
+    pub ban: Vec<String>,
+    /// The most packets the mud sends to its router in a second, within limits.packetsPerSecond of its network. None:
+    /// what the network allows; 8 where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 6, max = 9))]
+    pub packets_per_second: Option<i32>,
     /// The longest text that is sent, in characters. 2048 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16384))]

@@ -354,6 +354,7 @@ fn bad_networks_are_refused_with_the_way_out() {
         ("/spec/bans", json!(["SpamMUD"]), "a ban is a pattern user@mud"),
         ("/spec/bans", json!(["*@"]), "a ban is a pattern user@mud"),
         ("/spec/policies", json!({"ignore": ["@SpamMUD"]}), "what is ignored is a pattern user@mud"),
+        ("/spec/policies", json!({"ban": ["Spam*"]}), "who is banned is a mud by its exact name"),
     ];
     let schema = network_schema();
     assert_eq!(violations_of(&schema, &network(), None), [""; 0]);

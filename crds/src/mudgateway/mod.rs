@@ -106,7 +106,7 @@ pub struct MudGatewaySpec {
     #[x_kube(validation = Rule::new("self.all(r, self.exists_one(o, o.name == r.name))")
         .message("routers must have different names: remove the repeated one"))]
     pub routers: Vec<Router>,
-    /// The channels the gateway listens to from its start.
+    /// The channels the mud is on, and how. Clients may join any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
@@ -202,6 +202,14 @@ pub struct Channel {
     /// provider that have the channel with this scope on the same network, never by the router).
     #[serde(default)]
     pub scope: Scope,
+    /// Whether the mud listens to the channel from its start, so that what was said is remembered before a client comes.
+    /// Otherwise it does while a client is on the channel.
+    #[serde(default = "on")]
+    pub listen: bool,
+    /// Whether clients whose keys allow channels are on the channel as soon as they have authenticated, without
+    /// channel_join. One that leaves the channel, and one that resumes a session it had left it in, is not.
+    #[serde(default)]
+    pub subscribe: bool,
 }
 
 /// How far a channel reaches.
@@ -224,6 +232,10 @@ impl MudGatewaySpec {
             None => self.routers.first().map_or("", |router| &router.name),
         }
     }
+}
+
+fn on() -> bool {
+    true
 }
 
 fn one() -> i32 {

@@ -145,14 +145,11 @@ impl<'a> Layers<'a> {
     /// A yes or no.
     pub(super) fn boolean(&mut self, path: &'static str) -> Option<bool> {
         let (text, source) = self.sourced(path)?;
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Some(true),
-            "false" | "0" | "no" | "off" => Some(false),
-            _ => {
-                self.problem(path, format!("{text:?} ({source}) is not true or false"));
-                None
-            }
+        let truth = truth_of(&text);
+        if truth.is_none() {
+            self.problem(path, format!("{text:?} ({source}) is not true or false"));
         }
+        truth
     }
 
     /// A list of the file: of texts, or of mappings that hold the text under `field`.
@@ -286,6 +283,15 @@ fn entry<'v>(file: &'v Value, path: &str) -> Option<&'v Value> {
 
 fn covers(path: &str, leaf: &str) -> bool {
     leaf.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A yes or no, in words or as a number.
+pub(super) fn truth_of(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// A whole number of the file, at least 1; as text, too, for it may come from a variable.

@@ -25,7 +25,7 @@ use crate::keys::{KeySpec, RateLimits};
 use crate::net::TlsFiles;
 use crate::oob::{Offer, Settings};
 use crate::router::{PACKETS_PER_SECOND, Rules};
-use crate::services::{FilterDefault, Pattern, Policy, Scope};
+use crate::services::{Configured, FilterDefault, Pattern, Policy};
 
 pub use layers::{Ignored, Layers, Problem};
 pub use logging::Log;
@@ -48,8 +48,8 @@ pub struct Config {
     pub rules: Rules,
     /// A router password to start with, for a mud that is known to the router already.
     pub router_password: Option<i64>,
-    /// Channels the mud is on from the start, and how far each reaches.
-    pub channels: BTreeMap<String, Scope>,
+    /// The channels that are configured.
+    pub channels: BTreeMap<String, Configured>,
     /// The rules for what comes in and goes out.
     pub policy: Policy,
     /// How many messages of each channel are remembered.

@@ -86,7 +86,7 @@ logging: {level: info, format: json}
     let config = resolve(&[], &[("POD_NAME", "dawn-1")], file).unwrap();
     assert_eq!(config.rules.routers.len(), 2);
     let channels: Vec<_> =
-        config.channels.iter().map(|(name, scope)| (name.as_str(), scope.as_str())).collect();
+        config.channels.iter().map(|(name, one)| (name.as_str(), one.scope.as_str())).collect();
     assert_eq!(channels, [("imud_code", "network"), ("imud_gossip", "network"), ("staff", "provider")]);
     let file = KeySource::File("/etc/mudgateway/keys/0/token".into());
     assert!(config.api.keys == [KeySpec { source: file, ..given("") }]);
@@ -95,13 +95,27 @@ logging: {level: info, format: json}
 }
 
 #[test]
+fn a_channel_is_listened_to_and_joined_by_its_clients_themselves_unless_it_says_otherwise() {
+    let file =
+        "channels: {default_channels: [a, {name: b, type: 0}, {name: c, listen: false, subscribe: true},
+        {name: d, subscribe: '${NONE:on}'}]}";
+    let config = resolve(&[], MINIMAL, file).unwrap();
+    let channels: Vec<_> =
+        config.channels.iter().map(|(name, one)| (name.as_str(), one.listen, one.subscribe)).collect();
+    assert_eq!(channels, [("a", true, false), ("b", true, false), ("c", false, true), ("d", true, true)]);
+}
+
+#[test]
 fn what_is_wrong_with_a_channel_is_said() {
-    let file = "channels: {default_channels: [a, {name: a, scope: provider}, {name: b, scope: world}, {name: c, scope: 1}]}";
+    let file = "channels: {default_channels: [a, {name: a, scope: provider}, {name: b, scope: world}, {name: c, scope: 1},
+        {name: d, listen: maybe}, {name: e, subscribe: 2}]}";
     let with_bus = [MINIMAL, &[("NATS_URL", "nats://nats:4222")]].concat();
     for (environment, expected) in [
-        (&with_bus[..], "entry 2 is there already with another scope: remove one of the two"),
+        (&with_bus[..], "entry 2 is there already with other settings: remove one of the two"),
         (&with_bus[..], "entry 3 has a scope that is neither network nor provider"),
         (&with_bus[..], "entry 4 has a scope that is neither network nor provider"),
+        (&with_bus[..], "entry 5 has a listen that is neither true nor false"),
+        (&with_bus[..], "entry 6 has a subscribe that is neither true nor false"),
         (MINIMAL, "entry 2 has the scope provider, which needs nats.url"),
     ] {
         let text = resolve(&[], environment, file).err().unwrap().to_string();

@@ -157,7 +157,7 @@ fn setup() -> Setup {
         mud: MUD.to_owned(),
         oob: Rules { offer, ..Rules::default() },
         epoch: 1,
-        channels: [(CHANNELS[1].to_owned(), Scope::Network)].into(),
+        channels: [(CHANNELS[1].to_owned(), Scope::Network.into())].into(),
         policy: Policy { ignore: vec![Pattern::parse("troll@*").unwrap()], ..Policy::default() },
         history: HISTORY,
         filter_default: FilterDefault::Pass,

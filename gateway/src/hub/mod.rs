@@ -37,7 +37,7 @@ pub use session::{SESSION_CHANNELS, Session, Subscription, Transport, Wishes};
 use inner::Inner;
 
 use crate::bus::Path;
-use crate::keys::Key;
+use crate::keys::{Key, Permission};
 use crate::metrics::Metrics;
 use crate::sync::lock;
 
@@ -53,6 +53,8 @@ pub struct Hub {
     told: AtomicU64,
     /// Counts the changes of the tells that wait.
     kept: watch::Sender<u64>,
+    /// The channels that clients are on without having joined them.
+    subscribed: HashSet<String>,
 }
 
 /// What the other processes of the mud are told.
@@ -108,6 +110,11 @@ impl Hub {
         Self { metrics, ..self }
     }
 
+    /// Has clients on these channels from when they authenticate.
+    pub fn subscribing(self, subscribed: HashSet<String>) -> Self {
+        Self { subscribed, ..self }
+    }
+
     fn with(mud: &str, log: EventLog, leading: bool, outgoing: Option<mpsc::Sender<Outgoing>>) -> Self {
         Self {
             mud: mud.to_owned(),
@@ -116,26 +123,37 @@ impl Hub {
             outgoing,
             told: AtomicU64::new(0),
             kept: watch::Sender::new(0),
+            subscribed: HashSet::new(),
         }
     }
 
-    /// Authenticates a session and, if it wants to go on where another ended, gives it what that one wanted.
+    /// Authenticates a session and, if it wants to go on where another ended, gives it what that one wanted; else what
+    /// all are given.
     pub fn authenticate(&self, session: &Session, key: Arc<Key>, resume: Option<Resume>) -> Admission {
+        let new = self.subscription_of_new(&key);
         session.authenticate(key);
         let mut inner = lock(&self.inner);
         let current = inner.log.position();
         let Some(resume) = resume else {
+            session.subscribe(new);
             return Admission { position: current, recovered: None, resumed: None };
         };
         let subscription = inner.take_over(resume.session);
         let recovered = subscription.is_some() && inner.reaches(Timestamp::now(), resume.position);
+        session.subscribe(subscription.clone().unwrap_or(new));
         if let Some(subscription) = subscription {
-            session.subscribe(subscription.clone());
             inner.keep(resume.session, subscription);
         }
         self.metrics.clients.resumed(recovered);
         let position = if recovered { resume.position } else { current };
         Admission { position, recovered: Some(recovered), resumed: Some(resume.session) }
+    }
+
+    /// What a session wants that has said nothing yet.
+    fn subscription_of_new(&self, key: &Key) -> Subscription {
+        let may = key.permissions().grant(Some(Permission::Channel));
+        let channels = if may { self.subscribed.clone() } else { HashSet::new() };
+        Subscription { channels, ..Subscription::default() }
     }
 
     /// From now on the session gets events: first what came since its position, then the tells that waited.

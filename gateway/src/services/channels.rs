@@ -15,6 +15,23 @@ use crate::metrics::{Copy, Direction};
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 
+/// What is configured about a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configured {
+    /// How far it reaches.
+    pub scope: Scope,
+    /// Whether we are on it from the start; else while a client is.
+    pub listen: bool,
+    /// Whether clients are on it without having joined.
+    pub subscribe: bool,
+}
+
+impl From<Scope> for Configured {
+    fn from(scope: Scope) -> Self {
+        Self { scope, listen: true, subscribe: false }
+    }
+}
+
 impl Services {
     /// Says or does something on a channel: to the router, and at the same time to the provider's other muds by
     /// the bus.
@@ -65,7 +82,7 @@ impl Services {
         }
     }
 
-    /// Switches a channel off at the router when no client is on it any more and it is not configured.
+    /// Switches a channel off at the router when no client is on it any more, unless we are always on it.
     pub fn unlisten_if_unused(&self, channel: &str) {
         if !self.is_wanted(channel) {
             self.switch(channel, false);
@@ -170,7 +187,12 @@ impl Services {
     }
 
     pub(super) fn is_wanted(&self, channel: &str) -> bool {
-        self.configured.contains_key(channel) || self.hub.anyone_on(channel)
+        self.is_always_on(channel) || self.hub.anyone_on(channel)
+    }
+
+    /// Whether we are on a channel though no client is.
+    pub(super) fn is_always_on(&self, channel: &str) -> bool {
+        self.configured.get(channel).is_some_and(|configured| configured.listen)
     }
 
     /// Whether the router is to send us what is said on a channel.
@@ -180,8 +202,8 @@ impl Services {
 
     /// The channels we are on.
     pub fn wanted(&self) -> Wanted {
-        let configured = self.configured.keys().cloned();
-        let all = self.hub.channels().into_iter().chain(configured);
+        let always = self.configured.keys().filter(|channel| self.is_always_on(channel)).cloned();
+        let all = self.hub.channels().into_iter().chain(always);
         let (network, provider) = all.partition(|channel| self.scope(channel) == Scope::Network);
         Wanted { network, provider }
     }

@@ -32,6 +32,7 @@ use intermud3::packet::{Body, MudEntry, Mudlist};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
 
+pub use channels::Configured;
 use complaints::Complaints;
 use directory::Change;
 pub use directory::{Channel, Counts, Directory, MudInfo};
@@ -48,7 +49,7 @@ use crate::allowance::Allowance;
 pub use crate::bus::Scope;
 use crate::bus::lock::Duty;
 use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace, Writes};
-use crate::hub::{Addressed, Event, Hub, Outgoing, Position, Trouble};
+use crate::hub::{Addressed, Event, Hub, Outgoing, Position, SESSION_CHANNELS, Trouble};
 use crate::metrics::Metrics;
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
@@ -81,8 +82,8 @@ pub struct Services {
     pub oob: Oob,
     metrics: Arc<Metrics>,
     mud: String,
-    /// The channels that are always on, and how far each reaches.
-    configured: BTreeMap<String, Scope>,
+    /// The channels that are configured.
+    configured: BTreeMap<String, Configured>,
     policy: Mutex<Arc<Policy>>,
     router: RouterHandle,
     bus: Option<BusLink>,
@@ -144,8 +145,8 @@ pub struct Setup {
     pub oob: Rules,
     /// The epoch of the events' positions.
     pub epoch: u64,
-    /// Channels that are always on, and how far each reaches.
-    pub channels: BTreeMap<String, Scope>,
+    /// The channels that are configured.
+    pub channels: BTreeMap<String, Configured>,
     /// The rules for what comes in and goes out.
     pub policy: Policy,
     /// How many messages of each channel are remembered.
@@ -159,12 +160,15 @@ pub struct Setup {
 impl Services {
     /// The services of one mud.
     pub fn new(setup: Setup, router: RouterHandle, bus: Option<BusLink>) -> Self {
+        let subscribed = setup.channels.iter().filter(|(_, configured)| configured.subscribe);
+        let subscribed = subscribed.map(|(channel, _)| channel.clone()).take(SESSION_CHANNELS).collect();
         Self {
             hub: match &bus {
                 Some(bus) => Hub::shared(&setup.mud, bus.outgoing.clone()),
                 None => Hub::new(&setup.mud, setup.epoch),
             }
-            .counting(Arc::clone(&setup.metrics)),
+            .counting(Arc::clone(&setup.metrics))
+            .subscribing(subscribed),
             metrics: setup.metrics,
             oob: Oob::new(setup.oob),
             mud: setup.mud,

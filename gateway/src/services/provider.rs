@@ -12,12 +12,12 @@ use crate::router::{Accepted, NotAccepted};
 impl Services {
     /// How far a channel reaches.
     pub fn scope(&self, channel: &str) -> Scope {
-        self.configured.get(channel).copied().unwrap_or_default()
+        self.configured.get(channel).map(|configured| configured.scope).unwrap_or_default()
     }
 
     /// The channels of the provider's that we are on, sorted.
     pub fn provider_channels(&self) -> Vec<String> {
-        let ours = self.configured.iter().filter(|(_, scope)| **scope == Scope::Provider);
+        let ours = self.configured.iter().filter(|(_, configured)| configured.scope == Scope::Provider);
         ours.map(|(name, _)| name.clone()).collect()
     }
 
@@ -34,7 +34,7 @@ impl Services {
     /// How many muds are on a channel of the provider's, as far as they have told.
     pub fn provider_members(&self, channel: &str) -> usize {
         let others = self.bus.as_ref().map_or(0, |bus| bus.direct.members(channel));
-        others + 1
+        others + usize::from(self.is_wanted(channel))
     }
 
     /// Says something on a channel of the provider's.

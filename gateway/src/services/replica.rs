@@ -164,13 +164,14 @@ impl Services {
         self.followed.subscribe()
     }
 
-    /// A session gets events from now on; what it wanted before it came here is switched on.
+    /// A session gets events from now on; what it wanted before it came here is switched on, and of what all clients are
+    /// on what is not on already.
     pub fn admit(&self, session: &Arc<Session>, admission: &Admission) {
+        let mut channels = session.subscription().channels;
+        channels.retain(|channel| admission.recovered.is_some() || !self.is_wanted(channel));
         self.hub.admit(session, admission);
-        if admission.recovered.is_some() {
-            for channel in session.subscription().channels {
-                self.listen(&channel);
-            }
+        for channel in channels {
+            self.listen(&channel);
         }
     }
 
@@ -307,7 +308,9 @@ impl Services {
         if !self.leads() {
             return;
         }
-        for channel in &changed.joined {
+        // Most who come are on channels that are on already; who asks for one has it switched on again.
+        let comes = !changed.came.is_empty();
+        for channel in changed.joined.iter().filter(|channel| !(comes && self.is_always_on(channel))) {
             self.listen(channel);
         }
         for channel in &changed.left {

@@ -18,7 +18,7 @@ const CHANNEL: &str = "imud_gossip";
 const PLACE: StreamPlace = StreamPlace { sequence: 1, published: std::time::SystemTime::UNIX_EPOCH, part: 0 };
 
 fn setup(channels: &[&str]) -> Setup {
-    let channels = channels.iter().map(|channel| ((*channel).to_owned(), Scope::Network)).collect();
+    let channels = channels.iter().map(|channel| ((*channel).to_owned(), Scope::Network.into())).collect();
     let ignore = vec![Pattern::parse("troll@*").unwrap()];
     let policy = Policy { ignore, ..Policy::default() };
     Setup { mud: "Dawn".into(), epoch: 1, channels, policy, history: 10, ..Setup::default() }
@@ -354,6 +354,59 @@ fn the_last_client_that_leaves_switches_the_channel_off_unless_it_is_configured(
     let configured = Services::new(setup(&[CHANNEL]), router.clone(), None);
     configured.unlisten_if_unused(CHANNEL);
     assert!(sent(&router).is_empty());
+}
+
+/// Services with one channel that is configured so.
+fn with_channel(listen: bool, subscribe: bool) -> (Services, RouterHandle) {
+    let (_, router, _) = connected();
+    sent(&router);
+    let configured = Configured { scope: Scope::Network, listen, subscribe };
+    let channels = [(CHANNEL.to_owned(), configured)].into();
+    (Services::new(Setup { channels, ..setup(&[]) }, router.clone(), None), router)
+}
+
+/// A client with a key, which resumes a session or not.
+fn client_with(services: &Services, permissions: Permissions, resume: Option<Resume>) -> Arc<Session> {
+    let session = Session::new(Transport::Tcp, [127, 0, 0, 1].into(), 1 << 20);
+    let key = Arc::new(Key::new("key", permissions, &RateLimits::default()));
+    let admission = services.hub.authenticate(&session, key, resume);
+    services.admit(&session, &admission);
+    session
+}
+
+#[test]
+fn clients_are_on_the_channels_they_are_subscribed_to_until_they_leave_them() {
+    let (services, router) = with_channel(true, true);
+    let session = client_with(&services, Permissions::all(), None);
+    let tells_only = client_with(&services, Permissions::parse(["tells"]).unwrap(), None);
+    from_router(&services, CHAT);
+    assert_eq!((events(&session).len(), events(&tells_only).len()), (1, 0));
+    assert!(!tells_only.is_on(CHANNEL));
+    assert!(sent(&router).is_empty(), "it is on from the start");
+    session.leave(CHANNEL);
+    let resume = Resume { session: session.id, position: services.hub.position() };
+    let resumed = client_with(&services, Permissions::all(), Some(resume));
+    assert!(!resumed.is_on(CHANNEL), "it had left");
+    let unknown = Resume { session: uuid::Uuid::from_u128(1), position: services.hub.position() };
+    assert!(client_with(&services, Permissions::all(), Some(unknown)).is_on(CHANNEL));
+}
+
+#[test]
+fn a_channel_that_is_not_listened_to_is_on_while_a_client_is() {
+    let switched = |on: u8| [format!(r#"({{"channel-listen",5,"Dawn",0,"*test",0,"imud_gossip",{on},}})"#)];
+    let (services, router) = with_channel(false, true);
+    assert!(services.wanted().network.is_empty());
+    services.on_link(LinkEvent::Established);
+    assert!(sent(&router).is_empty());
+    let first = client_with(&services, Permissions::all(), None);
+    assert_eq!(sent(&router), switched(1));
+    let second = client_with(&services, Permissions::all(), None);
+    assert!(sent(&router).is_empty(), "it is on already");
+    for session in [first, second] {
+        session.leave(CHANNEL);
+        services.unlisten_if_unused(CHANNEL);
+    }
+    assert_eq!(sent(&router), switched(0));
 }
 
 #[tokio::test]

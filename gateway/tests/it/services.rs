@@ -60,6 +60,24 @@ async fn emotes_reach_the_channel_and_the_user() {
 }
 
 #[tokio::test]
+async fn clients_hear_the_channels_they_are_subscribed_to_without_joining_them() {
+    let router = router().await;
+    for (mud, listen) in [("Dawn", true), ("Dusk", false)] {
+        let entry = format!("{{name: {CHANNEL}, listen: {listen}, subscribe: true}}");
+        let file = format!("channels: {{default_channels: [{entry}]}}");
+        let gateway = Gateway::start_with_file(mud, &router, &file, &[]).await;
+        gateway.logged("SessionEstablished").await;
+        let client = gateway.client().await;
+        let on = ask(&client, "channel_list", json!({})).await;
+        assert_eq!(on["subscribed_channels"], json!([CHANNEL]));
+        let said = json!({"channel": CHANNEL, "message": "by the router", "from_user": "ann"});
+        ask(&client, "channel_send", said).await;
+        let event = client.wait_event(is("channel_message"), WITHIN).await.unwrap();
+        assert_eq!(event["params"]["message"], "by the router");
+    }
+}
+
+#[tokio::test]
 async fn an_emote_can_have_a_target() {
     let router = router().await;
     let (_dawn, ann, _dusk, bob) = two(&router).await;

@@ -19,7 +19,7 @@ pub struct Effective {
     pub address_of: AddressOf,
     /// The proxy that leads to the routers.
     pub proxy: Option<Proxy>,
-    /// The rules for what comes in and goes out, bans included.
+    /// The rules for what comes in and goes out. Whoever is banned is among those that are ignored.
     pub policies: Policies,
 }
 
@@ -29,12 +29,18 @@ pub fn effective(mud: &MudGatewaySpec, network: Option<&IntermudNetworkSpec>) ->
     let of_network = |network: &IntermudNetworkSpec| network.policies.clone();
     let mut policies = mud.policies.clone().or_else(|| network.map(of_network)).unwrap_or_default();
     let bans = network.map_or(&[][..], |network| network.bans.as_slice());
-    let ignored: BTreeSet<String> = policies.ignore.iter().chain(bans).cloned().collect();
+    let banned = policies.ban.iter().map(|mud| format!("*@{mud}"));
+    let ignored: BTreeSet<String> = policies.ignore.iter().chain(bans).cloned().chain(banned).collect();
     policies.ignore = ignored.into_iter().collect();
+    let allowed = network.map(|network| network.limits.packets_per_second);
+    let mut limits = network.map(|network| network.limits.clone()).unwrap_or_default();
+    if let Some(pace) = policies.packets_per_second {
+        limits.packets_per_second = allowed.map_or(pace, |allowed| allowed.min(pace));
+    }
     Effective {
         name: mud.network().to_owned(),
         routers: network.map_or(&mud.routers, |network| &network.routers).clone(),
-        limits: network.map(|network| network.limits.clone()).unwrap_or_default(),
+        limits,
         address_of: network.map(|network| network.egress.address_of).unwrap_or_default(),
         proxy: own_proxy.or_else(|| network.and_then(|network| network.egress.proxy.clone())),
         policies,
@@ -85,6 +91,34 @@ mod tests {
         assert_eq!(effective.policies.ignore, ["*@Dull", "*@SpamMUD"]);
         assert_eq!(effective.policies.max_message_length, None);
         assert_eq!(effective.proxy.unwrap().host, "other");
+    }
+
+    #[test]
+    fn who_is_banned_is_ignored_by_its_name() {
+        let own = json!({"policies": {"ignore": ["troll@*"], "ban": ["Dull MUD", "SpamMUD"]}});
+        let banned = effective(&mud(&own), Some(&network()));
+        assert_eq!(banned.policies.ignore, ["*@Dull MUD", "*@SpamMUD", "troll@*"], "each once");
+    }
+
+    #[test]
+    fn a_mud_may_be_slower_than_its_network_allows_and_not_faster() {
+        let pace = |own: Value, network: Option<&IntermudNetworkSpec>| {
+            let own = mud(&json!({"policies": own, "routers": [{"name": "*own", "host": "h", "port": 1}]}));
+            effective(&own, network).limits.packets_per_second
+        };
+        let network = network();
+        let cases = [
+            (json!({}), 7, 8),
+            (json!({"packetsPerSecond": 6}), 6, 6),
+            (json!({"packetsPerSecond": 9}), 7, 9),
+        ];
+        for (own, with, without) in cases {
+            assert_eq!(
+                (pace(own.clone(), Some(&network)), pace(own.clone(), None)),
+                (with, without),
+                "{own}"
+            );
+        }
     }
 
     #[test]

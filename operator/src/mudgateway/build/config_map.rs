@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use mudgateway_crds::mudgateway::{
-    ApiKey, ApiTls, Channel, MethodLimit, Oob, OtherData, Permission, Router, Service,
+    ApiKey, ApiTls, Channel, MethodLimit, Oob, OtherData, Permission, Router, Scope, Service,
 };
 use mudgateway_crds::network::{AddressOf, Proxy};
 use serde::Serialize;
@@ -103,9 +103,20 @@ struct Policies<'a> {
 
 #[derive(Serialize)]
 struct Channels<'a> {
-    default_channels: &'a [Channel],
+    default_channels: Vec<DefaultChannel<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_message_length: Option<i32>,
+}
+
+/// A channel. What is as usual is left out: a pod that runs is not replaced for it.
+#[derive(Serialize)]
+struct DefaultChannel<'a> {
+    name: &'a str,
+    scope: Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscribe: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -250,7 +261,7 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         network: &gateway.network.name,
         followed: Some(followed(&gateway.network)),
         channels: Channels {
-            default_channels: &spec.channels,
+            default_channels: spec.channels.iter().map(channel).collect(),
             max_message_length: gateway.network.policies.max_message_length,
         },
         api: api(gateway),
@@ -260,6 +271,15 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
         logging: Logging { level: &spec.log_level, format: "json" },
         otlp: settings.gateway_otlp_endpoint.as_ref().map(|to| Otlp { endpoint: to.to_string() }),
+    }
+}
+
+fn channel(channel: &Channel) -> DefaultChannel<'_> {
+    DefaultChannel {
+        name: &channel.name,
+        scope: channel.scope,
+        listen: (!channel.listen).then_some(false),
+        subscribe: channel.subscribe.then_some(true),
     }
 }
 

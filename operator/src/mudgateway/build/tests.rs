@@ -29,7 +29,12 @@ fn full() -> MudGateway {
             {"name": "*demo", "host": "router.example", "port": 8787},
             {"name": "*spare", "host": "192.0.2.7", "port": 8080},
         ],
-        "channels": [{"name": "imud_gossip"}, {"name": "yes", "scope": "provider"}],
+        "channels": [
+            {"name": "imud_gossip", "subscribe": true},
+            {"name": "imud_code", "listen": false},
+            {"name": "yes", "scope": "provider"},
+        ],
+        "policies": {"ban": ["SpamMUD"], "packetsPerSecond": 6},
         "api": {"keys": [
             {"secretRef": {"name": "bot", "key": "key"}},
             {"secretRef": {"name": "staff"}},
@@ -153,6 +158,7 @@ fn config_tells_of_the_muds_own_services() {
 fn a_gateway_on_a_network_is_told_what_the_network_says() {
     let mut object = full();
     object.spec.routers.clear();
+    object.spec.policies = None;
     object.spec.network_ref = serde_json::from_str(r#"{"name": "i4"}"#).unwrap();
     let network = json!({"metadata": {"name": "i4"}, "spec": {
         "routers": [{"name": "*i4", "host": "router.example", "port": 8080}],
