@@ -33,6 +33,7 @@ use futures::future;
 use kube::api::{Api, ListParams};
 use kube::{Config, Resource};
 use mudgateway_crds::{IntermudNetwork, MudGateway};
+use mudgateway_telemetry::listen;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +79,7 @@ pub enum Error {
 /// # Errors
 /// When it cannot begin: there is no use in an operator without the API server, or without MudGateways.
 pub async fn run(config: Config, settings: Settings, shutdown: CancellationToken) -> Result<(), Error> {
-    let listener = TcpListener::bind(settings.http_listen)
+    let listener = listen::listen(settings.http_listen)
         .await
         .map_err(|error| Error::Listen(settings.http_listen, error))?;
     serve(config, settings, listener, shutdown).await

@@ -92,8 +92,8 @@ pub struct Settings {
     #[arg(long = "watch-namespace", env = "WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
 
-    /// Where health and metrics are served
-    #[arg(long, env = "HTTP_LISTEN", default_value = "0.0.0.0:9090")]
+    /// Where health and metrics are served; [::] is everywhere, by IPv4 and IPv6
+    #[arg(long, env = "HTTP_LISTEN", default_value = "[::]:9090")]
     pub http_listen: SocketAddr,
 
     /// How many MudGateways to reconcile at the same time
@@ -257,7 +257,7 @@ mod tests {
         let settings = parse(&[]).unwrap();
         assert_eq!(settings.scopes(), [None]);
         assert_eq!((settings.concurrency, settings.deletion_seconds), (16, 60));
-        assert_eq!(settings.http_listen, "0.0.0.0:9090".parse().unwrap());
+        assert_eq!(settings.http_listen, "[::]:9090".parse().unwrap());
         assert_eq!(settings.gateway_image_pull_policy.as_str(), "IfNotPresent");
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!((settings.nats_storage, settings.nats_replicas), (NatsStorage::File, 1));

@@ -12,7 +12,7 @@ mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use async_nats::ServerAddr;
@@ -198,7 +198,7 @@ impl Config {
     /// One [`ConfigError`] with everything that is missing or wrong in any layer.
     pub fn resolve(mut layers: Layers<'_>, hostname: &str) -> Result<Self, ConfigError> {
         let routers = routers(&mut layers);
-        let host: IpAddr = layers.parsed("api.host", "an IP address").unwrap_or([0, 0, 0, 0].into());
+        let host = layers.parsed("api.host", "an IP address").unwrap_or(Ipv6Addr::UNSPECIFIED.into());
         let tcp_host = layers.parsed("api.tcp.host", "an IP address").unwrap_or(host);
         let metrics_host = layers.parsed("metrics.host", "an IP address").unwrap_or(host);
         let metrics_port = layers.port("metrics.port").unwrap_or(METRICS_PORT);

@@ -117,7 +117,12 @@ pub const SETTINGS: &[Setting] = &[
         "I3_NETWORK",
         "The network's name on the bus [default: the first router's name]",
     ),
-    setting("api.host", "ws-host", "API_WS_HOST", "Where HTTP and WebSocket listen [default: 0.0.0.0]"),
+    setting(
+        "api.host",
+        "ws-host",
+        "API_WS_HOST",
+        "Where HTTP and WebSocket listen; :: is everywhere, by IPv4 and IPv6 [default: ::]",
+    ),
     setting("api.port", "ws-port", "API_WS_PORT", "The HTTP and WebSocket port [default: 8080]"),
     setting("api.websocket.enabled", "enable-websocket", "API_WS_ENABLED", "Serve WebSocket [default: true]"),
     setting("api.tcp.host", "tcp-host", "API_TCP_HOST", "Where TCP lines listen [default: api.host]"),

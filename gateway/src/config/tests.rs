@@ -43,9 +43,9 @@ fn the_environment_alone_is_enough_and_the_rest_has_defaults() {
         config.rules.routers,
         [RouterAddress { name: "*test".into(), host: "127.0.0.1".into(), port: 8080 }]
     );
-    assert_eq!(config.api.websocket.to_string(), "0.0.0.0:8080");
-    assert_eq!(config.api.tcp.unwrap().to_string(), "0.0.0.0:8081");
-    assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9090");
+    assert_eq!(config.api.websocket.to_string(), "[::]:8080");
+    assert_eq!(config.api.tcp.unwrap().to_string(), "[::]:8081");
+    assert_eq!(config.metrics.unwrap().to_string(), "[::]:9090");
     assert!(config.api.keys == [given("key")]);
     assert_eq!(config.holder, "host-1");
     assert_eq!(config.log, Log { levels: Levels::default(), format: Format::Json });
@@ -77,8 +77,8 @@ fn the_operators_file_is_understood() {
 mud: {name: Dawn, port: 4000, admin_email: a@b.example, mudlib: L, base_mudlib: B, driver: D, mud_type: LP, open_status: open}
 router: {primary: {name: "*demo", host: router.demo.svc, port: 8787}, fallback: [{name: "*b", host: b, port: 9000}]}
 channels: {default_channels: [{name: imud_gossip}, {name: imud_code, scope: network}, {name: staff, scope: provider}]}
-api: {host: 0.0.0.0, port: 8080, tcp: {port: 8081}, auth: {key_files: [/etc/mudgateway/keys/0/token]}}
-metrics: {enabled: true, host: 0.0.0.0, port: 9090}
+api: {port: 8080, tcp: {port: 8081}, auth: {key_files: [/etc/mudgateway/keys/0/token]}}
+metrics: {enabled: true, port: 9090}
 nats: {url: "nats://nats:4222"}
 kubernetes: {namespace: tenant-a, name: dawn}
 logging: {level: info, format: json}
@@ -281,7 +281,7 @@ oob: {enabled: true, host: 127.0.0.1, port: 5000, advertised_port: 6000, adverti
     let config = resolve(&[], &env, "").unwrap();
     assert_eq!(
         (config.oob.listen.unwrap().to_string().as_str(), config.oob.allow_private),
-        ("0.0.0.0:4003", true)
+        ("[::]:4003", true)
     );
     assert_eq!(config.mud.oob, Offer { port: 4003, news: true, ..Offer::default() });
 }

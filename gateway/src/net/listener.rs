@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mudgateway_telemetry::listen;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -33,12 +34,12 @@ enum Source {
 }
 
 impl Listener {
-    /// Listens. With TLS a client that takes longer than `handshake` for its handshake is closed.
+    /// Listens; at `[::]` for IPv4, too. With TLS a client that takes longer than `handshake` for its handshake is closed.
     ///
     /// # Errors
     /// When the address cannot be had.
     pub async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>, handshake: Duration) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen::listen(address).await?;
         let address = listener.local_addr()?;
         let source = match tls {
             None => Source::Plain(listener),
@@ -105,7 +106,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 if let Err(error) = tune_client(&stream) {
                     tracing::debug!(%peer, %error, "cannot set options of a client socket");
                 }
-                return (stream, peer);
+                // Who comes by IPv4 to a socket of both has an address of IPv6 that says so.
+                return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
             }
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close theirs.

@@ -23,8 +23,6 @@ use crate::settings::Settings;
 /// The file's name in the ConfigMap, and in the pod.
 pub(super) const FILE: &str = "config.yaml";
 
-const EVERYWHERE: &str = "0.0.0.0";
-
 /// The file as the gateway reads it.
 #[derive(Serialize)]
 struct Config<'a> {
@@ -121,7 +119,6 @@ struct DefaultChannel<'a> {
 
 #[derive(Serialize)]
 struct Api<'a> {
-    host: &'static str,
     port: u16,
     websocket: WebSocket,
     tcp: Tcp,
@@ -191,7 +188,6 @@ struct KeyFile<'a> {
 #[derive(Serialize)]
 struct OutOfBand<'a> {
     enabled: bool,
-    host: &'static str,
     port: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     advertised_address: Option<&'a str>,
@@ -200,7 +196,6 @@ struct OutOfBand<'a> {
 #[derive(Serialize)]
 struct Metrics {
     enabled: bool,
-    host: &'static str,
     port: u16,
 }
 
@@ -266,7 +261,7 @@ fn whole<'a>(gateway: &'a Gateway, settings: &'a Settings) -> Config<'a> {
         },
         api: api(gateway),
         oob: spec.oob.as_ref().map(out_of_band),
-        metrics: Metrics { enabled: true, host: EVERYWHERE, port: METRICS_PORT },
+        metrics: Metrics { enabled: true, port: METRICS_PORT },
         nats: nats(gateway, settings),
         kubernetes: Kubernetes { namespace: &gateway.key.namespace, name: &gateway.key.name },
         logging: Logging { level: &spec.log_level, format: "json" },
@@ -345,7 +340,6 @@ fn api(gateway: &Gateway) -> Api<'_> {
     let limits = &api.limits;
     let by_method = limits.methods.iter();
     Api {
-        host: EVERYWHERE,
         port: WEBSOCKET_PORT,
         websocket: WebSocket { enabled: api.websocket.enabled },
         tcp: Tcp { enabled: api.tcp.enabled, port: TCP_PORT },
@@ -394,12 +388,7 @@ fn given_key((index, key): (usize, &ApiKey)) -> KeyFile<'_> {
 }
 
 fn out_of_band(oob: &Oob) -> OutOfBand<'_> {
-    OutOfBand {
-        enabled: true,
-        host: EVERYWHERE,
-        port: oob.port,
-        advertised_address: oob.advertised_address.as_deref(),
-    }
+    OutOfBand { enabled: true, port: oob.port, advertised_address: oob.advertised_address.as_deref() }
 }
 
 pub(super) fn config_map(gateway: &Gateway, config: String) -> ConfigMap {
