@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::DynamicObject;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,16 +38,31 @@ pub fn params() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
 }
 
-/// Creates the Secret with the API key and returns its metadata. Created, not applied: an API key that exists is
-/// never overwritten.
+/// Creates the Secret with the API key and returns it. Created, not applied: an API key that exists is never overwritten.
 ///
 /// # Errors
 /// When it cannot be created, or exists by now.
-pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -> Result<ObjectMeta, Error> {
+pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -> Result<OwnSecret, Error> {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
     let created = Api::<Secret>::namespaced(client.clone(), namespace).create(&params, secret).await;
-    let created = created.map_err(|source| failed("creating", SECRET, &secret.name_any(), source))?;
-    Ok(created.metadata)
+    created.map(OwnSecret::from).map_err(|source| failed("creating", SECRET, &secret.name_any(), source))
+}
+
+/// Applies what we keep in shape of that Secret, unless it is as it should be.
+///
+/// # Errors
+/// When the API server refuses, as it does when the Secret is gone.
+pub async fn api_key(
+    client: &Client,
+    namespace: &str,
+    kept: &Secret,
+    existing: &OwnSecret,
+) -> Result<(), Error> {
+    let metadata = serde_json::json!({"metadata": kept.metadata});
+    let mut entries = kept.data.iter().flatten();
+    let is_there = is_applied_metadata(&metadata, &existing.metadata)
+        && entries.all(|(name, text)| existing.data.get(name) == Some(text));
+    if is_there { Ok(()) } else { secret(client, namespace, kept).await }
 }
 
 /// What the API server has now, as far as it tells us anything.
@@ -76,8 +90,6 @@ pub enum RouteOutcome {
 pub struct Existing<'a> {
     /// Our objects.
     pub found: &'a BTreeMap<Kind, Child>,
-    /// The Secret with the API key.
-    pub api_key: Option<&'a ObjectMeta>,
     /// The Secret with the login for NATS.
     pub nats_login: Option<&'a OwnSecret>,
 }
@@ -103,16 +115,12 @@ pub async fn apply(
         disruption_budget,
         ingress,
         routes,
-        api_key,
         nats_login,
         deployment,
     } = resources;
     let to = Applier { client, namespace, found: existing.found };
     to.child(Kind::NetworkPolicy, network_policy).await?;
     to.child(Kind::ConfigMap, config_map).await?;
-    if let Some(metadata) = api_key {
-        to.api_key(metadata, existing.api_key).await?;
-    }
     if let Some(login) = nats_login.as_ref().filter(|login| !is_there(login, existing.nats_login)) {
         secret(client, namespace, login).await?;
     }
@@ -181,21 +189,6 @@ impl Applier<'_> {
             Err(Error { source, .. }) if is_missing_kind(&source) => Ok(RouteOutcome::KindMissing),
             Err(error) => Err(error),
         }
-    }
-
-    async fn api_key(
-        &self,
-        metadata: &PartialObjectMeta<Secret>,
-        existing: Option<&ObjectMeta>,
-    ) -> Result<(), Error> {
-        let sealed = sealed(SECRET, metadata)?;
-        if existing.is_some_and(|existing| is_applied_metadata(&sealed, existing)) {
-            return Ok(());
-        }
-        let name = name_of(&sealed);
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), self.namespace);
-        let applied = secrets.patch_metadata(name, &params(), &Patch::Apply(&sealed)).await;
-        applied.map(drop).map_err(|source| failed("applying", SECRET, name, source))
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Facts {
     /// The objects that exist under the names we need.
     pub found: BTreeMap<Kind, Child>,
     /// The Secret of the name we need if we make the API key.
-    pub api_key: Option<SecretFacts>,
+    pub api_key: Option<OwnSecret>,
     /// The Secrets that the spec refers to, by name, as far as they exist.
     pub secrets: BTreeMap<String, SecretFacts>,
     /// The Secret of the name we need for the login to NATS.
@@ -41,11 +41,9 @@ pub struct Facts {
     pub edge: Edge,
 }
 
-/// What we need to know of a Secret: never what is in it.
+/// What we need to know of a Secret of someone else: never what is in it.
 #[derive(Clone, Debug, Default)]
 pub struct SecretFacts {
-    /// Its metadata.
-    pub metadata: ObjectMeta,
     /// The names of its entries that are not empty.
     pub entries: BTreeSet<String>,
 }
@@ -106,7 +104,7 @@ pub async fn dereference(
     let wanted = kinds(spec);
     let ours = async {
         if spec.api.keys.is_empty() {
-            secret(client, namespace, &api_key_name(&key.name)).await
+            secret_as::<OwnSecret>(client, namespace, &api_key_name(&key.name)).await
         } else {
             Ok(None)
         }
@@ -211,16 +209,9 @@ fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Err
 }
 
 impl From<Secret> for SecretFacts {
-    fn from(mut secret: Secret) -> Self {
-        let metadata = std::mem::take(secret.meta_mut());
+    fn from(secret: Secret) -> Self {
         let entries = secret.data.unwrap_or_default();
-        Self {
-            metadata,
-            entries: entries
-                .into_iter()
-                .filter(|(_, value)| !value.0.is_empty())
-                .map(|(name, _)| name)
-                .collect(),
-        }
+        let entries = entries.into_iter().filter(|(_, value)| !value.0.is_empty());
+        Self { entries: entries.map(|(name, _)| name).collect() }
     }
 }

@@ -50,7 +50,7 @@ pub fn exposure(gateway: &Gateway, service: &Service, routes: &[(Kind, RouteOutc
 }
 
 /// By the Service, from inside the cluster.
-fn inside(gateway: &Gateway) -> Endpoints {
+pub fn inside(gateway: &Gateway) -> Endpoints {
     let host = format!("{}.{}.svc", gateway.key.name, gateway.key.namespace);
     let oob = gateway.spec.oob.as_ref().map(|oob| format!("{host}:{}", oob.port));
     Endpoints { oob, ..at(gateway, &host, WEBSOCKET_PORT.into(), TCP_PORT.into()) }

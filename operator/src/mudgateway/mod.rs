@@ -28,7 +28,7 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
-use mudgateway_crds::status::Reason;
+use mudgateway_crds::status::{Endpoints, Reason};
 use mudgateway_identity::Subject;
 use mudgateway_telemetry::traces;
 use rand::TryRng;
@@ -37,8 +37,8 @@ use tracing::{Span, info, warn};
 use self::apply::Existing;
 pub use self::apply::params;
 use self::children::Kind;
-use self::dereference::Facts;
 pub use self::dereference::secrets;
+use self::dereference::{Facts, OwnSecret};
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
@@ -318,21 +318,13 @@ async fn program(
     deletion::hold(context, &gateway.key, object).await?;
     // Before there is a pod that would go to the router without it.
     password::keep(&gateway, facts.router_password.as_ref(), context).await?;
-    let mut api_key = facts.api_key.as_ref().map(|secret| secret.metadata.clone());
-    if gateway.keys == Keys::Missing {
-        let mut random = [0; 32];
-        rand::rngs::SysRng.try_fill_bytes(&mut random)?;
-        let secret = build::api_key(&gateway, &random);
-        let created = apply::create_api_key(&context.client, &namespace, &secret).await?;
-        info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
-        gateway.keys = Keys::Made { uid: created.uid.clone().unwrap_or_default() };
-        api_key = Some(created);
-    }
+    let api_key = api_key(&mut gateway, facts, context).await?;
     gateway.nats = nats_files(&gateway, facts, context)?;
     let resources = build::resources(&gateway, &context.settings)?;
-    let existing =
-        Existing { found: &facts.found, api_key: api_key.as_ref(), nats_login: facts.nats_login.as_ref() };
+    let existing = Existing { found: &facts.found, nats_login: facts.nats_login.as_ref() };
     let applied = apply::apply(&context.client, &namespace, &resources, existing).await?;
+    let exposure = exposure::exposure(&gateway, &applied.service, &applied.routes);
+    let api_key_secret = keep_api_key(&gateway, &exposure.endpoints, api_key.as_ref(), context).await?;
     if gateway.nats.issued {
         context.metrics.identities_issued.inc();
         info!(mudgateway = %gateway.key, "made an identity for NATS");
@@ -341,13 +333,44 @@ async fn program(
     let is_wanted = |kind| wanted.contains(&kind);
     apply::prune(&context.client, &namespace, &gateway.owner.uid, &facts.found, is_wanted).await?;
     Ok(Applied {
-        exposure: exposure::exposure(&gateway, &applied.service, &applied.routes),
+        exposure,
         deployment: applied.deployment,
-        api_key_secret: resources.api_key.map(|secret| secret.name_any()),
+        api_key_secret,
         selector: build::pod_selector(&gateway.key.name),
         key_end: key_end::next(&gateway.spec.api.keys, Timestamp::now()),
         renew_login_in: gateway.nats.renew_in,
     })
+}
+
+/// The Secret with the API key that we made, now if need be; none where the spec names others.
+async fn api_key(
+    gateway: &mut Gateway,
+    facts: &Facts,
+    context: &Context,
+) -> Result<Option<OwnSecret>, Error> {
+    if gateway.keys != Keys::Missing {
+        return Ok(facts.api_key.clone());
+    }
+    let mut random = [0; 32];
+    rand::rngs::SysRng.try_fill_bytes(&mut random)?;
+    let secret = build::api_key(gateway, &random);
+    let created = apply::create_api_key(&context.client, &gateway.key.namespace, &secret).await?;
+    info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
+    gateway.keys = Keys::Made { uid: created.metadata.uid.clone().unwrap_or_default() };
+    Ok(Some(created))
+}
+
+/// Keeps that Secret in shape, of which a part follows the endpoints; returns its name.
+async fn keep_api_key(
+    gateway: &Gateway,
+    endpoints: &Endpoints,
+    existing: Option<&OwnSecret>,
+    context: &Context,
+) -> Result<Option<String>, Error> {
+    let Some(existing) = existing else { return Ok(None) };
+    let Some(kept) = build::kept_of_api_key(gateway, endpoints, existing) else { return Ok(None) };
+    apply::api_key(&context.client, &gateway.key.namespace, &kept, existing).await?;
+    Ok(Some(kept.name_any()))
 }
 
 /// The files by which the gateway logs in to NATS: those it has, or new ones when it is time.

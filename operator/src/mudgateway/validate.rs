@@ -290,8 +290,8 @@ fn keys(name: &str, spec: &MudGatewaySpec, facts: &Facts) -> Result<Keys, Reject
     }
     match &facts.api_key {
         None => Ok(Keys::Missing),
-        Some(SecretFacts { metadata, entries }) if entries.contains(API_KEY_ENTRY) => {
-            Ok(Keys::Made { uid: metadata.uid.clone().unwrap_or_default() })
+        Some(secret) if secret.data.get(API_KEY_ENTRY).is_some_and(|key| !key.0.is_empty()) => {
+            Ok(Keys::Made { uid: secret.metadata.uid.clone().unwrap_or_default() })
         }
         Some(_) => Err(Rejection::ApiKeyLost(api_key_name(name))),
     }
@@ -299,9 +299,10 @@ fn keys(name: &str, spec: &MudGatewaySpec, facts: &Facts) -> Result<Keys, Reject
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
+    use k8s_openapi::ByteString;
     use serde_json::json;
 
     use super::*;
@@ -324,16 +325,14 @@ mod tests {
         ObjectMeta { owner_references: Some(vec![owner]), ..Default::default() }
     }
 
-    fn secret(metadata: ObjectMeta, entries: &[&str]) -> SecretFacts {
+    fn api_key(metadata: ObjectMeta, entry: &str) -> OwnSecret {
         let metadata = ObjectMeta { uid: Some("secret-uid".to_owned()), ..metadata };
-        SecretFacts {
-            metadata,
-            entries: entries.iter().map(|&entry| entry.to_owned()).collect::<BTreeSet<_>>(),
-        }
+        OwnSecret { metadata, data: BTreeMap::from([(entry.to_owned(), ByteString(b"key".to_vec()))]) }
     }
 
     fn with_secret(name: &str, entries: &[&str]) -> Facts {
-        let secrets = BTreeMap::from([(name.to_owned(), secret(ObjectMeta::default(), entries))]);
+        let secret = SecretFacts { entries: entries.iter().map(|&entry| entry.to_owned()).collect() };
+        let secrets = BTreeMap::from([(name.to_owned(), secret)]);
         Facts { secrets, ..Facts::default() }
     }
 
@@ -355,14 +354,14 @@ mod tests {
 
     #[test]
     fn the_key_made_before_is_kept() {
-        let facts = Facts { api_key: Some(secret(owned_by(UID), &["token"])), ..Facts::default() };
+        let facts = Facts { api_key: Some(api_key(owned_by(UID), "token")), ..Facts::default() };
         let gateway = decide(&object(), &facts).unwrap();
         assert_eq!(gateway.keys, Keys::Made { uid: "secret-uid".to_owned() });
     }
 
     #[test]
     fn a_made_secret_without_its_key_is_not_filled_again() {
-        let facts = Facts { api_key: Some(secret(owned_by(UID), &["other"])), ..Facts::default() };
+        let facts = Facts { api_key: Some(api_key(owned_by(UID), "other")), ..Facts::default() };
         assert_eq!(rejection(&object(), &facts), Rejection::ApiKeyLost("luminari-api-key".to_owned()));
     }
 
@@ -423,7 +422,7 @@ mod tests {
             let expected = Rejection::ObjectExists { kind: "Service", name: "luminari".to_owned() };
             assert_eq!(rejection, expected);
         }
-        let facts = Facts { api_key: Some(secret(ObjectMeta::default(), &["token"])), ..Facts::default() };
+        let facts = Facts { api_key: Some(api_key(ObjectMeta::default(), "token")), ..Facts::default() };
         assert_eq!(
             rejection(&object(), &facts),
             Rejection::ObjectExists { kind: "Secret", name: "luminari-api-key".to_owned() }
@@ -440,7 +439,7 @@ mod tests {
         };
         let made_for = |instance: &str| ObjectMeta { labels: labels(instance), ..ObjectMeta::default() };
         let with = |metadata: &ObjectMeta| Facts {
-            api_key: Some(secret(metadata.clone(), &["token"])),
+            api_key: Some(api_key(metadata.clone(), "token")),
             router_password: Some(OwnSecret { metadata: metadata.clone(), ..OwnSecret::default() }),
             ..Facts::default()
         };

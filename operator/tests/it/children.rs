@@ -28,6 +28,11 @@ fn token(secret: &Secret) -> Vec<u8> {
     secret.data.as_ref().unwrap()["token"].0.clone()
 }
 
+/// What is ready to be pasted.
+fn snippet(secret: &Secret) -> String {
+    String::from_utf8(secret.data.as_ref().unwrap()["snippet"].0.clone()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_gets_its_objects_and_an_endpoint() {
     let space = Space::new().await;
@@ -179,10 +184,11 @@ async fn an_api_key_is_made_once() {
     space.change::<Secret>("luminari-api-key", theirs).await;
     let secret: Secret = space
         .wait("luminari-api-key", "labelled", |secret: &Secret| {
-            secret.labels().contains_key("app.kubernetes.io/part-of")
+            secret.labels().contains_key("app.kubernetes.io/part-of") && snippet(secret).contains("theirs")
         })
         .await;
     assert_eq!(token(&secret), b"theirs");
+    assert!(snippet(&secret).contains(&format!("gateway_host = luminari.{}.svc\n", space.name)));
     let after: Deployment = space.api().get("luminari-gateway").await.unwrap();
     assert_eq!(hash(&after), hash(&before), "a label is no reason to restart the pod");
 
@@ -190,6 +196,7 @@ async fn an_api_key_is_made_once() {
     space.delete::<Secret>("luminari-api-key").await;
     let secret: Secret = space.wait("luminari-api-key", "there again", |_| true).await;
     assert_eq!(token(&secret).len(), 64);
+    assert!(snippet(&secret).contains(std::str::from_utf8(&token(&secret)).unwrap()));
     let after: Deployment = space.api().get("luminari-gateway").await.unwrap();
     assert_eq!(hash(&after), hash(&before));
     operator.stop().await;

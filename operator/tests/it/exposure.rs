@@ -1,6 +1,6 @@
 //! Ways in from outside the cluster, without whoever carries them out: what is asked of the API server and what is told.
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, Patch};
@@ -12,6 +12,10 @@ use crate::harness::{NO_NATS, Operator, Space, eventually, message};
 
 fn endpoints(gateway: &MudGateway) -> Endpoints {
     gateway.status.clone().and_then(|status| status.endpoints).unwrap_or_default()
+}
+
+fn entry(secret: &Secret, name: &str) -> String {
+    String::from_utf8(secret.data.as_ref().unwrap()[name].0.clone()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,6 +57,9 @@ async fn a_load_balancer_is_told_of_when_it_has_an_address() {
     space.create("luminari", "LuminariMUD", expose).await;
     let service: Service = space.wait("luminari", "there", |_| true).await;
     assert_eq!(service.metadata.annotations.unwrap()["example.com/a"], "b");
+    let inside = format!("'ws://luminari.{}.svc:8080/ws'", space.name);
+    let before: Secret = space.wait("luminari-api-key", "there", |_| true).await;
+    assert!(entry(&before, "snippet").contains(&inside));
     let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.5"}]}}});
     let services: Api<Service> = space.api();
     services.patch_status("luminari", &Default::default(), &Patch::Merge(address)).await.unwrap();
@@ -61,6 +68,10 @@ async fn a_load_balancer_is_told_of_when_it_has_an_address() {
             endpoints(gateway).websocket.as_deref() == Some("ws://192.0.2.5:8080/ws")
         })
         .await;
+    // What is ready to be pasted follows, and the key stays.
+    let outside = |secret: &Secret| entry(secret, "snippet").contains("'ws://192.0.2.5:8080/ws'");
+    let after: Secret = space.wait("luminari-api-key", "of the outside", outside).await;
+    assert_eq!(entry(&after, "token"), entry(&before, "token"));
     operator.stop().await;
 }
 

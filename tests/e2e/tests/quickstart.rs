@@ -32,7 +32,7 @@ fn every_command_of_the_quick_start_does_what_it_says() {
     assert!(std::env::var_os("KUBECONFIG").is_some(), "no cluster: run this with `make test-install`");
     let document = filled_in(std::fs::read_to_string(file("docs/QUICKSTART.md")).unwrap());
     let of = |language| blocks(&document, language);
-    let [build, install, describe, look, connect] = &of("sh")[..] else {
+    let [build, install, describe, look, connect, paste] = &of("sh")[..] else {
         panic!("the document has other blocks of commands than before: say here what they are to do")
     };
     let ([lines], [exposed]) = (&of("json")[..], &of("yaml")[..]) else {
@@ -48,6 +48,8 @@ fn every_command_of_the_quick_start_does_what_it_says() {
     let seen = step("see it get ready", || shell.run(look));
     assert!(seen.contains("condition met") && seen.contains("LuminariMUD"), "{seen}");
     let (endpoint, key) = step("see endpoints and key", || shell.run(connect).and_then(|seen| shown(&seen)));
+    let pasted = step("see what is to be pasted", || shell.run(paste));
+    assert_pasteable(&pasted, &endpoint, &key);
     let lines = lines.replace("THE KEY", &key) + "\n";
     step("a MUD in the cluster sends the lines", || from_inside(&endpoint, &lines));
     step("and the reader, from his own machine", || from_outside(&lines));
@@ -113,6 +115,16 @@ fn shown(seen: &str) -> Result<(String, String)> {
             found: endpoints.to_string(),
         }),
     }
+}
+
+/// What is to be pasted leads to the endpoint, and its last line is the first of a conversation.
+fn assert_pasteable(pasted: &str, endpoint: &str, key: &str) {
+    let (host, port) = endpoint.rsplit_once(':').unwrap();
+    let settings =
+        format!("\ngateway_host = {host}\ngateway_port = {port}\napi_key = {key}\nmud_name = LuminariMUD\n");
+    assert!(pasted.contains(&settings), "{pasted}");
+    let first: Value = serde_json::from_str(pasted.lines().last().unwrap_or_default()).unwrap_or_default();
+    assert_eq!((&first["method"], &first["params"]), (&json!("authenticate"), &json!({"api_key": key})));
 }
 
 /// Sends the lines from a pod. A node's proxy learns of a pod that is ready up to a second later.

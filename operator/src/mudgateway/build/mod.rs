@@ -7,6 +7,7 @@ mod exposed;
 mod network_policy;
 mod secret;
 mod service;
+mod snippet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::DynamicObject;
 use mudgateway_crds::MudGatewaySpec;
 use mudgateway_crds::mudgateway::SecretRef;
 
@@ -23,10 +24,12 @@ use super::children::Kind;
 use super::validate::{Gateway, Keys};
 use crate::settings::Settings;
 
-pub use secret::api_key;
+pub use secret::{api_key, kept_of_api_key};
 
 /// The entry of the Secret we make that holds the API key.
 pub const API_KEY_ENTRY: &str = "token";
+/// Its entry that says how clients use it.
+pub const SNIPPET_ENTRY: &str = "snippet";
 
 /// How the names of our Secrets end, behind that of their MudGateway.
 const API_KEY_SUFFIX: &str = "-api-key";
@@ -75,8 +78,6 @@ pub struct Resources {
     pub ingress: Option<Ingress>,
     /// The ways in through a Gateway.
     pub routes: Vec<(Kind, DynamicObject)>,
-    /// Labels and owner of the API key we made. Never its data: what an admin put there stays.
-    pub api_key: Option<PartialObjectMeta<Secret>>,
     /// What the gateway logs in to NATS with, if it needs anything.
     pub nats_login: Option<Secret>,
     /// The pod.
@@ -103,7 +104,6 @@ pub fn resources(gateway: &Gateway, settings: &Settings) -> Result<Resources, Er
         disruption_budget: disruption_budget::disruption_budget(gateway),
         ingress: exposed::ingress(gateway),
         routes: routes.into_iter().filter_map(|(kind, route)| Some((kind, route?))).collect(),
-        api_key: secret::api_key_metadata(gateway),
         nats_login: secret::nats_login(gateway),
     })
 }

@@ -5,42 +5,52 @@ use std::fmt::Write;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+use mudgateway_crds::status::Endpoints;
 
-use super::{API_KEY_ENTRY, api_key_name, metadata, nats_login_name};
-use crate::mudgateway::drift::{self, APPLIED_HASH};
+use super::snippet::snippet;
+use super::{API_KEY_ENTRY, SNIPPET_ENTRY, api_key_name, metadata, nats_login_name};
+use crate::mudgateway::dereference::OwnSecret;
+use crate::mudgateway::exposure::inside;
 use crate::mudgateway::validate::{Gateway, Keys};
 
-/// The Secret with an API key made of 256 random bits. It is created once and its data never written again.
+/// The Secret with an API key made of 256 random bits. It is created once and the key never written again.
 pub fn api_key(gateway: &Gateway, random: &[u8; 32]) -> Secret {
     let mut token = String::with_capacity(64);
     for byte in random {
         // Writing to a String cannot fail.
         let _ = write!(token, "{byte:02x}");
     }
-    let applied = serde_json::json!(metadata_of_api_key(gateway).into_request_partial::<Secret>());
+    let snippet = snippet(gateway, &inside(gateway), &token);
+    let entries = [(API_KEY_ENTRY, token), (SNIPPET_ENTRY, snippet)];
     Secret {
-        metadata: ObjectMeta {
-            // What is applied to it later is in it from the start.
-            annotations: Some(BTreeMap::from([(APPLIED_HASH.to_owned(), drift::hash(&applied))])),
-            ..metadata_of_api_key(gateway)
-        },
         type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([(API_KEY_ENTRY.to_owned(), ByteString(token.into_bytes()))])),
-        ..Default::default()
+        data: Some(entries.map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).into()),
+        ..secret_of_api_key(gateway)
     }
 }
 
-/// What we keep in shape of that Secret. The uid makes the API server refuse to create an empty one in case it
-/// has been deleted since.
-pub(super) fn api_key_metadata(gateway: &Gateway) -> Option<PartialObjectMeta<Secret>> {
+/// What we keep in shape of that Secret, which is all but the key: that may be another by now. While there is no way in
+/// from outside, the snippet tells of the one from inside. The uid makes the API server refuse to create a Secret
+/// without a key in case it has been deleted since.
+pub fn kept_of_api_key(gateway: &Gateway, endpoints: &Endpoints, existing: &OwnSecret) -> Option<Secret> {
     let Keys::Made { uid } = &gateway.keys else { return None };
-    Some(ObjectMeta { uid: Some(uid.clone()), ..metadata_of_api_key(gateway) }.into_request_partial())
+    let inside = inside(gateway);
+    let (tcp, tcp_tls) = match &endpoints.tcp {
+        Some(_) => (endpoints.tcp.clone(), endpoints.tcp_tls),
+        None => (inside.tcp, inside.tcp_tls),
+    };
+    let websocket = endpoints.websocket.clone().or(inside.websocket);
+    let known = Endpoints { websocket, tcp, tcp_tls, oob: None };
+    let snippet = existing.text(API_KEY_ENTRY).map(|key| snippet(gateway, &known, key.trim()));
+    let mut secret = secret_of_api_key(gateway);
+    secret.metadata.uid = Some(uid.clone());
+    secret.data =
+        snippet.map(|text| BTreeMap::from([(SNIPPET_ENTRY.to_owned(), ByteString(text.into_bytes()))]));
+    Some(secret)
 }
 
-fn metadata_of_api_key(gateway: &Gateway) -> ObjectMeta {
-    metadata(gateway, api_key_name(&gateway.key.name))
+fn secret_of_api_key(gateway: &Gateway) -> Secret {
+    Secret { metadata: metadata(gateway, api_key_name(&gateway.key.name)), ..Default::default() }
 }
 
 /// The files by which the gateway logs in to NATS.

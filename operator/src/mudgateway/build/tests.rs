@@ -1,14 +1,18 @@
+mod api_key;
+
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResourceExt;
 use mudgateway_crds::MudGateway;
+use mudgateway_crds::status::Endpoints;
 use mudgateway_telemetry::log::PATTERN;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::key::Key;
-use crate::mudgateway::dereference::{Facts, SecretFacts};
+use crate::mudgateway::dereference::{Facts, OwnSecret, SecretFacts};
 use crate::mudgateway::validate::validate;
 use crate::testing::{gateway, settings};
 
@@ -61,15 +65,13 @@ fn made() -> Facts {
         }]),
         ..Default::default()
     };
-    let entries = [API_KEY_ENTRY.to_owned()].into();
-    Facts { api_key: Some(SecretFacts { metadata, entries }), secrets: secrets(), ..Facts::default() }
+    let data = [(API_KEY_ENTRY.to_owned(), ByteString(b"the-key\n".to_vec()))].into();
+    Facts { api_key: Some(OwnSecret { metadata, data }), secrets: secrets(), ..Facts::default() }
 }
 
 fn secrets() -> BTreeMap<String, SecretFacts> {
-    let secret = |entries: &[&str]| SecretFacts {
-        metadata: ObjectMeta::default(),
-        entries: entries.iter().map(|&entry| entry.to_owned()).collect(),
-    };
+    let secret =
+        |entries: &[&str]| SecretFacts { entries: entries.iter().map(|&entry| entry.to_owned()).collect() };
     BTreeMap::from([
         ("bot".to_owned(), secret(&["key"])),
         ("staff".to_owned(), secret(&["token"])),
@@ -289,22 +291,6 @@ fn routes_of_a_gateway() {
 }
 
 #[test]
-fn a_made_key_is_all_of_the_randomness() {
-    let secret = api_key(&minimal(), &[0xa5; 32]);
-    assert_eq!(secret.data.unwrap()[API_KEY_ENTRY].0, "a5".repeat(32).into_bytes());
-    assert_eq!(secret.metadata.name.as_deref(), Some("luminari-api-key"));
-}
-
-#[test]
-fn of_the_made_key_only_metadata_is_kept_in_shape() {
-    let patch = made_of(&minimal()).api_key.unwrap();
-    let patch = serde_json::to_value(patch).unwrap();
-    assert_eq!((&patch["kind"], &patch["metadata"]["uid"]), (&json!("Secret"), &json!("secret-uid")));
-    assert_eq!((&patch["data"], &patch["stringData"]), (&json!(null), &json!(null)));
-    assert!(made_of(&valid(&full(), &given())).api_key.is_none());
-}
-
-#[test]
 fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
     let gateway = with(json!({
         "replicas": 2,
@@ -318,7 +304,6 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
         disruption_budget,
         ingress,
         routes,
-        api_key,
         nats_login,
         deployment,
     } = made_of(&gateway);
@@ -328,7 +313,7 @@ fn everything_belongs_to_the_gateway_and_is_found_by_the_watches() {
         service.metadata,
         network_policy.metadata,
         disruption_budget.unwrap().metadata,
-        api_key.unwrap().metadata,
+        api_key::kept(&gateway, &Endpoints::default()).unwrap().metadata,
         nats_login.unwrap().metadata,
         deployment.metadata,
     ];
