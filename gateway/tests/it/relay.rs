@@ -176,13 +176,13 @@ async fn relaying<'m>(gateways: &std::collections::BTreeMap<&'m str, Gateway>) -
 #[tokio::test]
 async fn what_is_forged_is_not_heard() {
     let (router, nats) = (router().await, Nats::start().await);
-    let dawn = on_bus("Dawn", &router, &nats, &[]).await;
+    let _dawn = on_bus("Dawn", &router, &nats, &[]).await;
     let dusk = on_bus("Dusk", &router, &nats, &[]).await;
-    let (ann, bob) = (dawn.listener().await, dusk.listener().await);
+    let bob = dusk.listener().await;
     router.cut("Dusk").await;
     dusk.logged("SessionLost").await;
-    say(&ann, &["Dusk knows Dawn by now"]).await;
-    hear(&bob, &["Dusk knows Dawn by now"]).await;
+    // Dusk knows Dawn by then.
+    dusk.logged("the link of another mud").await;
     let bus = async_nats::connect(nats.url()).await.unwrap();
     let relayed = |relay: &str, mud: &str, channel: &str, text: &str| {
         json!({"relay": relay, "by": 1, "number": text.len(), "age": 0, "mud": mud, "user": "eve", "channel": channel,

@@ -2,6 +2,7 @@
 //! channels they are, and whether others are to relay these to them.
 
 mod states;
+mod telling;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use states::{LinkState, LinkStates};
+pub use states::{LinkState, LinkStates, Told};
+use telling::{Telling, interval as told_every};
 
 use super::direct::{Direct, NAME};
 use super::genuine::is_genuine;
@@ -26,16 +28,13 @@ use crate::sync::lock;
 /// How often we look at how things are.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How often we tell others how our mud is, so that who has just come hears of it.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
-
-/// The same while others may need to know soon that it is not so any more.
-const TOLD_OFTEN: Duration = Duration::from_secs(1);
+/// How soon we look when another mud has told of a change: what others tell at the same time is looked at together.
+const LOOK_SOON: Duration = Duration::from_millis(50);
 
 /// After a registration the router has yet to be told which channels we want. So long others go on relaying them.
 const ARRIVING: Duration = Duration::from_secs(5);
 
-/// The most channels of each kind we tell of.
+/// The most channels of each kind we tell of, the first by name.
 const CHANNELS: usize = 100;
 
 /// The channels a mud is on.
@@ -55,12 +54,12 @@ struct Watch<W, H> {
     holding: Holding,
     wanted: W,
     handler: H,
-    /// What we told last, and when.
-    told: Option<(Instant, LinkState)>,
+    /// What we told last, and when we tell again.
+    telling: Telling,
+    /// Whether the bus was away since we told something.
+    was_away: bool,
     /// Since when our link is up.
     up_since: Option<Instant>,
-    /// Whether somebody has come who has yet to hear of us.
-    newcomer: bool,
     /// What others relay to us, while we need it.
     relayed: Option<Subscriber>,
 }
@@ -87,9 +86,9 @@ impl Direct {
             holding,
             wanted,
             handler,
-            told: None,
+            telling: Telling::default(),
+            was_away: false,
             up_since: None,
-            newcomer: false,
             relayed: None,
         };
         supervisor.spawn("link states", async move {
@@ -115,15 +114,23 @@ impl<W: Fn() -> Wanted, H: Fn(Relayed)> Watch<W, H> {
                     continue;
                 }
             };
+            let mut soon = false;
             loop {
                 tokio::select! {
-                    state = states.next() => match state {
-                        Some(state) => self.on_link_state(&state),
-                        None => break,
-                    },
-                    Some(relayed) = next(&mut self.relayed) => self.on_relayed(&relayed),
+                    state = states.next() => {
+                        let Some(state) = state else { break };
+                        if self.on_link_state(&state) && !soon {
+                            look.reset_after(LOOK_SOON);
+                            soon = true;
+                        }
+                        continue;
+                    }
+                    Some(relayed) = next(&mut self.relayed) => {
+                        self.on_relayed(&relayed);
+                        continue;
+                    }
                     changed = self.status.changed() => if changed.is_err() { return },
-                    _ = look.tick() => {}
+                    _ = look.tick() => soon = false,
                 }
                 self.look(Instant::now()).await;
             }
@@ -135,17 +142,30 @@ impl<W: Fn() -> Wanted, H: Fn(Relayed)> Watch<W, H> {
         let duty = self.holding.now();
         if !duty.may_keep() {
             self.relay.resign();
-            (self.told, self.relayed, self.up_since) = (None, None, None);
+            (self.telling, self.relayed, self.up_since) = (Telling::default(), None, None);
             return;
         }
         let us = self.us(now, duty);
         self.listen(us.relay).await;
         self.relay.decide(now, &us, &lock(&self.direct.links));
-        if self.direct.is_connected() && self.is_due(now, &us) {
-            self.tell(&us).await;
-            self.newcomer = false;
-            self.told = Some((now, us));
+        if !self.direct.is_connected() {
+            self.was_away = true;
+            return;
         }
+        if self.was_away {
+            // What we told last may have been lost, but all are back at the same time.
+            self.answer(now, false);
+        }
+        if self.telling.is_due(now, &us, self.relay.is_near()) {
+            self.tell(now, us).await;
+        }
+    }
+
+    /// Tells who has yet to hear of us, soon. Those whose need nobody knows go first.
+    fn answer(&mut self, now: Instant, needing: bool) {
+        let links = lock(&self.direct.links);
+        let others = if needing { links.needing(now) } else { links.count() };
+        self.telling.answer(now, others, rand::random());
     }
 
     /// How our mud is.
@@ -174,35 +194,42 @@ impl<W: Fn() -> Wanted, H: Fn(Relayed)> Watch<W, H> {
         }
     }
 
-    fn is_due(&self, now: Instant, us: &LinkState) -> bool {
-        let often = us.relay || self.relay.is_near();
-        let every = if often { TOLD_OFTEN } else { TOLD_EVERY };
-        let every = if self.newcomer { LOOK } else { every };
-        self.told.as_ref().is_none_or(|(told, before)| before != us || now.duration_since(*told) >= every)
-    }
-
-    async fn tell(&self, us: &LinkState) {
-        let Direct { client, network, mud, .. } = &self.direct;
-        // Texts and booleans can always be written.
-        let payload = serde_json::to_vec(us).unwrap_or_default();
+    async fn tell(&mut self, now: Instant, us: LinkState) {
+        let Direct { client, network, mud, links, .. } = &self.direct;
+        let every = {
+            let links = lock(links);
+            told_every(links.count(), links.any_older(now))
+        };
+        let millis = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+        // What others have told meanwhile we have missed.
+        let asks = std::mem::take(&mut self.was_away) || self.telling.is_new();
+        let told = Told { state: us, every: millis, asks };
+        // Texts, numbers and booleans can always be written.
+        let payload = serde_json::to_vec(&told).unwrap_or_default();
         if let Err(error) = client.publish(links_subject(network, mud), payload.into()).await {
             tracing::debug!(%error, "cannot tell others of our link");
         }
+        self.telling.told(now, told.state, every, rand::random());
     }
 
-    fn on_link_state(&mut self, message: &Message) {
-        match read(&self.direct.network, message) {
-            Some(state) if state.mud != self.direct.mud => {
-                let (mud, connected, now) = (state.mud.clone(), state.connected, Instant::now());
-                let mut links = lock(&self.direct.links);
-                self.newcomer |= !links.is_hosted(now, &mud);
-                if links.told(now, state) {
-                    tracing::debug!(mud, connected, "the link of another mud");
-                }
-            }
-            Some(_) => {}
-            None => tracing::debug!(subject = %message.subject, "ignored a link state that cannot be read"),
+    /// Takes what another mud tells; true when there is something to do.
+    fn on_link_state(&mut self, message: &Message) -> bool {
+        let Some(told) = read(&self.direct.network, message) else {
+            tracing::debug!(subject = %message.subject, "ignored a link state that cannot be read");
+            return false;
+        };
+        if told.state.mud == self.direct.mud {
+            return false;
         }
+        let (mud, connected, now) = (told.state.mud.clone(), told.state.connected, Instant::now());
+        let news = lock(&self.direct.links).told(now, told);
+        if news.link || news.asks {
+            tracing::debug!(mud, connected, "the link of another mud");
+        }
+        if news.asks {
+            self.answer(now, self.telling.needs());
+        }
+        news.any || news.asks
     }
 
     fn on_relayed(&self, message: &Message) {
@@ -218,11 +245,12 @@ async fn next(subscriber: &mut Option<Subscriber>) -> Option<Message> {
 }
 
 /// What a message tells; none when it cannot be read, or tells of another mud than its subject says.
-fn read(network: &str, message: &Message) -> Option<LinkState> {
-    let state: LinkState = serde_json::from_slice(&message.payload).ok()?;
+fn read(network: &str, message: &Message) -> Option<Told> {
+    let told: Told = serde_json::from_slice(&message.payload).ok()?;
+    let state = &told.state;
     let fits =
         state.mud.len() <= NAME && state.channels.len() <= CHANNELS && state.provider.len() <= CHANNELS;
-    (fits && is_genuine(message, &links_subject(network, &state.mud))).then_some(state)
+    (fits && is_genuine(message, &links_subject(network, &state.mud))).then_some(told)
 }
 
 #[cfg(test)]
@@ -238,7 +266,8 @@ mod tests {
             read("*test", &Message { subject, reply, payload, headers, status, description, length: 0 })
         };
         let subject = links_subject("*test", "My Mud");
-        let told = LinkState { mud: "My Mud".into(), ..LinkState::default() };
+        let state = LinkState { mud: "My Mud".into(), ..LinkState::default() };
+        let told = Told { state, ..Told::default() };
         assert_eq!(read(&subject, payload), Some(told));
         assert_eq!(read(&links_subject("*test", "Other"), payload), None);
         assert_eq!(read(&links_subject("*other", "My Mud"), payload), None);

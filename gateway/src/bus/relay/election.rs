@@ -2,7 +2,7 @@
 //! result. Pure, with the time as a parameter.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -15,8 +15,8 @@ const NEAR: usize = 3;
 /// Our part in the relaying.
 #[derive(Debug, Default)]
 pub struct Election {
-    /// The channels we relay, and for which muds.
-    serving: BTreeMap<String, BTreeSet<String>>,
+    /// The channels we relay, and up to which need of theirs.
+    serving: BTreeMap<String, u64>,
     /// Since when a channel is needed.
     needed: BTreeMap<String, Instant>,
     /// Whether we relay, or would if one of the elected went.
@@ -28,25 +28,28 @@ impl Election {
     /// a mud that we relay for only now.
     pub fn decide(&mut self, now: Instant, us: &LinkState, states: &LinkStates) -> Vec<String> {
         let needs = states.needs(now);
-        self.needed.retain(|channel, _| needs.contains_key(channel));
+        self.needed.retain(|channel, _| needs.contains(channel.as_str()));
         let before = std::mem::take(&mut self.serving);
         self.near = false;
         let mut again = Vec::new();
-        for (channel, muds) in needs {
-            let since = *self.needed.entry(channel.clone()).or_insert(now);
-            if !us.connected || !us.channels.contains(&channel) {
+        for channel in needs {
+            let since = *self.needed.entry(channel.to_owned()).or_insert(now);
+            if !us.connected || !us.channels.contains(channel) {
                 continue;
             }
-            let ours = rank(&channel, &us.mud);
-            let better = states.relays(now, &channel, since).filter(|mud| rank(&channel, mud) < ours).count();
+            let ours = rank(channel, &us.mud);
+            let better = states.relays(now, channel, since).filter(|mud| rank(channel, mud) < ours);
+            // More would make no difference.
+            let better = better.take(NEAR).count();
             self.near |= better < NEAR;
             if better > 0 {
                 continue;
             }
-            if before.get(&channel).is_none_or(|served| !muds.is_subset(served)) {
-                again.push(channel.clone());
+            let (need, served) = (states.last_need(now, channel), before.get(channel).copied());
+            if served.is_none_or(|served| served < need) {
+                again.push(channel.to_owned());
             }
-            self.serving.insert(channel, muds);
+            self.serving.insert(channel.to_owned(), need.max(served.unwrap_or(0)));
         }
         again
     }
@@ -81,11 +84,13 @@ fn rank<'m>(channel: &str, mud: &'m str) -> (Reverse<[u8; 32]>, &'m str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bus::links::Told;
 
     const CHANNEL: &str = "imud_gossip";
 
@@ -121,7 +126,7 @@ mod tests {
             };
             for (us, states, _) in &mut self.muds {
                 if us.mud != mud {
-                    states.told(self.now, told.clone());
+                    states.told(self.now, Told { state: told.clone(), every: 5000, asks: false });
                 }
             }
         }
@@ -222,6 +227,81 @@ mod tests {
         assert_eq!(provider.decide().0, [""; 0]);
         provider.muds[0].2.resign();
         assert_eq!(provider.muds[0].2.count(), 0);
+    }
+
+    /// What a process knows of so many muds that are on ten channels, and its election.
+    fn fleet(count: usize, now: Instant) -> (LinkState, Vec<Told>, LinkStates, Election) {
+        let every = 20 * count as u64;
+        let channels: BTreeSet<_> = (0..10).map(|number| format!("channel{number}")).collect();
+        let told = |mud: usize| Told {
+            state: LinkState { channels: channels.clone(), ..state(&format!("Mud{mud}"), true) },
+            every,
+            asks: false,
+        };
+        let (all, mut states) = ((0..count).map(told).collect::<Vec<_>>(), LinkStates::default());
+        for told in &all[1..] {
+            states.told(now, told.clone());
+        }
+        (all[0].state.clone(), all, states, Election::default())
+    }
+
+    #[test]
+    fn among_thousands_a_cut_mud_is_relayed_at_once_and_by_the_next_when_the_best_dies() {
+        let now = Instant::now();
+        let (_, mut all, mut states, _) = fleet(3000, now);
+        let cut = LinkState { connected: false, relay: true, ..all[2999].state.clone() };
+        all.pop();
+        all.sort_by(|one, other| rank("channel0", &one.state.mud).cmp(&rank("channel0", &other.state.mud)));
+        states.told(now, all.iter().find(|told| told.state.mud == "Mud0").unwrap().clone());
+        states.told(now, Told { state: cut, every: 60_000, asks: false });
+        let relays = |now, us: usize, states: &LinkStates, election: &mut Election| {
+            election.decide(now, &all[us].state, states);
+            (election.relays("channel0"), election.is_near())
+        };
+        let mut elections = [(); 4].map(|()| Election::default());
+        let mut decide =
+            |now, states: &LinkStates| [0, 1, 2, 3].map(|us| relays(now, us, states, &mut elections[us]));
+        // Each knows itself as well, which makes no difference: it is not better than itself.
+        assert_eq!(decide(now, &states), [(true, true), (false, true), (false, true), (false, false)]);
+        // The best tells nothing; the next ones do each second.
+        for second in 1..=3 {
+            let later = now + Duration::from_secs(second);
+            (1..3).for_each(|us| {
+                states.told(later, all[us].clone());
+            });
+        }
+        let decided = decide(now + Duration::from_secs(3), &states);
+        assert_eq!(decided[1..3], [(true, true), (false, true)]);
+    }
+
+    /// `cargo test -p mudgateway --lib what_link_states_cost -- --ignored --nocapture`
+    #[test]
+    #[ignore = "it measures"]
+    fn what_link_states_cost() {
+        for count in [1000, 3000] {
+            let start = Instant::now();
+            let (us, all, mut states, mut election) = fleet(count, start);
+            let json: Vec<_> = all.iter().map(|told| serde_json::to_vec(told).unwrap()).collect();
+            let second =
+                |states: &mut LinkStates, election: &mut Election, cut: bool, told: usize, looks: usize| {
+                    let (cpu, mut now) = (Instant::now(), start);
+                    for json in &json[1..=told] {
+                        let told: Told = serde_json::from_slice(json).unwrap();
+                        let state = LinkState { connected: !cut, relay: cut, ..told.state };
+                        states.told(now, Told { state, ..told });
+                    }
+                    for _ in 0..looks {
+                        now += Duration::from_millis(50);
+                        election.decide(now, &us, states);
+                    }
+                    cpu.elapsed()
+                };
+            println!("{count} muds, a message {} bytes:", json[1].len());
+            println!("  an idle second {:?}", second(&mut states, &mut election, false, 50, 4));
+            second(&mut states, &mut election, true, 1, 1);
+            println!("  one is cut {:?}", second(&mut states, &mut election, true, 50, 4));
+            println!("  all but us are cut {:?}", second(&mut states, &mut election, true, count - 1, 20));
+        }
     }
 
     proptest! {
