@@ -1,6 +1,7 @@
 //! The bus: channel events and directed packets between gateways over NATS, and what is kept there.
 
 mod batch;
+mod clock;
 mod connect;
 mod direct;
 mod echo;
@@ -49,6 +50,7 @@ pub use writes::{Store, WriteTrouble, Writes};
 use crate::allowance::Allowance;
 use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
+use clock::Clock;
 use lock::{Duty, Holding};
 
 /// Channel talk older than this is not worth telling any more: neither published nor delivered.
@@ -62,6 +64,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many channel events of one mud are delivered in a second. A publisher keeps well below.
 const EACH_SECOND: u32 = 200;
+
+/// A clock that differs from that of NATS by more is told of.
+const SKEW: f64 = 5.0;
+
+/// How often NATS' clock is read again: no two run alike.
+const READ_CLOCK: Duration = Duration::from_secs(3600);
 
 /// How far back a stream is read again: its servers' clocks may differ by less.
 const OVERLAP: Duration = Duration::from_secs(5);
@@ -170,6 +178,7 @@ impl Bus {
                     () = now.wait_for(|duty| !duty.may_keep()) => continue,
                     // The library would notice a lost consumer too, but only after half a minute.
                     () = reconnected(&mut connected) => continue,
+                    () = tokio::time::sleep(READ_CLOCK) => continue,
                     result = bus.follow(&mut position, &holding, &handler) => result,
                 };
                 if let Err(error) = result {
@@ -197,7 +206,9 @@ impl Bus {
         };
         let stream = self.context.get_stream_no_info(CHANNEL_STREAM).await?;
         let consumer = stream.create_consumer(config).await?;
-        let begin = StreamPlace { sequence: 0, published: consumer.cached_info().created.into(), part: 0 };
+        let created = consumer.cached_info().created.into();
+        let clock = self.clock(created);
+        let begin = StreamPlace { sequence: 0, published: created, part: 0 };
         let position = position.get_or_insert(begin);
         let mut messages = consumer.messages().await?;
         let mut allowance = Allowance::new(EACH_SECOND);
@@ -210,9 +221,10 @@ impl Bus {
                 return Ok(());
             }
             self.metrics.bus.pending.set(i64::try_from(info.pending).unwrap_or(i64::MAX));
+            let age = clock.age(Instant::now(), published);
             for (part, event) in (0..).zip(self.read(&message)) {
                 let here = StreamPlace { sequence, published, part };
-                if position.advance(here) && self.admits(&event, here, &mut allowance) {
+                if position.advance(here) && self.admits(&event, age, &mut allowance) {
                     handler(here, event);
                 }
             }
@@ -229,9 +241,23 @@ impl Bus {
         })
     }
 
-    /// Whether an event is to be heard.
-    fn admits(&self, event: &ChannelEvent, here: StreamPlace, allowance: &mut Allowance) -> bool {
-        let age = SystemTime::now().duration_since(here.published).unwrap_or_default();
+    /// The clock of NATS, which has just shown this. Ours is compared with it.
+    fn clock(&self, shows: SystemTime) -> Clock {
+        let now = Instant::now();
+        let clock = Clock::new(now, shows);
+        let ahead = clock.skew(now, SystemTime::now());
+        self.metrics.bus.skew.set(ahead);
+        if ahead.abs() > SKEW {
+            tracing::warn!(
+                seconds_ahead = ahead,
+                "the clock of this machine differs from that of NATS: let NTP set both"
+            );
+        }
+        clock
+    }
+
+    /// Whether an event is to be heard that was stored so long ago.
+    fn admits(&self, event: &ChannelEvent, age: Duration, allowance: &mut Allowance) -> bool {
         let age = age + Duration::from_millis(event.waited);
         if age > EVENT_TTL {
             self.metrics.bus.too_old();

@@ -27,6 +27,8 @@ pub struct BusMetrics {
     lag: Histogram,
     /// Channel events in the stream that have not come yet.
     pub pending: Gauge,
+    /// By how many seconds the clock of this machine is ahead of that of NATS.
+    pub skew: FloatGauge,
     packets: By<Counter, 2>,
     handed_over: By<Counter, 1>,
     refused: By<Counter, 1>,
@@ -76,10 +78,14 @@ impl BusMetrics {
                 .known([["handled"], ["too_old"], ["too_many"], ["unreadable"]]),
             lag: book.histogram(
                 "bus_delivery_lag_seconds",
-                "From a channel event's storage on the bus to its handling here, by the clocks of both machines",
+                "From a channel event's storage on the bus to its handling here, by the clock of NATS",
                 MOMENTS,
             ),
             pending: book.gauge("bus_pending_events", "Channel events on the bus that have not come here yet"),
+            skew: book.float_gauge(
+                "bus_clock_skew_seconds",
+                "By how much the clock of this machine was ahead of that of NATS when the stream was last opened",
+            ),
             packets: book.counters(
                 "bus_packets",
                 "Directed packets from and to other gateways over the bus",
