@@ -40,7 +40,7 @@ const FOUND_WITHIN: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// The most requests of other processes at work.
-const AT_WORK: usize = 256;
+const AT_WORK: u32 = 256;
 
 /// For how long a request is remembered: a little longer than anybody waits for its answer.
 const REMEMBERED: Duration = Duration::from_secs(40);
@@ -179,20 +179,23 @@ impl Forward {
         }
     }
 
-    /// Answers the requests of other processes as long as this one may hold the session.
+    /// Answers the requests of other processes as long as this one may hold the session. At the end it still answers what
+    /// has come by then.
     pub async fn serve(self, api: Api, mut holding: Holding, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(AT_WORK));
-        loop {
+        let places = Arc::new(Semaphore::new(AT_WORK as usize));
+        while !stop.is_cancelled() {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {}
                 () = holding.wait_for(Duty::may_keep) => {}
             }
             // Without a subscription who asks learns at once that nobody is there.
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
                 () = holding.wait_for(|duty| !duty.may_keep()) => {}
-                ended = self.serve_all(&api, &places) => {
+                ended = self.serve_all(&api, &places, &stop) => {
+                    if stop.is_cancelled() {
+                        break;
+                    }
                     if let Err(error) = ended {
                         tracing::warn!(%error, "cannot take requests of other processes; trying again");
                     }
@@ -200,12 +203,28 @@ impl Forward {
                 }
             }
         }
+        // All places are free when all is answered; nobody closes the semaphore.
+        let _ = places.acquire_many(AT_WORK).await;
     }
 
-    async fn serve_all(&self, api: &Api, places: &Arc<Semaphore>) -> Result<(), SubscribeError> {
+    async fn serve_all(
+        &self,
+        api: &Api,
+        places: &Arc<Semaphore>,
+        stop: &CancellationToken,
+    ) -> Result<(), SubscribeError> {
         let subject = own_request_subject(&self.network, api.services.mud());
         let mut asked = self.client.subscribe(subject.clone()).await?;
-        while let Some(message) = asked.next().await {
+        let mut ending = false;
+        loop {
+            let message = tokio::select! {
+                message = asked.next() => message,
+                () = stop.cancelled(), if !ending => {
+                    ending = asked.drain().await.is_ok();
+                    if ending { continue } else { None }
+                }
+            };
+            let Some(message) = message else { return Ok(()) };
             if !is_genuine(&message, &subject) {
                 tracing::warn!(subject = %message.subject, "ignored a request that no process of the mud has made");
                 continue;
@@ -220,7 +239,6 @@ impl Forward {
                 drop(place);
             });
         }
-        Ok(())
     }
 
     async fn serve_one(&self, api: &Api, message: Message) {

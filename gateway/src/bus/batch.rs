@@ -12,8 +12,18 @@ use std::time::{Duration, Instant};
 use super::event::{Published, TOGETHER};
 use super::{ChannelEvent, EVENT_TTL};
 
-/// About the most text in a message, in bytes; a single event may have more. NATS takes no message over 1 MiB.
-const TEXT: usize = 128 * 1024;
+/// The most bytes of a single event, as it is written.
+pub(super) const EVENT: usize = 160 * 1024;
+
+/// From so many bytes on nothing is added to a message. With one more event it has less than the 256 KiB that the stream takes:
+/// a message that is longer would be refused as often as it is repeated, and with it all that is said after it.
+const FULL: usize = 64 * 1024;
+
+/// How many bytes an event has as it is written.
+pub(super) fn size(event: &ChannelEvent) -> usize {
+    // Texts and numbers can always be written.
+    serde_json::to_vec(event).map_or(0, |json| json.len())
+}
 
 /// The events of one message, oldest first, and when each was accepted.
 #[derive(Debug)]
@@ -48,14 +58,15 @@ impl Batch {
 
     /// Takes what waits, as much as fits, for the first attempt; nothing later.
     pub fn fill(&mut self, mut next: impl FnMut() -> Option<(Instant, ChannelEvent)>) {
-        let text = |event: &ChannelEvent| event.message.message.len();
-        let mut texts: usize = self.events.iter().map(|(_, event)| text(event)).sum();
-        while !self.sent && self.events.len() < TOGETHER && texts < TEXT {
+        if std::mem::replace(&mut self.sent, true) {
+            return;
+        }
+        let mut bytes: usize = self.events.iter().map(|(_, event)| size(event)).sum();
+        while self.events.len() < TOGETHER && bytes < FULL {
             let Some((accepted, event)) = next() else { break };
-            texts += text(&event);
+            bytes += size(&event);
             self.events.push_back((accepted, event));
         }
-        self.sent = true;
     }
 
     /// How long the oldest event is still worth telling.
@@ -113,14 +124,35 @@ mod tests {
         }
     }
 
+    /// An event that is long by one of its texts, and about how long.
+    fn long(field: fn(&mut ChannelEvent) -> &mut String, text: &str, bytes: usize) -> ChannelEvent {
+        let mut event = said("");
+        *field(&mut event) =
+            text.repeat(bytes / serde_json::to_string(text).unwrap().len().saturating_sub(2));
+        event
+    }
+
     #[test]
-    fn a_message_is_bounded_in_events_and_in_text() {
+    fn a_message_is_bounded_in_events_and_in_bytes_as_the_stream_counts_them() {
+        /// As the operator makes the stream.
+        const STREAM: usize = 256 << 10;
         let now = Instant::now();
-        for (length, count) in [(1, TOGETHER), (TEXT / 4, 4), (TEXT * 2, 1)] {
-            let event = || said(&"x".repeat(length));
-            let mut batch = Batch::new(now, event());
-            batch.fill(|| Some((now, event())));
-            assert_eq!(batch.events.len(), count, "{length}");
+        let message: fn(&mut ChannelEvent) -> &mut String = |event| &mut event.message.message;
+        let visname: fn(&mut ChannelEvent) -> &mut String = |event| &mut event.message.visname;
+        for (field, text) in [(message, "x"), (visname, "x"), (message, "\""), (visname, "\u{1}")] {
+            for (bytes, count) in [(1, TOGETHER), (FULL / 4, 4), (EVENT - 1024, 1)] {
+                let event = || long(field, text, bytes.max(10));
+                let mut batch = Batch::new(now, event());
+                batch.fill(|| Some((now, event())));
+                assert_eq!(batch.events.len(), count, "{text:?} {bytes}");
+                // The longest comes last.
+                let mut batch = Batch::new(now, long(field, text, FULL / 2));
+                let mut rest =
+                    [long(field, text, FULL / 2 - 1024), long(field, text, EVENT - 1024)].into_iter();
+                batch.fill(|| rest.next().map(|event| (now, event)));
+                let message = serde_json::to_vec(&batch.message(now).unwrap()).unwrap();
+                assert!(batch.events.len() == 3 && message.len() < STREAM, "{text:?}: {}", message.len());
+            }
         }
     }
 

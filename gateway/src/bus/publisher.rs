@@ -1,16 +1,20 @@
 //! The way of what our mud says into the stream of the channels.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::message::PublishMessage;
+use intermud3::lpc::EncodeError;
 use mudgateway_crds::bus::{CHANNEL_STREAM, channel_subject};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
 use super::{Bus, ChannelEvent, Store, WriteTrouble};
+use crate::router::NotAccepted;
 use crate::supervise::Supervisor;
+use crate::sync::lock;
 
 /// How many events may wait to be published.
 const QUEUE: usize = 1024;
@@ -25,43 +29,73 @@ const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)]
 #[derive(Clone)]
 pub struct Publisher {
     queue: mpsc::Sender<(Instant, ChannelEvent)>,
+    /// How many events were accepted. Held while one is queued, so that they are counted in their order.
+    accepted: Arc<Mutex<u64>>,
+    /// How many of them are stored, or given up.
+    done: watch::Sender<u64>,
 }
 
 /// What waits to be published.
-pub(crate) struct Waiting(mpsc::Receiver<(Instant, ChannelEvent)>);
+pub(crate) struct Waiting {
+    events: mpsc::Receiver<(Instant, ChannelEvent)>,
+    done: watch::Sender<u64>,
+}
 
 impl Publisher {
     /// A queue that takes events before [`Bus::start_publisher`] takes them out.
     pub(crate) fn new() -> (Self, Waiting) {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        (Self { queue }, Waiting(waiting))
+        let (queue, events) = mpsc::channel(QUEUE);
+        let done = watch::Sender::default();
+        (Self { queue, accepted: Arc::default(), done: done.clone() }, Waiting { events, done })
     }
 
     /// How many events wait.
-    pub fn waiting(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+    pub fn waiting(&self) -> u64 {
+        lock(&self.accepted).saturating_sub(*self.done.borrow())
     }
 
-    /// Queues an event; false when the queue is full.
-    pub fn publish(&self, event: ChannelEvent) -> bool {
-        self.queue.try_send((Instant::now(), event)).is_ok()
+    /// Queues an event; returns its number.
+    ///
+    /// # Errors
+    /// [`NotAccepted`] when the queue is full, or the event is longer than the stream takes.
+    pub fn publish(&self, event: ChannelEvent) -> Result<u64, NotAccepted> {
+        if batch::size(&event) > batch::EVENT {
+            return Err(EncodeError::TooLong { limit: batch::EVENT }.into());
+        }
+        let mut accepted = lock(&self.accepted);
+        self.queue.try_send((Instant::now(), event)).map_err(|_| NotAccepted::BusFull)?;
+        *accepted += 1;
+        Ok(*accepted)
+    }
+
+    /// Waits until the event of a number, and all before it, is stored, or given up after [`EVENT_TTL`].
+    pub async fn done(&self, number: u64) {
+        // The sender is ours.
+        let _ = self.done.subscribe().wait_for(|done| *done >= number).await;
+    }
+
+    /// Waits until all that was queued so far is.
+    pub async fn all_done(&self) {
+        let number = *lock(&self.accepted);
+        self.done(number).await;
     }
 }
 
 impl Bus {
     /// Starts publishing: what is put into the queue goes to the stream, in order, each event once. What the bus was
-    /// away too long for goes to `unpublished`.
+    /// away too long for goes to `unpublished`. From `hurry` on it makes no pauses.
     pub(crate) fn start_publisher(
         &self,
-        mut waiting: Waiting,
+        waiting: Waiting,
         supervisor: &Supervisor,
+        hurry: CancellationToken,
         shutdown: CancellationToken,
         unpublished: impl Fn(ChannelEvent) + Send + Sync + 'static,
     ) {
         let bus = self.clone();
         supervisor.spawn("bus publisher", async move {
             tokio::select! {
-                () = bus.publish_all(&mut waiting.0, unpublished) => {}
+                () = bus.publish_all(waiting, &hurry, unpublished) => {}
                 () = shutdown.cancelled() => {}
             }
         });
@@ -69,13 +103,23 @@ impl Bus {
 
     async fn publish_all(
         &self,
-        events: &mut mpsc::Receiver<(Instant, ChannelEvent)>,
+        Waiting { mut events, done }: Waiting,
+        hurry: &CancellationToken,
         unpublished: impl Fn(ChannelEvent),
     ) {
         while let Some((accepted, event)) = events.recv().await {
             let mut batch = Batch::new(accepted, event);
-            self.publish_in_time(&mut batch, events, &unpublished).await;
-            sleep(PACE * batch.len().max(1)).await;
+            let gave_up = |event| {
+                unpublished(event);
+                done.send_modify(|done| *done += 1);
+            };
+            self.publish_in_time(&mut batch, &mut events, &gave_up).await;
+            done.send_modify(|done| *done += u64::from(batch.len()));
+            // At the end nothing more comes, and when each was said goes with it.
+            tokio::select! {
+                () = hurry.cancelled() => {}
+                () = sleep(PACE * batch.len().max(1)) => {}
+            }
         }
     }
 
@@ -133,5 +177,32 @@ impl Bus {
         stored?;
         batch.waited(Instant::now()).for_each(|waited| self.metrics.bus.published(waited));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::bus::event::tests::said;
+
+    #[test]
+    fn what_is_longer_than_the_stream_takes_is_refused_at_once() {
+        let (publisher, _waiting) = Publisher::new();
+        let long = said(&"x".repeat(batch::EVENT));
+        assert!(matches!(publisher.publish(long), Err(NotAccepted::Unwritable(EncodeError::TooLong { .. }))));
+        assert_eq!((publisher.publish(said("short")), publisher.waiting()), (Ok(1), 1));
+    }
+
+    #[test]
+    fn what_is_queued_is_done_when_it_is_stored_and_all_before_it() {
+        let (publisher, waiting) = Publisher::new();
+        assert_eq!(publisher.all_done().now_or_never(), Some(()));
+        let numbers: Vec<_> = (0..3).map(|_| publisher.publish(said("hi")).unwrap()).collect();
+        waiting.done.send_modify(|done| *done += 2);
+        let done = numbers.iter().map(|number| publisher.done(*number).now_or_never().is_some());
+        assert_eq!(done.collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!((publisher.all_done().now_or_never(), publisher.waiting()), (None, 1));
     }
 }

@@ -1,5 +1,7 @@
 //! The task that holds the connection to the router.
 
+mod farewell;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,9 +44,6 @@ const STANDBY_AFTER: Duration = Duration::from_secs(5);
 /// Another process must have held the session for this long for this one to take it over: who has just started stands
 /// by for a moment, too, and a whole fleet that starts is not to go first.
 const TAKES_OVER_AFTER: Duration = Duration::from_secs(1);
-
-/// How long what waits may still be sent at the end.
-const DRAIN: Duration = Duration::from_secs(5);
 
 /// A session that lasted this long was a success: the back-off starts over.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
@@ -325,7 +324,9 @@ impl Link {
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));
             tokio::select! {
                 biased;
-                () = &mut leave => return ControlFlow::Break(self.farewell(router, wire).await),
+                () = &mut leave => {
+                    return ControlFlow::Break(self.farewell(router, routers, wire, session).await);
+                }
                 () = holding.wait_for(|now| now != duty) => {}
                 packet = wire.receive() => {
                     // Routers say nothing but to those they have accepted.
@@ -442,29 +443,6 @@ impl Link {
             // Without a permit the successor has to wait for its turn.
             let _ = timeout(HAND_OVER, door.turn(Purpose::HandOver, true, |_| {})).await;
         }
-    }
-
-    /// At the end: what waits goes out, then the router is told, so that the name is free at once.
-    async fn farewell(&self, router: &RouterAddress, wire: &mut Wire) -> Ended {
-        self.handle.outbox().forget(Class::Background);
-        let drain = async {
-            if self.handle.status().is_connected() {
-                while let ControlFlow::Continue(Some(pace)) = self.send_waiting(wire).await {
-                    tokio::time::sleep_until(pace.into()).await;
-                }
-            }
-            // Where another process may take over, the end of the connection says enough.
-            if self.has_successors() {
-                return Ok(());
-            }
-            wire.send(&packets::shutdown(&self.mud.name, &router.name, 0)).await
-        };
-        let drained = timeout(DRAIN, drain).await;
-        let left = self.handle.waiting();
-        if drained.is_err() || left > 0 {
-            tracing::info!(packets = left, "packets still wait for the router; they are kept");
-        }
-        ended(SessionReason::ShuttingDown, self.why_it_ends())
     }
 
     async fn pause(&self, wait: Duration) {

@@ -39,8 +39,8 @@ pub(crate) const OUTBOX_PACKETS: usize = 1000;
 /// How long a request waits to learn that its packet would outlive the process. Then it is kept in memory only.
 const KEPT_WITHIN: Duration = Duration::from_millis(500);
 
-/// How long a request waits to learn that the link took its packet. Then it answers "queued".
-const SENT_WITHIN: Duration = Duration::from_millis(100);
+/// How long a request waits to learn that the link, or the bus, took what it brought. Then it answers "queued".
+pub(crate) const SENT_WITHIN: Duration = Duration::from_millis(100);
 
 /// How the router session is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

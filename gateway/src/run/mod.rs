@@ -75,7 +75,7 @@ pub async fn run(mut config: Config, log: Handle, stop: impl Future<Output = ()>
     let tls = config.api.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
     let sockets = Sockets::open(&mut config, tls.as_ref()).await?;
     let (parts, lasting) = Parts::start(&config, now).await?;
-    let api = parts.serve(&config, &keyring, sockets);
+    let (api, requests) = parts.serve(&config, &keyring, sockets);
     let rules = watch::Sender::new(config.rules.clone());
     let link_rules = rules.subscribe();
     let (source, levels) = (config.source.take(), config.log.levels.clone());
@@ -83,7 +83,7 @@ pub async fn run(mut config: Config, log: Handle, stop: impl Future<Output = ()>
     let followed = Followed { keyring, tls, source, log, levels, rules, router, services };
     parts.supervisor.spawn("reload", followed.run(parts.stops.bus.clone()));
     parts.watch();
-    let ending = parts.keep(&config, link_rules, lasting);
+    let ending = parts.keep(&config, link_rules, requests, lasting);
 
     let failed = tokio::select! {
         () = stop => None,
@@ -108,8 +108,12 @@ struct Parts {
 /// Tells tasks to stop: one kind after the other, so that what one still sends reaches the next.
 #[derive(Default)]
 struct Stops {
-    /// The clients and the router link.
+    /// The clients.
     clients: CancellationToken,
+    /// The router link, and what other hosted muds hand over.
+    link: CancellationToken,
+    /// The requests of other processes.
+    requests: CancellationToken,
     /// The mud leaves the network for good; the process goes on until somebody ends it.
     retired: CancellationToken,
     /// What keeps the state that the next process goes on with.
@@ -131,6 +135,8 @@ struct Lasting {
 /// The tasks that are waited for at the end.
 struct Ending {
     link: JoinHandle<()>,
+    /// Without a bus there are no other processes.
+    requests: Option<JoinHandle<()>>,
     spool: JoinHandle<()>,
     users: JoinHandle<()>,
     lists: JoinHandle<()>,
@@ -164,8 +170,13 @@ impl Parts {
         Ok((parts, Lasting { log, lock }))
     }
 
-    /// Starts serving clients, observers and other muds.
-    fn serve(&self, config: &Config, keyring: &Arc<Keyring>, sockets: Sockets) -> Api {
+    /// Starts serving clients, observers and other muds. Returns the task, too, that answers other processes.
+    fn serve(
+        &self,
+        config: &Config,
+        keyring: &Arc<Keyring>,
+        sockets: Sockets,
+    ) -> (Api, Option<JoinHandle<()>>) {
         let Self { supervisor, stops, services, .. } = self;
         let api = Api::new(
             Arc::clone(services),
@@ -175,11 +186,11 @@ impl Parts {
             self.bus.as_ref().map(|bus| Forward::new(bus, services)),
             stops.clients.clone(),
         );
-        if let Some(forward) = api.forward.clone() {
-            let asked = forward.clone().serve(api.clone(), self.holding.clone(), stops.bus.clone());
-            supervisor.spawn("requests of other processes", asked);
-            supervisor.spawn("hand-over", forward.hand_over(stops.bus.clone()));
-        }
+        let requests = api.forward.clone().map(|forward| {
+            supervisor.spawn("hand-over", forward.clone().hand_over(stops.bus.clone()));
+            let asked = forward.serve(api.clone(), self.holding.clone(), stops.requests.clone());
+            supervisor.spawn("requests of other processes", asked)
+        });
         supervisor.spawn("http", http::serve_clients(api.clone(), sockets.websocket, config.api.served));
         if let Some(listener) = sockets.lines {
             supervisor.spawn("tcp", tcp::serve(api.clone(), listener));
@@ -190,7 +201,7 @@ impl Parts {
         if let Some(muds) = sockets.muds {
             supervisor.spawn("oob", oob::listener::run(Driver::new(&api), muds));
         }
-        api
+        (api, requests)
     }
 
     /// Starts what looks at the others.
@@ -204,7 +215,13 @@ impl Parts {
     }
 
     /// Starts the router link, and what keeps state for the next process.
-    fn keep(&self, config: &Config, rules: watch::Receiver<Rules>, lasting: Lasting) -> Ending {
+    fn keep(
+        &self,
+        config: &Config,
+        rules: watch::Receiver<Rules>,
+        requests: Option<JoinHandle<()>>,
+        lasting: Lasting,
+    ) -> Ending {
         let Self { supervisor, stops, state, services, router, holding, .. } = self;
         let kept = self.bus.as_ref().map(|_| {
             let kept = kept::keep(Arc::clone(services), state.clone(), holding.clone(), stops.kept.clone());
@@ -217,7 +234,7 @@ impl Parts {
         let users = users::keep(Arc::clone(services), state.clone(), holding.clone(), stops.state.clone());
         let users = supervisor.spawn("users", users);
         let link = supervisor.spawn("router link", self.link(config, rules));
-        Ending { link, spool, users, lists, kept, lasting }
+        Ending { link, requests, spool, users, lists, kept, lasting }
     }
 
     /// The link to the router, which starts with what is known from before.
@@ -233,10 +250,10 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             listener: Arc::clone(&services) as Arc<dyn LinkListener>,
             holding: self.holding.clone(),
-            shutdown: self.stops.clients.clone(),
+            shutdown: self.stops.link.clone(),
             retired: self.stops.retired.clone(),
         };
-        let stop = self.stops.clients.clone();
+        let stop = self.stops.link.clone();
         async move {
             lists::restore(&services, &state).await;
             link.run().await;

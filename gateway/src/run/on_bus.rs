@@ -55,7 +55,8 @@ impl OnBus {
         let Parts { supervisor, services, holding, stops, .. } = parts;
         self.bus.start_login(supervisor, stops.bus.clone());
         let speaker = Arc::clone(services);
-        self.bus.start_publisher(self.unpublished, supervisor, stops.bus.clone(), move |event| {
+        let stop = stops.bus.clone();
+        self.bus.start_publisher(self.unpublished, supervisor, stops.clients.clone(), stop, move |event| {
             speaker.on_unpublished(&event);
         });
         let log_end = Replicas::start(&self.bus, me, services, self.to_others, supervisor, &stops.bus);
@@ -107,5 +108,5 @@ fn start_direct(direct: &Direct, relay: Relay, parts: &Parts) {
         stops.bus.clone(),
     );
     let take = move |packet| listener.on_direct(packet);
-    direct.start_mailbox(router.watch(), holding.clone(), supervisor, stops.clients.clone(), take);
+    direct.start_mailbox(router.watch(), holding.clone(), supervisor, stops.link.clone(), take);
 }

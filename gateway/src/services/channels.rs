@@ -41,14 +41,14 @@ impl Services {
     pub async fn say(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
         let said = cleaned(said);
         if self.scope(&said.channel) == Scope::Provider {
-            return self.say_to_provider(said);
+            return self.say_to_provider(said).await;
         }
         let accepted = self.router.send(packets::channel(&said), Class::Channel).await?;
         self.metrics.channels.message(Direction::Out, self.configured.contains_key(&said.channel));
         if let Some(bus) = &self.bus
-            && !bus.publisher.publish(ChannelEvent::new(said, Scope::Network))
+            && let Err(reason) = bus.publisher.publish(ChannelEvent::new(said, Scope::Network))
         {
-            tracing::warn!("the bus cannot keep up: a channel message goes by the router alone");
+            tracing::warn!(%reason, "a channel message goes by the router alone");
         }
         Ok(accepted)
     }

@@ -253,8 +253,15 @@ impl Services {
     }
 
     /// How many channel messages wait to be published.
-    pub fn unpublished(&self) -> usize {
+    pub fn unpublished(&self) -> u64 {
         self.bus.as_ref().map_or(0, |bus| bus.publisher.waiting())
+    }
+
+    /// Waits until those that wait now are stored on the bus.
+    pub async fn published(&self) {
+        if let Some(bus) = &self.bus {
+            bus.publisher.all_done().await;
+        }
     }
 
     /// The bus in a word, for health.

@@ -3,11 +3,13 @@
 //! Only a mud that is configured to have such a channel is on it, and its name is then no name of a channel of the
 //! network's any more.
 
+use tokio::time::timeout;
+
 use super::Services;
 use crate::bus::{ChannelEvent, ChannelMessage, Path, Scope};
 use crate::hub::{Addressed, Event, Trouble};
 use crate::metrics::Direction;
-use crate::router::{Accepted, NotAccepted};
+use crate::router::{Accepted, NotAccepted, SENT_WITHIN};
 
 impl Services {
     /// How far a channel reaches.
@@ -37,17 +39,17 @@ impl Services {
         others + usize::from(self.is_wanted(channel))
     }
 
-    /// Says something on a channel of the provider's.
+    /// Says something on a channel of the provider's: it is sent when the bus has stored it.
     ///
     /// # Errors
     /// [`NotAccepted`]; nothing was said then.
-    pub(super) fn say_to_provider(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
+    pub(super) async fn say_to_provider(&self, said: ChannelMessage) -> Result<Accepted, NotAccepted> {
         let bus = self.bus.as_ref().ok_or(NotAccepted::BusFull)?;
-        if !bus.publisher.publish(ChannelEvent::new(said, Scope::Provider)) {
-            return Err(NotAccepted::BusFull);
-        }
+        let event = ChannelEvent::new(said, Scope::Provider);
+        let number = bus.publisher.publish(event)?;
         self.metrics.channels.message(Direction::Out, true);
-        Ok(if *bus.connected.borrow() { Accepted::Sent } else { Accepted::Queued })
+        let stored = timeout(SENT_WITHIN, bus.publisher.done(number)).await;
+        Ok(if stored.is_ok() { Accepted::Sent } else { Accepted::Queued })
     }
 
     /// The bus was away too long for what was said on a channel. What went to the router as well is heard.

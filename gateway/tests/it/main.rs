@@ -6,6 +6,7 @@ mod api;
 mod bus;
 mod direct;
 mod egress;
+mod ending;
 mod examples;
 mod faults;
 mod golden;

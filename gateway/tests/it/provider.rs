@@ -15,7 +15,7 @@ const FILE: &str = "channels: {default_channels: [{name: staff, scope: provider}
 const STAFF: &str = "staff";
 
 /// A mud that has the channel, and a client that is on it.
-async fn member(mud: &str, router: &RunningRouter, nats: &Nats) -> (Gateway, Client) {
+pub(super) async fn member(mud: &str, router: &RunningRouter, nats: &Nats) -> (Gateway, Client) {
     let mark = router.mark();
     let environment = [("NATS_URL", &*nats.url()), ("API_REQUESTS_PER_MINUTE", "10000")];
     let gateway = Gateway::start_with_file(mud, router, FILE, &environment).await;
@@ -31,13 +31,13 @@ async fn on_channel(gateway: &Gateway) -> Client {
     client
 }
 
-async fn say(client: &Client, text: &str) -> Value {
+pub(super) async fn say(client: &Client, text: &str) -> Value {
     let params = json!({"channel": STAFF, "message": text, "from_user": "ann"});
     client.call("channel_send", params).await.unwrap()["status"].clone()
 }
 
 /// Hears exactly this next.
-async fn hear(client: &Client, text: &str) {
+pub(super) async fn hear(client: &Client, text: &str) {
     let event = client.wait_event(is("channel_message"), WITHIN).await;
     let event = event.unwrap_or_else(|error| panic!("did not hear {text:?}: {error}"));
     assert_eq!(event["params"]["message"], text);

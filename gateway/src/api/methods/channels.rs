@@ -119,6 +119,10 @@ impl Method for Send {
         let SendParams { channel, message, from_user, visname } = params;
         Context::check_channel(&channel)?;
         context.check_length("message", &message)?;
+        Context::check_names(&[
+            ("from_user", &from_user),
+            ("visname", visname.as_deref().unwrap_or_default()),
+        ])?;
         let said = ChannelMessage {
             mud: context.services().mud().to_owned(),
             channel: channel.clone(),
@@ -174,12 +178,16 @@ impl TargetParams {
             context.check_length("message_target", message)?;
         }
         match (given(self.target_mud), given(self.target_user)) {
-            (Some(target_mud), Some(target_user)) => Ok(Some(EmoteTarget {
-                target_visname: given(self.target_visname).unwrap_or_else(|| target_user.clone()),
-                message_target: message.unwrap_or_default(),
-                target_mud,
-                target_user,
-            })),
+            (Some(target_mud), Some(target_user)) => {
+                let target_visname = given(self.target_visname).unwrap_or_else(|| target_user.clone());
+                Context::check_names(&[
+                    ("target_mud", &target_mud),
+                    ("target_user", &target_user),
+                    ("target_visname", &target_visname),
+                ])?;
+                let message_target = message.unwrap_or_default();
+                Ok(Some(EmoteTarget { target_mud, target_user, target_visname, message_target }))
+            }
             (None, None) if message.is_none() => Ok(None),
             (mud, _) => {
                 let field = if mud.is_none() { "target_mud" } else { "target_user" };
@@ -206,6 +214,10 @@ impl Method for Emote {
         let EmoteParams { channel, emote, from_user, visname, target } = params;
         Context::check_channel(&channel)?;
         context.check_length("emote", &emote)?;
+        Context::check_names(&[
+            ("from_user", &from_user),
+            ("visname", visname.as_deref().unwrap_or_default()),
+        ])?;
         let target = target.check(context)?;
         let done = ChannelMessage {
             mud: context.services().mud().to_owned(),

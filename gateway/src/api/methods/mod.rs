@@ -41,6 +41,10 @@ type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 /// (dead-souls-router rule 13).
 const CHANNEL_NAME: usize = 128;
 
+/// The longest name of a user or a mud, in characters, with the codes of its colours. Neither the protocol nor a router knows a
+/// limit, but on the bus all that a mud says together must fit a message.
+const NAME: usize = 256;
+
 /// What a method works on.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -64,6 +68,11 @@ impl<'a> Context<'a> {
     /// that names one of more than 4 KiB.
     fn check_channel(channel: &str) -> Result<(), RpcError> {
         Self::check_limit("channel", channel, CHANNEL_NAME)
+    }
+
+    /// Refuses names that are too long.
+    fn check_names(names: &[(&str, &str)]) -> Result<(), RpcError> {
+        names.iter().try_for_each(|(field, name)| Self::check_limit(field, name, NAME))
     }
 
     fn check_limit(field: &str, text: &str, limit: usize) -> Result<(), RpcError> {
@@ -307,8 +316,8 @@ fn decode<P: DeserializeOwned>(mut params: Map<String, Value>) -> Result<P, RpcE
 /// The result of what is sent to other muds.
 #[derive(Serialize, JsonSchema)]
 struct Sent {
-    /// `sent` once the router link, or the gateway of a mud of the same provider, took it; `queued` while it waits for
-    /// the router.
+    /// `sent` once the router link, or the gateway of a mud of the same provider, took it, or on a channel of the provider's
+    /// the bus stored it; `queued` while it waits for that.
     status: &'static str,
     /// Names this message.
     message_id: String,

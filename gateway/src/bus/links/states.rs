@@ -227,8 +227,7 @@ mod tests {
     fn a_mud_is_cut_until_it_tells_otherwise_or_no_more() {
         let now = Instant::now();
         let mut links = LinkStates::default();
-        let tell =
-            |links: &mut LinkStates, now, connected| links.told(now, told(state("Dusk", connected)));
+        let tell = |links: &mut LinkStates, now, connected| links.told(now, told(state("Dusk", connected)));
         assert!(!links.is_cut(now, "Dusk") && !links.any_cut(now));
         let first = tell(&mut links, now, true);
         assert_eq!(first, News { asks: true, link: false, any: true }, "it is new");
