@@ -10,7 +10,7 @@ use mudgateway_crds::status::{Endpoints, RouterSession};
 use mudgateway_crds::{IntermudNetwork, IntermudNetworkStatus, MudGateway, MudGatewayStatus};
 use serde_json::{Value, json};
 
-use crate::harness::{Space, eventually, run_ok};
+use crate::harness::{Space, eventually, run, run_ok};
 
 #[tokio::test]
 async fn wrong_names_are_refused_with_the_way_out() {
@@ -101,7 +101,12 @@ async fn every_field_is_explained() {
         assert!(silent.is_empty(), "nothing is said of {silent:?}");
         // One of each, to the end of the chain: as people see it.
         let (path, said) = found.iter().rfind(|(path, _)| path.contains(".spec.")).unwrap();
-        let explained = run_ok("kubectl", &["explain", path], b"").stdout;
+        // The API server publishes its schema some time after it serves a new kind.
+        let explained = eventually(path, async || {
+            let explained = run("kubectl", &["explain", path], b"");
+            explained.status.success().then_some(explained.stdout)
+        })
+        .await;
         let explained = String::from_utf8_lossy(&explained).split_whitespace().collect::<Vec<_>>().join(" ");
         let beginning: Vec<_> = said.split_whitespace().take(5).collect();
         assert!(explained.contains(&beginning.join(" ")), "{path}: {said:?} is not in {explained}");
