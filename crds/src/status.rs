@@ -135,7 +135,7 @@ words! {
         Accepted,
         /// Accepted: the spec cannot be carried out, or the operator cannot read it.
         InvalidSpec,
-        /// Accepted: a Secret that the spec names, or its entry, does not exist.
+        /// Accepted, Programmed: a Secret that the spec names, or its entry, does not exist.
         SecretNotFound,
         /// Accepted: the IntermudNetwork that the spec refers to does not exist.
         NetworkNotFound,
@@ -159,6 +159,8 @@ words! {
         RouteNotAccepted,
         /// Programmed: what leads to the API from outside has no address yet.
         AddressPending,
+        /// Programmed: an older MudGateway has the way in that spec.expose asks for.
+        EndpointConflict,
         /// Programmed: an object must change in a way that the API server never allows.
         ImmutableField,
         /// Programmed: an object of a name the gateway needs exists and belongs to someone else.

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::mudgateway::children::Children;
 use crate::network::Networks;
 use crate::network::permits::Permits;
+use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::triggers::Triggers;
 
@@ -50,6 +51,10 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// Who may reconcile at the same time.
     pub fair: Arc<Fair>,
+    /// The same for those that are deleted.
+    pub fair_ends: Arc<Fair>,
+    /// Who waits for that.
+    pub queue: Arc<Queue>,
     /// The objects of all gateways, as the watches last saw them.
     pub children: Arc<Children>,
     leading: watch::Sender<bool>,
@@ -83,6 +88,8 @@ impl Context {
             permits: Arc::default(),
             shutdown,
             fair: Arc::new(Fair::new(settings.concurrency.into())),
+            fair_ends: Arc::new(Fair::new(settings.concurrency.into())),
+            queue: Arc::default(),
             children: Arc::default(),
             leading: watch::Sender::new(false),
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
@@ -185,6 +192,8 @@ impl Context {
     /// Brings the gauges in line with what there is.
     pub fn count_objects(&self) {
         self.metrics.count_objects(&self.index(), self.networks.undecodable());
+        let (size, oldest) = self.queue.look();
+        self.metrics.waiting(size, oldest);
     }
 
     /// Forgets all that is kept for a `MudGateway` that is gone.

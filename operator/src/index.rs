@@ -11,7 +11,7 @@ use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
 
 use crate::key::{Guarded, Key};
-use crate::mudgateway::secrets;
+use crate::mudgateway::{Endpoint, endpoints, secrets};
 
 /// The conditions that are counted.
 const CONDITIONS: [ConditionType; 4] =
@@ -23,11 +23,13 @@ const STATUSES: [&str; 3] = ["Unknown", "True", "False"];
 /// A namespace that is watched, or all of them.
 pub type Scope = Option<String>;
 
-/// The right to one mud name on one network.
+/// What only one MudGateway can have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Claim {
-    network: String,
-    mud: String,
+enum Claim {
+    /// A mud name on a network.
+    Name { network: String, mud: String },
+    /// A way in from outside.
+    Endpoint(Endpoint),
 }
 
 /// Who claims it: the least in this order has it.
@@ -38,8 +40,22 @@ struct Entry {
     undecodable: bool,
     /// The status of each condition, in the order of [`CONDITIONS`].
     conditions: [usize; CONDITIONS.len()],
-    claim: Option<(Claim, Claimant)>,
+    /// Whether it asks for standbys and has none.
+    without_standby: bool,
+    /// Its name first.
+    claims: Vec<Claim>,
+    created: Timestamp,
     secrets: BTreeSet<String>,
+}
+
+impl Entry {
+    /// Network and mud.
+    fn name(&self) -> Option<(&str, &str)> {
+        self.claims.iter().find_map(|claim| match claim {
+            Claim::Name { network, mud } => Some((network.as_str(), mud.as_str())),
+            Claim::Endpoint(_) => None,
+        })
+    }
 }
 
 /// The index over all watched `MudGateway`s.
@@ -84,6 +100,11 @@ impl Index {
         self.entries.values().filter(|entry| entry.undecodable).count()
     }
 
+    /// How many of them ask for standbys and have none.
+    pub fn without_standby(&self) -> usize {
+        self.entries.values().filter(|entry| entry.without_standby).count()
+    }
+
     /// How many there are of each type and status of condition, those of which there are none too.
     pub fn conditions(&self) -> impl Iterator<Item = ([&'static str; 2], usize)> {
         let mut counts = [[0; STATUSES.len()]; CONDITIONS.len()];
@@ -104,32 +125,41 @@ impl Index {
 
     /// The older `MudGateway` that has the mud name which this one claims.
     pub fn senior(&self, key: &Key) -> Option<Key> {
-        let (claim, _) = self.entries.get(key)?.claim.as_ref()?;
-        let (_, holder) = self.claims.get(claim)?.first()?;
-        (holder != key).then(|| holder.clone())
+        let (network, mud) = self.entries.get(key)?.name()?;
+        self.holder(network, mud).filter(|holder| holder != key)
+    }
+
+    /// A way in that this one asks for, and the older `MudGateway` that has it.
+    pub fn taken_endpoint(&self, key: &Key) -> Option<(Endpoint, Key)> {
+        self.entries.get(key)?.claims.iter().find_map(|claim| match claim {
+            Claim::Endpoint(endpoint) => {
+                let (_, holder) = self.claims.get(claim)?.first()?;
+                (holder != key).then(|| (endpoint.clone(), holder.clone()))
+            }
+            Claim::Name { .. } => None,
+        })
     }
 
     /// The `MudGateway` that has a mud name on a network.
     pub fn holder(&self, network: &str, mud: &str) -> Option<Key> {
-        let claim = Claim { network: network.to_owned(), mud: mud.to_owned() };
+        let claim = Claim::Name { network: network.to_owned(), mud: mud.to_owned() };
         self.claims.get(&claim)?.first().map(|(_, key)| key.clone())
     }
 
     /// The `MudGateway`s on a network.
     pub fn on_network(&self, network: &str) -> Vec<Key> {
-        let on_it = |entry: &Entry| entry.claim.as_ref().is_some_and(|(claim, _)| claim.network == network);
+        let on_it = |entry: &Entry| entry.name().is_some_and(|(own, _)| own == network);
         self.entries.iter().filter(|(_, entry)| on_it(entry)).map(|(key, _)| key.clone()).collect()
     }
 
     /// The network and the mud name that a `MudGateway` claims.
     pub fn mud_of(&self, key: &Key) -> Option<(&str, &str)> {
-        let (claim, _) = self.entries.get(key)?.claim.as_ref()?;
-        Some((&claim.network, &claim.mud))
+        self.entries.get(key)?.name()
     }
 
     /// Whether a `MudGateway` claims a mud name on a network.
     pub fn is_claimed(&self, network: &str, mud: &str) -> bool {
-        self.claims.contains_key(&Claim { network: network.to_owned(), mud: mud.to_owned() })
+        self.claims.contains_key(&Claim::Name { network: network.to_owned(), mud: mud.to_owned() })
     }
 
     /// The `MudGateway`s that use a Secret.
@@ -137,7 +167,7 @@ impl Index {
         self.secrets.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    /// Takes in an object as it is now, and returns the others whose right to a name has changed, or that have to name
+    /// Takes in an object as it is now, and returns the others whose right to a name or a way in has changed, or that have to name
     /// another as its holder. Only who comes first matters to the others: of a thousand that claim one name, each would
     /// else concern all at each of its changes.
     pub fn apply(&mut self, object: &Guarded) -> Vec<Key> {
@@ -146,19 +176,19 @@ impl Index {
             Ok(gateway) => Entry {
                 undecodable: false,
                 conditions: conditions(gateway),
-                claim: Some((
-                    Claim { network: gateway.spec.network().to_owned(), mud: gateway.spec.mud.name.clone() },
-                    (created(object), key.clone()),
-                )),
+                without_standby: lacks_standby(gateway),
+                claims: claims(&key.namespace, gateway),
+                created: created(object),
                 secrets: secrets(&gateway.spec),
             },
-            // Its pods may run: it keeps the claim it had while it could be read.
+            // Its pods may run: it keeps the claims it had while it could be read.
             Err(_) => Entry { undecodable: true, ..self.entries.get(&key).cloned().unwrap_or_default() },
         };
-        let same_claim = self.entries.get(&key).is_some_and(|before| before.claim == entry.claim);
+        let same = |before: &Entry| before.claims == entry.claims && before.created == entry.created;
+        let same = self.entries.get(&key).is_some_and(same);
         let concerned = self.detach(&key).into_iter().chain(self.attach(&key, entry));
         let others: BTreeSet<Key> = concerned.filter(|other| *other != key).collect();
-        if same_claim { Vec::new() } else { others.into_iter().collect() }
+        if same { Vec::new() } else { others.into_iter().collect() }
     }
 
     /// Takes out an object, and returns those whose right to a name has changed, or that have to name another holder.
@@ -183,10 +213,11 @@ impl Index {
             self.secrets.entry(Key::new(&key.namespace, secret)).or_default().insert(key.clone());
         }
         let mut rivals = Vec::new();
-        if let Some((claim, claimant)) = &entry.claim {
+        let claimant = (entry.created, key.clone());
+        for claim in &entry.claims {
             let claimants = self.claims.entry(claim.clone()).or_default();
-            if claimants.first().is_some_and(|first| claimant < first) {
-                rivals = claimants.iter().map(|(_, key)| key.clone()).collect();
+            if claimants.first().is_some_and(|first| claimant < *first) {
+                rivals.extend(claimants.iter().map(|(_, key)| key.clone()));
             }
             claimants.insert(claimant.clone());
         }
@@ -200,13 +231,16 @@ impl Index {
         for secret in entry.secrets {
             remove_from(&mut self.secrets, Key::new(&key.namespace, secret), key);
         }
-        let Some((claim, claimant)) = entry.claim else { return Vec::new() };
-        let came_first = self.claims.get(&claim).and_then(BTreeSet::first) == Some(&claimant);
-        let rivals = remove_from(&mut self.claims, claim, &claimant);
-        if !came_first {
-            return Vec::new();
+        let claimant = (entry.created, key.clone());
+        let mut concerned = Vec::new();
+        for claim in entry.claims {
+            let came_first = self.claims.get(&claim).and_then(BTreeSet::first) == Some(&claimant);
+            let rivals = remove_from(&mut self.claims, claim, &claimant);
+            if came_first {
+                concerned.extend(rivals.into_iter().map(|(_, key)| key));
+            }
         }
-        rivals.into_iter().map(|(_, key)| key).collect()
+        concerned
     }
 }
 
@@ -223,6 +257,17 @@ where
         sets.remove(&key);
     }
     left
+}
+
+fn claims(namespace: &str, gateway: &MudGateway) -> Vec<Claim> {
+    let (network, mud) = (gateway.spec.network().to_owned(), gateway.spec.mud.name.clone());
+    let endpoints = endpoints(namespace, &gateway.spec).into_iter().map(Claim::Endpoint);
+    [Claim::Name { network, mud }].into_iter().chain(endpoints).collect()
+}
+
+fn lacks_standby(gateway: &MudGateway) -> bool {
+    let standbys = gateway.status.as_ref().map_or(0, |status| status.standbys);
+    gateway.spec.replicas > 1 && !gateway.spec.paused && standbys == 0
 }
 
 fn conditions(gateway: &MudGateway) -> [usize; CONDITIONS.len()] {
@@ -317,6 +362,41 @@ mod tests {
         index.apply(&undecodable("ns", "a"));
         assert_eq!(index.senior(&key("b")), Some(key("a")));
         assert_eq!(index.undecodable(), 1);
+    }
+
+    #[test]
+    fn the_older_has_the_way_in_and_the_younger_gets_it_after_it() {
+        let at = |name: &str, mud: &str, second: i64, path: &str| {
+            let Guarded { 0: Ok(mut gateway) } = claiming(name, mud, second) else { panic!() };
+            let expose = format!(r#"{{"gateway": {{"parentRef": {{"name": "edge"}}, "path": "{path}"}}}}"#);
+            gateway.spec.expose = serde_json::from_str(&expose).unwrap();
+            guarded(gateway)
+        };
+        let mut index = Index::default();
+        index.apply(&at("young", "Young", 20, "/ws"));
+        assert_eq!(index.apply(&at("old", "Old", 10, "/ws")), [key("young")]);
+        let (endpoint, holder) = index.taken_endpoint(&key("young")).unwrap();
+        assert_eq!((endpoint.to_string().as_str(), holder), ("the path /ws at Gateway ns/edge", key("old")));
+        assert_eq!((index.taken_endpoint(&key("old")), index.senior(&key("young"))), (None, None));
+
+        assert_eq!(index.apply(&at("old", "Old", 10, "/old")), [key("young")]);
+        assert_eq!(index.taken_endpoint(&key("young")), None);
+        index.apply(&at("old", "Old", 10, "/ws"));
+        assert_eq!(index.remove(&key("old")), [key("young")]);
+        assert_eq!(index.taken_endpoint(&key("young")), None);
+    }
+
+    #[test]
+    fn who_asks_for_standbys_and_has_none_is_counted() {
+        let mut index = Index::default();
+        for (name, replicas, standbys) in [("a", 1, 0), ("b", 2, 0), ("c", 2, 1)] {
+            let mut gateway = gateway("ns", name, name);
+            gateway.spec.replicas = replicas;
+            let status = format!(r#"{{"standbys": {standbys}}}"#);
+            gateway.status = serde_json::from_str(&status).unwrap();
+            index.apply(&guarded(gateway));
+        }
+        assert_eq!(index.without_standby(), 1);
     }
 
     #[test]

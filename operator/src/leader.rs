@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt};
+use mudgateway_telemetry::metrics::Gauge;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -122,6 +123,7 @@ pub async fn run(
     client: Client,
     identity: Identity,
     leads: impl Fn(),
+    transitions: &Gauge,
     shutdown: CancellationToken,
 ) -> Result<(), Lost> {
     let api: Api<Lease> = Api::namespaced(client, &identity.namespace);
@@ -134,7 +136,8 @@ pub async fn run(
             _ = ticks.tick() => {}
         }
         let now = Instant::now();
-        let round = tokio::time::timeout(REQUEST, round(&api, &identity, &mut election, now)).await;
+        let round = round(&api, &identity, &mut election, transitions, now);
+        let round = tokio::time::timeout(REQUEST, round).await;
         match round {
             Ok(Ok(Round::Held)) => {
                 if election.renewed.replace(now).is_none() {
@@ -157,6 +160,11 @@ pub async fn run(
     Ok(())
 }
 
+/// How often the Lease has changed hands.
+fn transitions_of(lease: &Lease) -> i64 {
+    lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or(0).into()
+}
+
 /// How one look at the Lease ended.
 enum Round {
     Held,
@@ -168,12 +176,16 @@ async fn round(
     api: &Api<Lease>,
     identity: &Identity,
     election: &mut Election,
+    transitions: &Gauge,
     now: Instant,
 ) -> kube::Result<Round> {
     let lease = api.get_opt(&identity.lease).await?;
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
     let written = match election.next(lease.as_ref(), now) {
-        Step::Wait => return Ok(Round::HeldByOther),
+        Step::Wait => {
+            transitions.set(lease.as_ref().map_or(0, transitions_of));
+            return Ok(Round::HeldByOther);
+        }
         Step::GiveUp => {
             let other = lease.as_ref().and_then(holder).filter(|other| !other.is_empty());
             return Ok(Round::Lost(other.unwrap_or("nobody").to_owned()));
@@ -191,7 +203,10 @@ async fn round(
         }
     };
     match written {
-        Ok(_) => Ok(Round::Held),
+        Ok(lease) => {
+            transitions.set(transitions_of(&lease));
+            Ok(Round::Held)
+        }
         // Somebody was faster; the next look says who.
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
             Ok(Round::HeldByOther)

@@ -18,6 +18,7 @@ mod lock;
 pub mod metrics;
 pub mod mudgateway;
 pub mod network;
+pub mod queue;
 pub mod settings;
 pub mod telemetry;
 #[cfg(test)]
@@ -155,7 +156,10 @@ async fn elect(
     release: CancellationToken,
 ) -> Result<(), leader::Lost> {
     match identity {
-        Some(identity) => leader::run(context.client.clone(), identity, || context.lead(), release).await,
+        Some(identity) => {
+            let (leads, transitions) = (|| context.lead(), &context.metrics.lease_transitions);
+            leader::run(context.client.clone(), identity, leads, transitions, release).await
+        }
         None => {
             context.lead();
             release.cancelled().await;

@@ -88,6 +88,14 @@ pub struct Settings {
     #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub nats_replicas: u8,
 
+    /// How much NATS keeps of the muds' state, in MiB: passwords, mudlists. When it is full, nothing new is kept
+    #[arg(long, env = "NATS_STATE_MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub nats_state_mib: u32,
+
+    /// A namespace from which the gateways' metrics and health may be reached; may be repeated. None: all namespaces
+    #[arg(long = "gateway-metrics-namespace", env = "GATEWAY_METRICS_NAMESPACES", value_delimiter = ',')]
+    pub gateway_metrics_namespaces: Vec<String>,
+
     /// A namespace to watch; may be repeated. None: all namespaces
     #[arg(long = "watch-namespace", env = "WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespaces: Vec<String>,
@@ -96,7 +104,7 @@ pub struct Settings {
     #[arg(long, env = "HTTP_LISTEN", default_value = "[::]:9090")]
     pub http_listen: SocketAddr,
 
-    /// How many MudGateways to reconcile at the same time
+    /// How many MudGateways to reconcile at the same time, and how many that are deleted
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
@@ -221,6 +229,7 @@ impl Settings {
                 NatsStorage::Memory => StorageType::Memory,
             },
             replicas: self.nats_replicas.into(),
+            state_bytes: i64::from(self.nats_state_mib) << 20,
         }
     }
 }
@@ -297,6 +306,7 @@ mod tests {
             ["--nats-certificate-file", "x"],
             ["--concurrency", "0"],
             ["--nats-replicas", "6"],
+            ["--nats-state-mib", "0"],
             ["--gateway-image-pull-policy", "often"],
             ["--log-level", "info,kube=loud"],
             ["--gateway-otlp-endpoint", "https://collector"],

@@ -18,6 +18,8 @@ pub struct Layout {
     pub storage: StorageType,
     /// How many servers of a NATS cluster keep each of them.
     pub replicas: usize,
+    /// How much of the muds' state is kept.
+    pub state_bytes: i64,
 }
 
 /// How many messages of one mud on one channel are kept: what the router's pace of 8 a second comes to in ten minutes, and a
@@ -36,17 +38,23 @@ pub enum Error {
 }
 
 impl Layout {
-    /// Creates what is missing and puts back what has changed. Returns the bucket of the reports.
+    /// Creates what is missing and puts back what has changed. Returns the bucket of the reports, and how much of the muds'
+    /// state there is.
     ///
     /// # Errors
     /// When NATS refuses one of them, such as a stream that exists with another kind of storage.
-    pub async fn ensure(&self, jetstream: &Context) -> Result<kv::Store, Error> {
+    pub async fn ensure(&self, jetstream: &Context) -> Result<(kv::Store, u64), Error> {
+        let mut state = 0;
         for config in [self.channels(), self.state(), self.locks(), self.reports()] {
             let name = config.name.clone();
             let ensured = jetstream.create_or_update_stream(config).await;
-            ensured.map_err(|error| Error::Stream(name, error))?;
+            let info = ensured.map_err(|error| Error::Stream(name, error))?;
+            if info.config.name == bucket_stream(STATE_BUCKET) {
+                state = info.state.bytes;
+            }
         }
-        jetstream.get_key_value(REPORT_BUCKET).await.map_err(Error::Bucket)
+        let reports = jetstream.get_key_value(REPORT_BUCKET).await.map_err(Error::Bucket)?;
+        Ok((reports, state))
     }
 
     /// Channel events, kept as long as a client may take to resume.
@@ -71,7 +79,7 @@ impl Layout {
     fn state(&self) -> stream::Config {
         stream::Config {
             max_message_size: 1 << 20,
-            max_bytes: 256 << 20,
+            max_bytes: self.state_bytes,
             storage: self.storage,
             ..self.bucket(STATE_BUCKET, "State of each mud at its router")
         }

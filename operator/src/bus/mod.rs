@@ -125,7 +125,8 @@ impl Bus {
             Error::Connect { trouble, source }
         })?;
         let jetstream = async_nats::jetstream::new(client.clone());
-        let bucket = layout.ensure(&jetstream).await?;
+        let (bucket, stored) = layout.ensure(&jetstream).await?;
+        self.context.metrics.state(stored, layout.state_bytes);
         // From the last report of each gateway on: a restarted operator need not wait for the next ones.
         let mut entries = bucket.watch_with_history(">").await?;
         let state = jetstream.get_key_value(STATE_BUCKET).await.map_err(Error::State)?;
@@ -154,7 +155,8 @@ impl Bus {
                     if access.login.has_changed() {
                         return Err(Error::Lost);
                     }
-                    layout.ensure(&jetstream).await?;
+                    let (_, stored) = layout.ensure(&jetstream).await?;
+                    self.context.metrics.state(stored, layout.state_bytes);
                 }
                 ended = &mut permits => return Err(ended.err().map_or(Error::Lost, Error::from)),
                 () = lost.cancelled() => return Err(Error::Lost),

@@ -5,7 +5,7 @@
 mod requests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mudgateway_telemetry::metrics::{Book, By, Counter, EventLoop, Gauge, Histogram};
 
@@ -57,6 +57,8 @@ pub struct Metrics {
     reconcile_errors: By<Counter, 1>,
     /// How many reconciliations are under way.
     pub reconciling: Gauge,
+    queue_size: Gauge,
+    queue_oldest: Gauge,
     watch_errors: By<Counter, 2>,
     bus_errors: By<Counter, 1>,
     permits: By<Counter, 1>,
@@ -64,14 +66,19 @@ pub struct Metrics {
     muds_at_one_address: Gauge,
     managed: Gauge,
     invalid: Gauge,
+    without_standby: Gauge,
     conditions: By<Gauge, 2>,
     /// Identities for NATS that were made for gateways.
     pub identities_issued: Counter,
     nats_credentials_expiry: Gauge,
     /// Whether there is a session with NATS.
     pub bus_connected: Gauge,
+    state_bytes: Gauge,
+    state_limit: Gauge,
     /// Whether this process is the one that reconciles.
     pub leader: Gauge,
+    /// How often the Lease has changed hands.
+    pub lease_transitions: Gauge,
     /// Requests to the API server.
     pub requests: CountRequests,
     /// How late tasks run.
@@ -99,6 +106,12 @@ impl Default for Metrics {
                 &["reason"],
             ),
             reconciling: book.gauge("i3op_reconcile_in_progress", "Reconciliations that are under way"),
+            queue_size: book
+                .gauge("i3op_reconcile_queue_size", "MudGateways that wait for their turn to be reconciled"),
+            queue_oldest: book.gauge(
+                "i3op_reconcile_queue_oldest_seconds",
+                "For how long the one has waited that has waited longest",
+            ),
             watch_errors: book.counters(
                 "i3op_watch_errors",
                 "Watches on the API server that failed and were opened again, by kind and reason",
@@ -117,6 +130,10 @@ impl Default for Metrics {
             managed: book.gauge("i3op_managed_mudgateways", "MudGateways that exist"),
             invalid: book
                 .gauge("i3op_invalid_objects", "MudGateways and IntermudNetworks that cannot be decoded"),
+            without_standby: book.gauge(
+                "i3op_mudgateways_without_standby",
+                "MudGateways that ask for two pods or more and have none that stands by",
+            ),
             conditions: book.gauges(
                 "i3op_mudgateway_conditions",
                 "MudGateways by the type and the status of their conditions",
@@ -129,7 +146,14 @@ impl Default for Metrics {
                 "When the operator's own credentials for NATS end, in seconds since 1970; 0 when they do not",
             ),
             bus_connected: book.gauge("i3op_bus_connected", "1 while there is a session with NATS"),
+            state_bytes: book
+                .gauge("i3op_nats_state_bytes", "How much the bucket of the muds' state on NATS holds"),
+            state_limit: book.gauge("i3op_nats_state_limit_bytes", "How much it may hold"),
             leader: book.gauge("i3op_leader", "1 while this process is the one that reconciles"),
+            lease_transitions: book.gauge(
+                "i3op_lease_transitions",
+                "How often the operators' Lease has changed hands, as it says",
+            ),
             requests: CountRequests::new(&mut book),
             book: Arc::new(book),
         }
@@ -174,10 +198,23 @@ impl Metrics {
         self.muds_at_one_address.set(gauge(at_one_address));
     }
 
+    /// Sets how many wait to be reconciled, and for how long the first of them does.
+    pub fn waiting(&self, size: usize, oldest: Duration) {
+        self.queue_size.set(gauge(size));
+        self.queue_oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how much of the muds' state NATS has, and how much it may have.
+    pub fn state(&self, bytes: u64, limit: i64) {
+        self.state_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.state_limit.set(limit);
+    }
+
     /// Brings the gauges in line with the index, and with how many networks cannot be decoded.
     pub fn count_objects(&self, index: &Index, undecodable_networks: usize) {
         self.managed.set(gauge(index.len()));
         self.invalid.set(gauge(index.undecodable() + undecodable_networks));
+        self.without_standby.set(gauge(index.without_standby()));
         for (condition, count) in index.conditions() {
             self.conditions.of(condition).set(gauge(count));
         }
@@ -217,6 +254,8 @@ mod tests {
         metrics.bus_error("BusUnavailable");
         metrics.permit("Granted");
         metrics.fleet(4, 3);
+        metrics.waiting(7, Duration::from_secs(65));
+        metrics.state(5, 9);
         let mut index = Index::default();
         let mut connected = gateway("ns", "a", "Mud");
         connected.status = serde_json::from_str(
@@ -245,6 +284,12 @@ mod tests {
             "i3op_mudgateway_conditions{type=\"Ready\",status=\"Unknown\"} 2",
             "i3op_mudgateway_conditions{type=\"Ready\",status=\"True\"} 0",
             "i3op_invalid_objects 2",
+            "i3op_mudgateways_without_standby 0",
+            "i3op_reconcile_queue_size 7",
+            "i3op_reconcile_queue_oldest_seconds 65",
+            "i3op_nats_state_bytes 5",
+            "i3op_nats_state_limit_bytes 9",
+            "i3op_lease_transitions 0",
             "i3op_bus_connected 0",
             "i3op_leader 0",
             "i3op_build_info{version=",

@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Request, Response};
-use mudgateway_telemetry::metrics::{Book, By, Counter, Histogram};
+use mudgateway_telemetry::metrics::{Book, By, Counter, Gauge, Histogram};
 use tower::{Layer, Service};
 
 /// Seconds.
@@ -65,6 +65,7 @@ const CODES: [(u16, &str); 15] = [
 pub struct CountRequests {
     requests: By<Counter, 3>,
     durations: By<Histogram, 1>,
+    watches: By<Gauge, 1>,
 }
 
 impl CountRequests {
@@ -80,6 +81,11 @@ impl CountRequests {
                 "How long the API server took until its answer began, by verb",
                 &["verb"],
                 DURATIONS,
+            ),
+            watches: book.gauges(
+                "i3op_watch_opened_timestamp_seconds",
+                "When a watch was last opened, in seconds since 1970, by resource: each once a minute while all is well",
+                &["resource"],
             ),
         }
     }
@@ -125,9 +131,17 @@ where
             let code = answer.as_ref().map_or("error", |answer| code(answer.status().as_u16()));
             counts.requests.of([verb, resource, code]).inc();
             counts.durations.of([verb]).observe(start.elapsed().as_secs_f64());
+            if (verb, code) == ("watch", "200") {
+                counts.watches.of([resource]).set(seconds_since_1970());
+            }
             answer
         })
     }
+}
+
+fn seconds_since_1970() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The resource that a path is about, with its subresource if it has one, and whether one object is named.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::{Client, Resource, ResourceExt};
@@ -72,11 +73,11 @@ pub struct Applied {
     pub deployment: Deployment,
     /// Where the mud connects to.
     pub service: Service,
-    /// What became of the routes.
+    /// What became of the Ingress and the routes.
     pub routes: Vec<(Kind, RouteOutcome)>,
 }
 
-/// What became of a route.
+/// What became of an Ingress or a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteOutcome {
     /// It is there, and this is what its Gateway says.
@@ -125,10 +126,10 @@ pub async fn apply(
         secret(client, namespace, login).await?;
     }
     let service = to.child(Kind::Service, service).await?;
+    let mut outcomes = Vec::with_capacity(routes.len() + 1);
     if let Some(ingress) = ingress {
-        to.child(Kind::Ingress, ingress).await?;
+        outcomes.push((Kind::Ingress, to.ingress(ingress).await?));
     }
-    let mut outcomes = Vec::with_capacity(routes.len());
     for (kind, route) in routes {
         outcomes.push((*kind, to.route(*kind, route).await?));
     }
@@ -189,6 +190,18 @@ impl Applier<'_> {
             Err(Error { source, .. }) if is_missing_kind(&source) => Ok(RouteOutcome::KindMissing),
             Err(error) => Err(error),
         }
+    }
+
+    async fn ingress(&self, ingress: &Ingress) -> Result<RouteOutcome, Error> {
+        let there = self.child(Kind::Ingress, ingress).await?;
+        let there: Ingress = typed(Kind::Ingress, there)?;
+        let addresses = there.status.and_then(|status| status.load_balancer?.ingress);
+        let state = if addresses.is_some_and(|addresses| !addresses.is_empty()) {
+            RouteState::Accepted
+        } else {
+            RouteState::Pending
+        };
+        Ok(RouteOutcome::Applied(state))
     }
 }
 

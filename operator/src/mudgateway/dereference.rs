@@ -16,6 +16,7 @@ use mudgateway_crds::{IntermudNetwork, MudGateway, MudGatewaySpec};
 use super::api_error::{Plain, is_missing_kind};
 use super::build::{api_key_name, kinds, nats_login_name, router_password_name};
 use super::children::{Child, Children, Kind};
+use super::endpoint::Endpoint;
 use super::gateway_api::{self, Edge};
 use crate::key::Key;
 use crate::network::{Effective, effective};
@@ -25,6 +26,8 @@ use crate::network::{Effective, effective};
 pub struct Facts {
     /// The older MudGateway that has the mud name this one claims.
     pub senior: Option<Key>,
+    /// A way in that the spec asks for, and the older MudGateway that has it.
+    pub taken: Option<(Endpoint, Key)>,
     /// The network that the spec refers to.
     pub network: Option<Arc<IntermudNetwork>>,
     /// The objects that exist under the names we need.
@@ -127,6 +130,7 @@ pub async fn dereference(
     )?;
     Ok(Facts {
         senior,
+        taken: None,
         network,
         found: found.into_iter().flatten().collect(),
         api_key,
@@ -142,7 +146,15 @@ pub fn secrets(spec: &MudGatewaySpec) -> BTreeSet<String> {
     let keys = spec.api.keys.iter().map(|key| &key.secret_ref).map(|SecretRef { name, .. }| name);
     let proxy = spec.egress.as_ref().and_then(|egress| egress.proxy.as_ref());
     let login = proxy.and_then(|proxy| proxy.secret_ref.as_ref()).map(|secret| &secret.name);
-    keys.chain(spec.api.tls.iter().map(|tls| &tls.secret_name)).chain(login).cloned().collect()
+    let ingress = ingress_tls(spec);
+    let pull = spec.image_pull_secrets.iter().map(|secret| &secret.name);
+    let certificate = spec.api.tls.iter().map(|tls| &tls.secret_name);
+    keys.chain(certificate).chain(login).chain(ingress).chain(pull).cloned().collect()
+}
+
+/// The Secret with the certificate of the Ingress.
+pub fn ingress_tls(spec: &MudGatewaySpec) -> Option<&String> {
+    spec.expose.ingress.as_ref()?.tls_secret_name.as_ref()
 }
 
 /// What holds for a mud on the network that it refers to, or on its own; none if it refers to one that was not found.

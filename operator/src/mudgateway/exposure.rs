@@ -38,15 +38,41 @@ impl Problem {
 pub fn exposure(gateway: &Gateway, service: &Service, routes: &[(Kind, RouteOutcome)]) -> Exposure {
     let expose = &gateway.spec.expose;
     let mut exposure = Exposure { endpoints: inside(gateway), problem: None };
-    if let Some(exposed) = &expose.service {
+    if let Some((endpoint, holder)) = &gateway.taken {
+        let message = format!(
+            "{endpoint} is that of the older MudGateway {holder}: choose another in spec.expose, or delete one of the two"
+        );
+        fail(&mut exposure, Problem::new(Reason::EndpointConflict, message));
+    } else if let Some(exposed) = &expose.service {
         by_service(gateway, exposed, service, &mut exposure);
     } else if let Some(exposed) = &expose.gateway {
         by_gateway(gateway, exposed, routes, &mut exposure);
     } else if let Some(exposed) = &expose.ingress {
         let scheme = if exposed.tls_secret_name.is_some() { "wss" } else { "ws" };
         exposure.endpoints.websocket = Some(format!("{scheme}://{}{WEBSOCKET_PATH}", exposed.host));
+        exposure.problem = by_ingress(gateway, routes);
     }
     exposure
+}
+
+/// What keeps an Ingress from leading to the API.
+fn by_ingress(gateway: &Gateway, routes: &[(Kind, RouteOutcome)]) -> Option<Problem> {
+    if let Some(secret) = &gateway.lacks.ingress_tls {
+        let message = format!(
+            "Secret {secret} has no entries \"tls.crt\" and \"tls.key\", or does not exist: create it in this \
+             namespace, or change spec.expose.ingress.tlsSecretName"
+        );
+        return Some(Problem::new(Reason::SecretNotFound, message));
+    }
+    let taken = (Kind::Ingress, RouteOutcome::Applied(RouteState::Accepted));
+    (!routes.contains(&taken)).then(|| {
+        let message = format!(
+            "Ingress {} has no address yet: see whether a controller runs that takes its class, and tells the addresses \
+             of Ingresses in their status",
+            Kind::Ingress.name_for(&gateway.key.name)
+        );
+        Problem::new(Reason::AddressPending, message)
+    })
 }
 
 /// By the Service, from inside the cluster.
@@ -291,12 +317,40 @@ mod tests {
         let ingress = |tls: Value| {
             let mut ingress = json!({"host": "mud.example"});
             ingress["tlsSecretName"] = tls;
-            exposure(&exposed(json!({"ingress": ingress}), Edge::NotAsked), &service(json!({})), &[])
+            exposed(json!({"ingress": ingress}), Edge::NotAsked)
         };
-        assert_eq!(both(&ingress(json!("cert"))).0, Some("wss://mud.example/ws"));
+        let with = |gateway: &Gateway, state: RouteState| {
+            exposure(gateway, &service(json!({})), &[(Kind::Ingress, RouteOutcome::Applied(state))])
+        };
+        let plain = with(&ingress(json!(null)), RouteState::Accepted);
+        let expected = (Some("ws://mud.example/ws"), Some("luminari.tenant-a.svc:8081"));
+        assert_eq!((both(&plain), reason(&plain)), (expected, None));
+        let pending = with(&ingress(json!(null)), RouteState::Pending);
+        assert_eq!((both(&pending), reason(&pending)), (expected, Some(Reason::AddressPending)));
+        let mut secure = ingress(json!("cert"));
+        let lost = with(&secure, RouteState::Accepted);
         assert_eq!(
-            both(&ingress(json!(null))),
-            (Some("ws://mud.example/ws"), Some("luminari.tenant-a.svc:8081"))
+            (both(&lost).0, reason(&lost)),
+            (Some("wss://mud.example/ws"), Some(Reason::SecretNotFound))
+        );
+        secure.lacks.ingress_tls = None;
+        assert_eq!(reason(&with(&secure, RouteState::Accepted)), None);
+    }
+
+    #[test]
+    fn a_way_in_that_another_has_is_not_published() {
+        let mut object = gateway("tenant-a", "luminari", "LuminariMUD");
+        object.spec.expose = serde_json::from_value(json!({"ingress": {"host": "mud.example"}})).unwrap();
+        let endpoint = crate::mudgateway::endpoints("tenant-a", &object.spec).remove(0);
+        let facts = Facts { taken: Some((endpoint, Key::new("tenant-b", "other"))), ..Facts::default() };
+        let gateway = validate(&Key::of(&object), &object, &facts, &settings()).unwrap();
+        assert!(!crate::mudgateway::build::kinds(&gateway.spec).contains(&Kind::Ingress));
+        let exposure = exposure(&gateway, &service(json!({})), &[]);
+        assert_eq!((both(&exposure), reason(&exposure)), ((None, None), Some(Reason::EndpointConflict)));
+        let message = exposure.problem.unwrap().message;
+        assert!(
+            message
+                .contains("the host mud.example of Ingresses is that of the older MudGateway tenant-b/other")
         );
     }
 

@@ -10,9 +10,11 @@ pub mod children;
 pub mod deletion;
 mod dereference;
 mod drift;
+mod endpoint;
 mod exposure;
 mod gateway_api;
 mod key_end;
+mod lacks;
 mod moving;
 mod name;
 pub mod password;
@@ -39,6 +41,7 @@ pub use self::apply::params;
 use self::children::Kind;
 pub use self::dereference::secrets;
 use self::dereference::{Facts, OwnSecret};
+pub use self::endpoint::{Endpoint, endpoints};
 use self::validate::{Gateway, Keys, Rejection};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
@@ -145,12 +148,16 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let key = Key::of(object.as_ref());
     let turn = async {
         context.leading().await;
+        let _waiting = context.queue.enter();
         context.listed().await;
         if wants_network(&object) {
             // Not in vain for ever: what comes of it is told.
             let _ = tokio::time::timeout(NETWORKS, context.networks.listed()).await;
         }
-        context.fair.place(&key.namespace).await
+        // Who is to go need not wait for those whose reconciliations hang.
+        let ends = object.meta().deletion_timestamp.is_some();
+        let fair = if ends { &context.fair_ends } else { &context.fair };
+        fair.place(&key.namespace).await
     };
     let mut turn = tokio::select! {
         place = turn => Turn { place, network: None },
@@ -268,6 +275,7 @@ async fn carry_out(
     };
     let (client, children) = (&context.client, &context.children);
     let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
+    let facts = Facts { taken: context.index().taken_endpoint(key), ..facts };
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
         Ok(valid) => match moving::leave(gateway, &valid, context, &mut turn.place).await? {
@@ -334,6 +342,7 @@ async fn program(
     apply::prune(&context.client, &namespace, &gateway.owner.uid, &facts.found, is_wanted).await?;
     Ok(Applied {
         exposure,
+        lacks_pull_secret: gateway.lacks.pull_secret,
         deployment: applied.deployment,
         api_key_secret,
         selector: build::pod_selector(&gateway.key.name),
@@ -401,12 +410,9 @@ fn observe(
 /// The watches tell of our own objects; nothing tells of a Gateway, or of the time.
 fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
     let outside = match &applied.exposure.problem {
-        // Our Service tells when its load balancer has an address.
-        Some(problem)
-            if problem.reason == Reason::AddressPending && gateway.spec.expose.gateway.is_none() =>
-        {
-            None
-        }
+        // Our Service, Ingress and Secrets are watched, and the index tells of other MudGateways.
+        Some(_) if gateway.spec.expose.gateway.is_none() => None,
+        Some(problem) if problem.reason == Reason::EndpointConflict => None,
         Some(_) => Some(RECHECK_SOON),
         None => gateway.spec.expose.gateway.as_ref().map(|_| RECHECK),
     };

@@ -298,6 +298,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
         | Reason::GatewayApiMissing
         | Reason::GatewayNotFound
         | Reason::RouteNotAccepted
+        | Reason::EndpointConflict
         | Reason::ImmutableField
         | Reason::SecretNotFound
         | Reason::NetworkNotFound

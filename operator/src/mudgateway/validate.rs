@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
-use mudgateway_crds::mudgateway::{ApiTls, SecretRef};
+use mudgateway_crds::mudgateway::{ApiTls, Expose, SecretRef};
 use mudgateway_crds::status::Reason;
 use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
@@ -11,7 +11,9 @@ use super::build::{
     kinds, nats_login_name, router_password_name,
 };
 use super::dereference::{Facts, SecretFacts, network_of};
+use super::endpoint::Endpoint;
 use super::gateway_api::Edge;
+use super::lacks::{Lacks, lacks};
 use crate::access::GatewayFiles;
 use crate::key::Key;
 use crate::network::{Effective, Unknown};
@@ -37,6 +39,10 @@ pub struct Gateway {
     pub keys: Keys,
     /// The Gateway that leads to it.
     pub edge: Edge,
+    /// A way in that was asked for, and the older MudGateway that has it: the spec asks for none then.
+    pub taken: Option<(Endpoint, Key)>,
+    /// What the spec names, is not there, and stops nothing.
+    pub lacks: Lacks,
     /// The files by which it logs in to NATS; to be filled in.
     pub nats: GatewayFiles,
 }
@@ -170,9 +176,13 @@ pub fn validate(
     }
     let network = network(&gateway.spec, facts)?;
     let keys = keys(&key.name, &gateway.spec, facts)?;
-    let (spec, edge) = (gateway.spec.clone(), facts.edge.clone());
+    let (edge, taken, lacks) = (facts.edge.clone(), facts.taken.clone(), lacks(&gateway.spec, facts));
+    let mut spec = gateway.spec.clone();
+    if taken.is_some() {
+        spec.expose = Expose::default();
+    }
     let (claimed, nats) = (false, GatewayFiles::default());
-    Ok(Gateway { key: key.clone(), owner, spec, network, claimed, keys, edge, nats })
+    Ok(Gateway { key: key.clone(), owner, spec, network, claimed, keys, edge, taken, lacks, nats })
 }
 
 /// The network, if it is there, and what its proxy asks for.

@@ -54,6 +54,8 @@ pub struct Applied {
     pub deployment: Deployment,
     /// Where the mud connects to, and what is wrong with the way there.
     pub exposure: Exposure,
+    /// A Secret to pull the image with that does not exist.
+    pub lacks_pull_secret: Option<String>,
     /// The Secret with the API key we made.
     pub api_key_secret: Option<String>,
     /// The labels by which the pods are found.
@@ -144,6 +146,9 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
 pub fn programmed(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Applied(applied) => match (deployed(&applied.deployment), &applied.exposure.problem) {
+            (pods, _) if pods.status == Status::False && applied.lacks_pull_secret.is_some() => {
+                lacks_pull_secret(applied.lacks_pull_secret.as_deref().unwrap_or_default())
+            }
             // What is wrong with the pods comes first: without them no way leads anywhere.
             (pods, Some(problem)) if pods.status == Status::True => {
                 Verdict::new(Status::False, problem.reason, problem.message.as_str())
@@ -173,6 +178,15 @@ pub fn programmed(outcome: &Outcome) -> Verdict {
             Verdict::tentative(Reason::InvalidSpec, "the operator cannot read the object and changes nothing")
         }
     }
+}
+
+/// Nodes do without where they have the image, or need no leave to pull it. So it is told only when there is no pod.
+fn lacks_pull_secret(secret: &str) -> Verdict {
+    let message = format!(
+        "Secret {secret} does not exist, and the gateway pod is not available: create it in this namespace, or change \
+         spec.imagePullSecrets"
+    );
+    Verdict::new(Status::False, Reason::SecretNotFound, message)
 }
 
 /// Whether the mud is on the network.
@@ -288,6 +302,7 @@ mod tests {
         Applied {
             deployment: serde_json::from_value(deployment).unwrap(),
             exposure: Exposure::default(),
+            lacks_pull_secret: None,
             api_key_secret: None,
             selector: String::new(),
             key_end: None,
@@ -346,6 +361,18 @@ mod tests {
         let mut nothing = with(&json!({}), 1, 2);
         nothing.exposure.problem = Some(problem);
         assert_eq!(brief(&programmed(&Outcome::Applied(Box::new(nothing)))), ("False", "Progressing"));
+    }
+
+    #[test]
+    fn a_secret_to_pull_with_is_missed_only_without_a_pod() {
+        for (status, expected) in [
+            (json!({}), ("False", "SecretNotFound")),
+            (json!({"availableReplicas": 1}), ("True", "MinimumReplicasAvailable")),
+        ] {
+            let mut lacks = with(&status, 1, 2);
+            lacks.lacks_pull_secret = Some("registry".to_owned());
+            assert_eq!(brief(&programmed(&Outcome::Applied(Box::new(lacks)))), expected);
+        }
     }
 
     #[test]

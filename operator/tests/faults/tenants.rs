@@ -29,6 +29,32 @@ async fn a_thousand_objects_that_hang_do_not_hold_up_anothers_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_to_go_does_not_wait_for_those_that_hang() {
+    let world = World::start().await;
+    world.create("leaves", json!({}));
+    world.until("programmed", 5, async |world| world.is_programmed("leaves")).await;
+    // Nothing of its own is under way any more.
+    world.pass(10).await;
+    world.api.fail("get", "secrets", Fault::Hang);
+    for index in 0..40 {
+        world.create(&format!("bad-{index}"), json!({}));
+    }
+    // A tenant has a quarter of the sixteen places.
+    let size = "i3op_reconcile_queue_size";
+    world.until("they wait", 5, async |world| world.metric(size).await == 36.0).await;
+
+    let leaves = Target::new("intermud.dev/v1alpha1", TENANT, "mudgateways", "leaves");
+    let mut object = world.api.get(&leaves).unwrap();
+    object["metadata"]["deletionTimestamp"] = json!("2026-11-28T00:00:00Z");
+    world.api.put(&leaves, object);
+    let took = world.until("its end", 60, async |world| world.says("leaves", "Programmed", "Deleting")).await;
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+    let oldest = "i3op_reconcile_queue_oldest_seconds";
+    world.until("that is told", 90, async |world| world.metric(oldest).await >= 20.0).await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_objects_that_are_refused_do_not_hold_up_anothers_one() {
     let mut world = World::new().await;
     world.api.fail_in(

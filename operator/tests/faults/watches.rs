@@ -94,6 +94,8 @@ async fn watches_that_end_at_once_are_not_opened_in_a_loop() {
     assert!(opened <= 12 * 60, "{opened} watches opened in a minute");
     world.create("dawn", json!({}));
     world.api.heal();
+    let opened = "i3op_watch_opened_timestamp_seconds{resource=\"mudgateways\"}";
+    assert!(world.metric(opened).await > 1.7e9);
     world.until("programmed", 5, async |world| world.is_programmed("dawn")).await;
     world.stop().await;
 }

@@ -74,6 +74,28 @@ async fn the_stream_and_the_buckets_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_room_for_the_muds_state_is_a_setting_and_its_fill_is_told() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    nats.reports().await;
+    let state = nats.jetstream().await.get_key_value(STATE_BUCKET).await.unwrap();
+    state.put("a.b.mudlist", vec![b'x'; 100_000].into()).await.unwrap();
+    operator.stop().await;
+
+    // Of a bucket that is there already, too.
+    let operator = Operator::start_with(&space, &nats.url(), &["--nats-state-mib=32"]).await;
+    eventually("the fill", async || {
+        let fill = operator.metric("i3op_nats_state_bytes").await;
+        (100_000.0..110_000.0).contains(&fill).then_some(())
+    })
+    .await;
+    assert_eq!(operator.metric("i3op_nats_state_limit_bytes").await, f64::from(32 << 20));
+    let stream = nats.jetstream().await.get_stream(format!("KV_{STATE_BUCKET}")).await.unwrap();
+    assert_eq!(stream.cached_info().config.max_bytes, 32 << 20);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nats_loses_is_made_again() {
     let (space, mut nats) = (Space::new().await, Nats::start());
     let operator = Operator::start(&space, &nats.url()).await;

@@ -120,3 +120,53 @@ async fn what_is_no_longer_asked_for_goes() {
     .await;
     operator.stop().await;
 }
+
+/// Without pods, so that only the way to them is told of.
+fn by_ingress(more: serde_json::Value) -> serde_json::Value {
+    let mut ingress = json!({"host": "muds.example"});
+    crate::harness::merge(&mut ingress, more);
+    json!({"replicas": 0, "expose": {"ingress": ingress}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingress_leads_there_when_it_has_its_certificate_and_an_address() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    space.create("luminari", "LuminariMUD", by_ingress(json!({"tlsSecretName": "cert"}))).await;
+    let lost = space.wait_for("luminari", ConditionType::Programmed, "False", "SecretNotFound").await;
+    assert!(message(&lost, ConditionType::Programmed).starts_with("Secret cert has no entries"));
+    space.wait("luminari-gateway", "there all the same", |_: &Ingress| true).await;
+
+    let pair = json!({"tls.crt": "x", "tls.key": "x"});
+    let secret = serde_json::from_value(json!({"metadata": {"name": "cert"}, "stringData": pair})).unwrap();
+    space.api::<Secret>().create(&Default::default(), &secret).await.unwrap();
+    space.wait_for("luminari", ConditionType::Programmed, "False", "AddressPending").await;
+    let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.5"}]}}});
+    let ingresses: Api<Ingress> = space.api();
+    ingresses.patch_status("luminari-gateway", &Default::default(), &Patch::Merge(address)).await.unwrap();
+    space.wait_for("luminari", ConditionType::Programmed, "True", "ScaledToZero").await;
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_ask_for_one_way_in_the_older_has_it() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    // Of one second the first by name is the older.
+    for (name, reason) in [("first", "AddressPending"), ("second", "EndpointConflict")] {
+        space.create(name, name, by_ingress(json!({}))).await;
+        space.wait_for(name, ConditionType::Programmed, "False", reason).await;
+    }
+    let second: MudGateway = space.api().get("second").await.unwrap();
+    let told = message(&second, ConditionType::Programmed);
+    assert!(told.contains(&format!("is that of the older MudGateway {}/first", space.name)), "{told}");
+    assert_eq!(endpoints(&second).websocket, None);
+    assert!(space.api::<Ingress>().get_opt("second-gateway").await.unwrap().is_none());
+
+    let elsewhere = json!({"spec": {"expose": {"ingress": {"host": "first.example"}}}});
+    space.change::<MudGateway>("first", elsewhere).await;
+    let heir = space.wait_for("second", ConditionType::Programmed, "False", "AddressPending").await;
+    assert_eq!(endpoints(&heir).websocket.as_deref(), Some("ws://muds.example/ws"));
+    space.wait("second-gateway", "there", |_: &Ingress| true).await;
+    operator.stop().await;
+}

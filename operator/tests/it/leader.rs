@@ -47,6 +47,10 @@ async fn one_leads_and_the_next_takes_over_at_once_when_it_ends() {
     first.stop().await;
     wait_to_lead(&second).await;
     assert!(stopped.elapsed().as_secs() < 10, "the lease was not given back");
+    let said = leases(&space).get(&space.name).await.unwrap().spec.unwrap().lease_transitions.unwrap();
+    assert!(said > 0);
+    let told = async || (second.metric("i3op_lease_transitions").await == f64::from(said)).then_some(());
+    eventually("the changes of hands", told).await;
     space.create("dawn", "DawnMUD", json!({})).await;
     space.wait_for("dawn", ConditionType::Accepted, "True", "Accepted").await;
     second.stop().await;

@@ -88,7 +88,11 @@ fn known(reason: Reason, message: &str, gateway: &Gateway) -> String {
             "correct spec.expose.gateway, or have the Gateway's owner admit routes of this namespace"
         }
         Reason::AddressPending => {
-            "a load balancer or a Gateway's controller must give the address: see that one runs"
+            "a load balancer, or the controller of the Gateway or Ingress, must give the address: see that one runs"
+        }
+        Reason::EndpointConflict => {
+            "the older MudGateway that the message names leads there: give this one another host name, path or \
+             listener in spec.expose"
         }
         Reason::ImmutableField => "delete the object that the message names: the operator makes it anew",
         Reason::ObjectExists => {
@@ -171,6 +175,17 @@ fn secret(message: &str, gateway: &Gateway) -> String {
     if tls["secretName"] == name {
         let ca = if gateway.wants_certificate { " --from-file=ca.crt" } else { "" };
         return format!("{create} --from-file=tls.crt --from-file=tls.key{ca}");
+    }
+    if raw.data["spec"]["expose"]["ingress"]["tlsSecretName"] == name {
+        return format!(
+            "have cert-manager make it, or: kubectl create secret tls {name} -n {namespace} --cert=tls.crt --key=tls.key"
+        );
+    }
+    let mut pull = raw.data["spec"]["imagePullSecrets"].as_array().into_iter().flatten();
+    if pull.any(|secret| secret["name"] == name) {
+        return format!(
+            "kubectl create secret docker-registry {name} -n {namespace} --docker-server=REGISTRY …"
+        );
     }
     let meant = keys.iter().filter(|key| key.name == name).max_by_key(|key| entry_is_named(&key.key));
     if let Some(key) = meant {

@@ -1,7 +1,7 @@
 //! Who may connect to the pods, and where to they may connect.
 //!
 //! In: to the API from anywhere, for the mud may be anywhere and a key is needed; to the metrics from inside the
-//! cluster. Out: to DNS, to NATS, to the port for traces, to the routers, and to public addresses, for a router may send us to another one.
+//! cluster, or from the namespaces that the operator was told. Out: to DNS, to NATS, to the port for traces, to the routers, and to public addresses, for a router may send us to another one.
 //! So a gateway that was taken over reaches nothing else inside the cluster.
 
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use mudgateway_crds::mudgateway::Router;
 
@@ -36,20 +36,20 @@ pub(super) fn network_policy(gateway: &Gateway, settings: &Settings) -> NetworkP
                 ..Default::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(ingress(gateway)),
+            ingress: Some(ingress(gateway, &settings.gateway_metrics_namespaces)),
             egress: Some(egress(gateway, settings)),
         }),
     }
 }
 
-fn ingress(gateway: &Gateway) -> Vec<NetworkPolicyIngressRule> {
+fn ingress(gateway: &Gateway, metrics_namespaces: &[String]) -> Vec<NetworkPolicyIngressRule> {
     let spec = &gateway.spec;
     let websocket = spec.api.websocket.enabled.then_some(i32::from(WEBSOCKET_PORT));
     let tcp = spec.api.tcp.enabled.then_some(i32::from(TCP_PORT));
     let oob = spec.oob.as_ref().map(|oob| oob.port);
     let api = [websocket, tcp, oob].into_iter().flatten().map(|number| port(number, "TCP"));
     let inside =
-        NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..Default::default() };
+        NetworkPolicyPeer { namespace_selector: Some(namespaces(metrics_namespaces)), ..Default::default() };
     vec![
         NetworkPolicyIngressRule { ports: Some(api.collect()), from: None },
         NetworkPolicyIngressRule {
@@ -57,6 +57,16 @@ fn ingress(gateway: &Gateway) -> Vec<NetworkPolicyIngressRule> {
             from: Some(vec![inside]),
         },
     ]
+}
+
+/// The namespaces of these names; all where there is none.
+fn namespaces(names: &[String]) -> LabelSelector {
+    let named = LabelSelectorRequirement {
+        key: "kubernetes.io/metadata.name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(names.to_vec()),
+    };
+    LabelSelector { match_expressions: (!names.is_empty()).then(|| vec![named]), ..Default::default() }
 }
 
 fn egress(gateway: &Gateway, settings: &Settings) -> Vec<NetworkPolicyEgressRule> {
@@ -118,6 +128,13 @@ fn nats_port(url: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_are_for_all_namespaces_or_for_those_that_are_named() {
+        assert_eq!(namespaces(&[]), LabelSelector::default());
+        let named = namespaces(&["monitoring".to_owned()]).match_expressions.unwrap();
+        assert_eq!(named[0].values, Some(vec!["monitoring".to_owned()]));
+    }
 
     #[test]
     fn the_port_of_nats_is_in_its_url_or_the_usual_one() {

@@ -39,6 +39,7 @@ fn observed(session: Session) -> Observation {
     let applied = Applied {
         deployment,
         exposure: Exposure { endpoints, problem: None },
+        lacks_pull_secret: None,
         api_key_secret: Some("luminari-api-key".to_owned()),
         selector: "app=luminari".to_owned(),
         key_end: None,

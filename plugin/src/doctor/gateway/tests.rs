@@ -191,8 +191,10 @@ fn a_secret_that_is_missing_is_advised_by_what_it_is_for() {
     let spec = json!({"mud": {"name": "Dawn"}, "api": {
         "tls": {"secretName": "cert", "requireClientCertificate": true},
         "keys": [{"secretRef": {"name": "bots", "key": "a"}}, {"secretRef": {"name": "bots", "key": "b"}}],
-    }});
+    }, "imagePullSecrets": [{"name": "registry"}], "expose": {"ingress": {"host": "h", "tlsSecretName": "web"}}});
     for (message, words) in [
+        ("Secret web has no entries …", "kubectl create secret tls web -n tenant-a"),
+        ("Secret registry does not exist …", "kubectl create secret docker-registry registry -n tenant-a"),
         (
             "Secret bots has no entry \"b\", or does not exist: …",
             "kubectl create secret generic bots -n tenant-a --from-literal=b=KEY",
