@@ -66,11 +66,35 @@ impl Link {
                 () = tokio::time::sleep_until(pace.into()) => {}
             }
         }
+        if self.leaves_a_successor() {
+            self.be_quiet(router, routers, wire, session).await?;
+        }
         // Where another process may take over, the end of the connection says enough.
         if !self.has_successors() {
             into_flow(wire.send(&packets::shutdown(&self.mud.name, &router.name, 0)).await)?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Sends nothing for a second: a registration alone is six of the ten packets that a router takes of a name in a second, and one
+    /// too many has it ignore the mud for up to ten seconds (rules 40 and 41).
+    async fn be_quiet(
+        &self,
+        router: &RouterAddress,
+        routers: &mut Routers,
+        wire: &mut Wire,
+        session: &mut Session,
+    ) -> ControlFlow<Ended> {
+        let until = self.handle.outbox().quiet_from();
+        let Some(until) = until else { return ControlFlow::Continue(()) };
+        loop {
+            tokio::select! {
+                packet = wire.receive() => {
+                    self.receive(router, routers, session, into_flow(packet)?).await?;
+                }
+                () = tokio::time::sleep_until(until.into()) => return ControlFlow::Continue(()),
+            }
+        }
     }
 
     /// Whether another process takes over, and finds what waits: without the bus it would not.

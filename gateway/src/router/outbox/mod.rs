@@ -268,6 +268,11 @@ impl Outbox {
         (used >= class.rate(self.pace)).then(|| after(own.next()))
     }
 
+    /// From when on nothing was sent for a second; none: nothing was.
+    pub fn quiet_from(&self) -> Option<Instant> {
+        self.sent.back().map(|(sent, _)| *sent + SECOND)
+    }
+
     /// Puts back what could not be sent after all.
     pub fn restore(&mut self, entry: Entry) {
         self.queues[entry.class as usize].push_front(entry);
