@@ -45,7 +45,7 @@ mod tests {
             serde_json::from_value(json!({"ingress": {"host": "h", "tlsSecretName": "cert"}})).unwrap();
         let with = |entries: &[&str]| {
             let entries: BTreeSet<String> = entries.iter().map(|&entry| entry.to_owned()).collect();
-            SecretFacts { entries, ..SecretFacts::default() }
+            SecretFacts { entries }
         };
         let mut facts = Facts::default();
         facts.secrets.insert("cert".to_owned(), with(&["tls.crt"]));
