@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
+use crate::mouth::Channels;
 use crate::process::{connect, open};
 use crate::tally::{Kind, Source, Tally};
 use crate::{Error, KEY, far, hosted, mouth};
@@ -67,6 +68,7 @@ impl Doors {
 pub struct Ear {
     doors: Doors,
     tally: Arc<Tally>,
+    channels: Channels,
     at: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -81,9 +83,13 @@ struct Memory {
 
 impl Ear {
     /// A client that will listen, and where it is then.
-    pub fn new(doors: Doors, tally: Arc<Tally>) -> (Self, watch::Receiver<Option<SocketAddr>>) {
+    pub fn new(
+        doors: Doors,
+        tally: Arc<Tally>,
+        channels: Channels,
+    ) -> (Self, watch::Receiver<Option<SocketAddr>>) {
         let (at, seen) = watch::channel(None);
-        (Self { doors, tally, at }, seen)
+        (Self { doors, tally, channels, at }, seen)
     }
 
     /// Listens for ever.
@@ -146,7 +152,7 @@ impl Ear {
             if params.get("resume").is_some() {
                 eprintln!("the client could not go on from {} at {door}: {welcome}", params["resume"]);
             }
-            mouth::join(&client).await?;
+            mouth::join(&client, self.channels).await?;
         }
         *memory = Some(Memory {
             door,
@@ -172,7 +178,7 @@ impl Ear {
 
     /// Talks until its gateway does not answer: one that says no is there, and may take it later.
     async fn talk(&self, client: &Client) {
-        while let CallError::Rpc { .. } = mouth::talk(client, &self.tally, Kind::Own).await {}
+        while let CallError::Rpc { .. } = mouth::talk(client, &self.tally, Kind::Own, self.channels).await {}
     }
 
     /// Ends when the gateway does not answer, or is not on the network while another one is.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mudclient::Client;
 use tokio::time::sleep;
 
+use crate::mouth::Channels;
 use crate::tally::{Kind, Tally};
 use crate::{MUD, mouth};
 
@@ -16,15 +17,15 @@ pub const NAME: &str = "Dusk";
 const RETRY: Duration = Duration::from_millis(143);
 
 /// Is on the channels, so that its gateway relays them, and talks and hears as long as its gateway is there.
-pub async fn live(client: Client, tally: Arc<Tally>) {
+pub async fn live(client: Client, tally: Arc<Tally>, channels: Channels) {
     // A mud relays only channels that it is on itself.
-    while let Err(error) = mouth::join(&client).await {
+    while let Err(error) = mouth::join(&client, channels).await {
         eprintln!("{NAME} cannot join the channels: {error}");
         sleep(RETRY).await;
     }
     let talk = async {
         loop {
-            let error = mouth::talk(&client, &tally, Kind::Hosted).await;
+            let error = mouth::talk(&client, &tally, Kind::Hosted, channels).await;
             eprintln!("{NAME} cannot speak: {error}");
         }
     };

@@ -12,27 +12,33 @@ use crate::{CHANNEL, PROVIDER_CHANNEL};
 /// A gateway sends eight packets a second to the router: a little less, so that nothing waits there for long.
 const EVERY: Duration = Duration::from_millis(143);
 
-/// The channels, by the index of the source.
-const CHANNELS: [&str; 2] = [CHANNEL, PROVIDER_CHANNEL];
+/// Channels, by the index of the source.
+pub type Channels = &'static [&'static str];
 
-/// Goes on all channels.
+/// All there are.
+pub const CHANNELS: Channels = &[CHANNEL, PROVIDER_CHANNEL];
+
+/// Those of the network.
+pub const NETWORK: Channels = &[CHANNEL];
+
+/// Goes on the channels.
 ///
 /// # Errors
 /// When the gateway says no, or nothing.
-pub async fn join(client: &Client) -> Result<(), CallError> {
-    for channel in CHANNELS {
+pub async fn join(client: &Client, channels: Channels) -> Result<(), CallError> {
+    for channel in channels {
         client.call("channel_join", json!({"channel": channel})).await?;
     }
     Ok(())
 }
 
 /// Talks until the gateway does not take it.
-pub async fn talk(client: &Client, tally: &Tally, kind: Kind) -> CallError {
+pub async fn talk(client: &Client, tally: &Tally, kind: Kind, channels: Channels) -> CallError {
     let mut due = interval(EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        for (channel, index) in CHANNELS.into_iter().zip(0..) {
+        for (channel, index) in channels.iter().zip(0..) {
             let source = Source { kind, index };
             let number = tally.try_to_say(source);
             let params = json!({"channel": channel, "message": format!("#{number}"), "from_user": "cid"});

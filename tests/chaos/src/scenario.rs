@@ -169,6 +169,8 @@ impl Scenario {
             own_addresses,
             storage,
             previous: self == Self::Upgrade,
+            // What is said there waits for NATS, for a minute at most.
+            network_alone: self == Self::NatsAway,
         }
     }
 

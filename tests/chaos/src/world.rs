@@ -18,7 +18,7 @@ use crate::process::{Gateway, Place, open};
 use crate::proxy::{Faults, Proxy};
 use crate::tally::Tally;
 use crate::watcher::Watcher;
-use crate::{Error, MUD, far, hosted};
+use crate::{Error, MUD, far, hosted, mouth};
 
 /// How many processes the mud has.
 const PROCESSES: usize = 2;
@@ -66,6 +66,8 @@ pub struct Setup {
     pub storage: Storage,
     /// The mud's processes are of the version before.
     pub previous: bool,
+    /// Nobody talks on the provider's channel.
+    pub network_alone: bool,
 }
 
 /// A process of the mud and its links.
@@ -133,11 +135,12 @@ impl World {
         let hosted = Gateway::start(&programs.gateway, &place).await?;
         hosted.log.wait(hosted::NAME, "SessionEstablished").await?;
         let (tally, watcher, doors) = (Arc::new(Tally::default()), Watcher::default(), Doors::default());
-        let (listener, ear) = Ear::new(doors.clone(), Arc::clone(&tally));
+        let channels = if setup.network_alone { mouth::NETWORK } else { mouth::CHANNELS };
+        let (listener, ear) = Ear::new(doors.clone(), Arc::clone(&tally), channels);
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.clone().watch(router.clone()));
         tasks.spawn(far::talk(router.addr(), router.name().to_owned(), Arc::clone(&tally)));
-        tasks.spawn(hosted::live(open(hosted.address).await?, Arc::clone(&tally)));
+        tasks.spawn(hosted::live(open(hosted.address).await?, Arc::clone(&tally), channels));
         tasks.spawn(listener.listen());
         Ok(Self {
             tally,
