@@ -4,9 +4,9 @@ mod authority;
 mod files;
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::ServerAddr;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use mudgateway_identity::{
     AddressError, Credentials, Issuer, JwtError, Login, LoginFiles, Validity, parse_servers, signing_key,
@@ -161,8 +161,7 @@ fn read(what: &'static str, path: &Path) -> Result<String, Error> {
 
 /// Seconds since 1970.
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    Timestamp::now().as_second()
 }
 
 #[cfg(test)]

@@ -201,12 +201,12 @@ impl Metrics {
     /// Sets how many wait to be reconciled, and for how long the first of them does.
     pub fn waiting(&self, size: usize, oldest: Duration) {
         self.queue_size.set(gauge(size));
-        self.queue_oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+        self.queue_oldest.set(gauge(oldest.as_secs()));
     }
 
     /// Sets how much of the muds' state NATS has, and how much it may have.
     pub fn state(&self, bytes: u64, limit: i64) {
-        self.state_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.state_bytes.set(gauge(bytes));
         self.state_limit.set(limit);
     }
 
@@ -234,8 +234,8 @@ impl Metrics {
     }
 }
 
-fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn gauge(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use http::{Method, Request, Response};
+use k8s_openapi::jiff::Timestamp;
 use mudgateway_telemetry::metrics::{Book, By, Counter, Gauge, Histogram};
 use tower::{Layer, Service};
 
@@ -132,16 +133,11 @@ where
             counts.requests.of([verb, resource, code]).inc();
             counts.durations.of([verb]).observe(start.elapsed().as_secs_f64());
             if (verb, code) == ("watch", "200") {
-                counts.watches.of([resource]).set(seconds_since_1970());
+                counts.watches.of([resource]).set(Timestamp::now().as_second());
             }
             answer
         })
     }
-}
-
-fn seconds_since_1970() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The resource that a path is about, with its subresource if it has one, and whether one object is named.

@@ -179,10 +179,7 @@ async fn names(object: &Guarded, key: &Key, context: &Context) -> (Vec<MudName>,
     let before = before.filter(|name| !context.index().is_claimed(&name.network, &name.mud));
     let (mut names, mut state) = (Vec::new(), context.mud_state());
     for name in now.into_iter().chain(before) {
-        let anothers = match &state {
-            Some(state) => name::is_anothers(state, &name, key).await,
-            None => Some(false),
-        };
+        let anothers = name::is_anothers(state.as_ref(), &name, key).await;
         if anothers.is_none() {
             // As good as away.
             state = None;

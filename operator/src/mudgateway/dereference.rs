@@ -44,6 +44,13 @@ pub struct Facts {
     pub edge: Edge,
 }
 
+impl Facts {
+    /// Whether a Secret that the spec refers to has an entry.
+    pub fn has(&self, secret: &str, entry: &str) -> bool {
+        self.secrets.get(secret).is_some_and(|secret| secret.entries.contains(entry))
+    }
+}
+
 /// What we need to know of a Secret of someone else: never what is in it.
 #[derive(Clone, Debug, Default)]
 pub struct SecretFacts {

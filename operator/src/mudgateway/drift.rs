@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::context::FIELD_MANAGER;
 
 /// The annotation with the hash of what was applied last.
-pub const APPLIED_HASH: &str = "intermud.dev/applied-hash";
+const APPLIED_HASH: &str = "intermud.dev/applied-hash";
 
 /// Where the managed fields have the owners.
 const OWNERS: &str = "f:ownerReferences";
@@ -31,18 +31,9 @@ const APPLIED_METADATA: [&str; 4] = ["annotations", "finalizers", "labels", "own
 /// When it has no form in JSON.
 pub fn sealed(object: &impl Serialize) -> Result<Value, serde_json::Error> {
     let mut object = serde_json::to_value(object)?;
-    let hash = hash(&object);
+    let hash = digest(&object.to_string());
     object["metadata"]["annotations"][APPLIED_HASH] = hash.into();
     Ok(object)
-}
-
-/// The hash of an object that is to be applied. Which of several objects of one name it is makes no difference.
-pub fn hash(object: &Value) -> String {
-    let mut object = object.clone();
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("uid");
-    }
-    digest(&object.to_string())
 }
 
 /// Tells one text from another.

@@ -16,10 +16,7 @@ pub struct Lacks {
 
 /// Finds out what there is not. Pure.
 pub fn lacks(spec: &MudGatewaySpec, facts: &Facts) -> Lacks {
-    let has = |name: &str, entry: &str| {
-        facts.secrets.get(name).is_some_and(|secret| secret.entries.contains(entry))
-    };
-    let whole = |name: &&String| ["tls.crt", "tls.key"].iter().all(|entry| has(name, entry));
+    let whole = |name: &&String| ["tls.crt", "tls.key"].iter().all(|entry| facts.has(name, entry));
     let mut pull = spec.image_pull_secrets.iter().map(|secret| &secret.name);
     Lacks {
         ingress_tls: ingress_tls(spec).filter(|name| !whole(name)).cloned(),

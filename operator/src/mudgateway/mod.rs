@@ -18,6 +18,7 @@ mod lacks;
 mod moving;
 mod name;
 pub mod password;
+mod rejection;
 mod status;
 mod validate;
 mod verdict;
@@ -42,7 +43,8 @@ use self::children::Kind;
 pub use self::dereference::secrets;
 use self::dereference::{Facts, OwnSecret};
 pub use self::endpoint::{Endpoint, endpoints};
-use self::validate::{Gateway, Keys, Rejection};
+use self::rejection::Rejection;
+use self::validate::{Gateway, Keys};
 use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
 use crate::backoff::{self, Backoff};
@@ -280,13 +282,13 @@ async fn carry_out(
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
         Ok(valid) => match moving::leave(gateway, &valid, context, &mut turn.place).await? {
             Some(why) => return Ok(moves(why)),
-            None => name::claim(valid, context).await,
+            None => name::claim(&valid, context).await.map(|claimed| (valid, claimed)),
         },
-        rejected => rejected,
+        Err(rejection) => Err(rejection),
     };
     match valid {
-        Ok(valid) => {
-            turn.network = valid.claimed.then(|| valid.network.name.clone());
+        Ok((valid, claimed)) => {
+            turn.network = claimed.then(|| valid.network.name.clone());
             let applied = program(valid, gateway, &facts, context).await?;
             let action = after_apply(&applied, gateway);
             Ok((Outcome::Applied(Box::new(applied)), (metrics::Outcome::Applied, action)))

@@ -32,13 +32,11 @@ pub async fn leave(
     let key = &gateway.key;
     let deployment = deletion::deployment(context, key, &object.metadata).await?;
     let pods = deletion::pods(deployment.as_ref());
-    let state = match context.mud_state() {
-        Some(state) => match name::is_anothers(&state, &name::of(gateway), key).await {
-            // It cannot come to the new one, so it stays.
-            Some(true) => return Ok(None),
-            Some(false) => Some(state),
-            None => None,
-        },
+    let state = context.mud_state();
+    let state = match name::is_anothers(state.as_ref(), &name::of(gateway), key).await {
+        // It cannot come to the new one, so it stays.
+        Some(true) => return Ok(None),
+        Some(false) => state,
         None => None,
     };
     if state.is_none() && pods == Pods::Wanted {
@@ -91,10 +89,7 @@ async fn left(
     let Some(name) = name.filter(|name| !context.index().is_claimed(&name.network, &name.mud)) else {
         return Ok(None);
     };
-    let anothers = match context.mud_state() {
-        Some(state) => name::is_anothers(&state, &name, &gateway.key).await,
-        None => None,
-    };
+    let anothers = name::is_anothers(context.mud_state().as_ref(), &name, &gateway.key).await;
     Ok((anothers != Some(true)).then_some(name))
 }
 

@@ -5,7 +5,8 @@
 use mudgateway_crds::MudGateway;
 use tracing::warn;
 
-use super::validate::{Gateway, Rejection};
+use super::rejection::Rejection;
+use super::validate::Gateway;
 use crate::bus::{MudName, MudState};
 use crate::context::Context;
 use crate::key::Key;
@@ -22,29 +23,26 @@ pub fn before(gateway: &MudGateway) -> Option<MudName> {
     (network != gateway.spec.network()).then(|| MudName { network: network.clone(), mud })
 }
 
-/// Claims the name for the gateway's namespace, and gives the gateway back. Without NATS nobody gets at the password, and
-/// all are looked at again when it is back.
+/// Claims the name for the gateway's namespace; returns whether NATS keeps it for that. Without NATS nobody gets at the
+/// password, and all are looked at again when it is back.
 ///
 /// # Errors
 /// When another namespace has it.
-pub async fn claim(mut gateway: Gateway, context: &Context) -> Result<Gateway, Rejection> {
-    let Some(state) = context.mud_state() else { return Ok(gateway) };
-    let name = of(&gateway);
+pub async fn claim(gateway: &Gateway, context: &Context) -> Result<bool, Rejection> {
+    let Some(state) = context.mud_state() else { return Ok(false) };
+    let name = of(gateway);
     match state.claim(&name, &gateway.key.namespace).await {
-        Ok(namespace) if namespace == gateway.key.namespace => {
-            gateway.claimed = true;
-            Ok(gateway)
-        }
+        Ok(namespace) if namespace == gateway.key.namespace => Ok(true),
         Ok(namespace) => Err(Rejection::NameKept { mud: name.mud, network: name.network, namespace }),
         Err(error) => {
             warn!(reason = "StateUnavailable", mudgateway = %gateway.key, %error, "whose the mud's name is cannot be read");
-            Ok(gateway)
+            Ok(false)
         }
     }
 }
 
-/// Whether the name of a MudGateway's mud is another namespace's; none when nobody knows.
-pub async fn is_anothers(state: &MudState, name: &MudName, key: &Key) -> Option<bool> {
-    let namespace = state.namespace(name).await.ok()?;
+/// Whether the name of a MudGateway's mud is another namespace's; none when nobody knows, as without NATS.
+pub async fn is_anothers(state: Option<&MudState>, name: &MudName, key: &Key) -> Option<bool> {
+    let namespace = state?.namespace(name).await.ok()?;
     Some(namespace.is_some_and(|namespace| namespace != key.namespace))
 }

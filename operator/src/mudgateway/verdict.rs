@@ -7,7 +7,7 @@ use mudgateway_crds::report::GatewayReport;
 use mudgateway_crds::status::Reason;
 
 use super::exposure::Exposure;
-use super::validate::Rejection;
+use super::rejection::Rejection;
 use crate::bus::Session;
 
 /// What a reconciliation found.
@@ -145,16 +145,17 @@ pub fn accepted(outcome: &Outcome) -> Verdict {
 /// Whether the objects exist and the pod runs.
 pub fn programmed(outcome: &Outcome) -> Verdict {
     match outcome {
-        Outcome::Applied(applied) => match (deployed(&applied.deployment), &applied.exposure.problem) {
-            (pods, _) if pods.status == Status::False && applied.lacks_pull_secret.is_some() => {
-                lacks_pull_secret(applied.lacks_pull_secret.as_deref().unwrap_or_default())
+        Outcome::Applied(applied) => {
+            let pods = deployed(&applied.deployment);
+            match (pods.status, &applied.lacks_pull_secret, &applied.exposure.problem) {
+                (Status::False, Some(secret), _) => lacks_pull_secret(secret),
+                // What is wrong with the pods comes first: without them no way leads anywhere.
+                (Status::True, _, Some(problem)) => {
+                    Verdict::new(Status::False, problem.reason, problem.message.as_str())
+                }
+                _ => pods,
             }
-            // What is wrong with the pods comes first: without them no way leads anywhere.
-            (pods, Some(problem)) if pods.status == Status::True => {
-                Verdict::new(Status::False, problem.reason, problem.message.as_str())
-            }
-            (pods, _) => pods,
-        },
+        }
         Outcome::Paused => Verdict::new(
             Status::Unknown,
             Reason::Paused,

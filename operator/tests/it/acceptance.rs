@@ -10,6 +10,7 @@ use mudgateway_crds::status::ConditionType;
 use serde_json::{Value, json};
 
 use crate::harness::{NO_NATS, Operator, Space, eventually, message, wait_for_event};
+use crate::secret;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undecodable_object_stops_nobody() {
@@ -95,9 +96,7 @@ async fn a_missing_secret_is_awaited_and_a_changed_one_reaches_the_pod() {
     assert!(message(&gateway, ConditionType::Accepted).contains("Secret bot has no entry \"key\""));
     wait_for_event(&space, "luminari", "SecretNotFound").await;
 
-    let secret: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "bot"}, "stringData": {"key": "k1"}})).unwrap();
-    space.api().create(&PostParams::default(), &secret).await.unwrap();
+    secret::add(&space, "bot", json!({"key": "k1"})).await;
     let gateway = space.wait_for("luminari", ConditionType::Accepted, "True", "Accepted").await;
     assert_eq!(gateway.status.unwrap().api_key_secret, None);
     let before: Deployment = space.wait("luminari-gateway", "there", |_| true).await;
@@ -158,9 +157,7 @@ async fn while_paused_nothing_is_changed_and_that_is_said() {
 async fn a_key_that_ends_soon_is_told_of() {
     let space = Space::new().await;
     let operator = Operator::start(&space, NO_NATS).await;
-    let secret: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "bot"}, "stringData": {"token": "k"}})).unwrap();
-    space.api().create(&PostParams::default(), &secret).await.unwrap();
+    secret::add(&space, "bot", json!({"token": "k"})).await;
     let tomorrow = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(24);
     let ends = json!({"secretRef": {"name": "bot"}, "expires": tomorrow.to_string()});
     space.create("luminari", "LuminariMUD", json!({"api": {"keys": [ends]}})).await;

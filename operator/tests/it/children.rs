@@ -12,6 +12,7 @@ use mudgateway_crds::status::ConditionType;
 use serde_json::json;
 
 use crate::harness::{NO_NATS, Namespaced, Operator, Space, eventually, message};
+use crate::secret::text;
 
 const CONFIG: &str = "config.yaml";
 
@@ -26,11 +27,6 @@ fn hash(deployment: &Deployment) -> Option<String> {
 
 fn token(secret: &Secret) -> Vec<u8> {
     secret.data.as_ref().unwrap()["token"].0.clone()
-}
-
-/// What is ready to be pasted.
-fn snippet(secret: &Secret) -> String {
-    String::from_utf8(secret.data.as_ref().unwrap()["snippet"].0.clone()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,11 +180,12 @@ async fn an_api_key_is_made_once() {
     space.change::<Secret>("luminari-api-key", theirs).await;
     let secret: Secret = space
         .wait("luminari-api-key", "labelled", |secret: &Secret| {
-            secret.labels().contains_key("app.kubernetes.io/part-of") && snippet(secret).contains("theirs")
+            secret.labels().contains_key("app.kubernetes.io/part-of")
+                && text(secret)["snippet"].contains("theirs")
         })
         .await;
     assert_eq!(token(&secret), b"theirs");
-    assert!(snippet(&secret).contains(&format!("gateway_host = luminari.{}.svc\n", space.name)));
+    assert!(text(&secret)["snippet"].contains(&format!("gateway_host = luminari.{}.svc\n", space.name)));
     let after: Deployment = space.api().get("luminari-gateway").await.unwrap();
     assert_eq!(hash(&after), hash(&before), "a label is no reason to restart the pod");
 
@@ -196,7 +193,7 @@ async fn an_api_key_is_made_once() {
     space.delete::<Secret>("luminari-api-key").await;
     let secret: Secret = space.wait("luminari-api-key", "there again", |_| true).await;
     assert_eq!(token(&secret).len(), 64);
-    assert!(snippet(&secret).contains(std::str::from_utf8(&token(&secret)).unwrap()));
+    assert!(text(&secret)["snippet"].contains(std::str::from_utf8(&token(&secret)).unwrap()));
     let after: Deployment = space.api().get("luminari-gateway").await.unwrap();
     assert_eq!(hash(&after), hash(&before));
     operator.stop().await;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch};
 use mudgateway_crds::status::{Endpoints, RouterSession};
 use mudgateway_crds::{IntermudNetwork, IntermudNetworkStatus, MudGateway, MudGatewayStatus};
 use serde_json::{Value, json};
 
 use crate::harness::{Space, eventually, run, run_ok};
+use crate::network;
 
 #[tokio::test]
 async fn wrong_names_are_refused_with_the_way_out() {
@@ -171,14 +172,8 @@ async fn the_columns_of_a_mudgateway_show_its_status() {
 #[tokio::test]
 async fn the_columns_of_a_network_show_its_status() {
     let space = Space::new().await;
-    let networks: Api<IntermudNetwork> = Api::all(space.client.clone());
-    let network = json!({
-        "apiVersion": "intermud.dev/v1alpha1",
-        "kind": "IntermudNetwork",
-        "metadata": {"name": space.name},
-        "spec": {"routers": [{"name": "*it", "host": "router.example", "port": 8787}]},
-    });
-    networks.patch(&space.name, &PatchParams::apply("it"), &Patch::Apply(network)).await.unwrap();
+    let networks = network::networks(&space);
+    network::apply(&space, network::spec(json!({}))).await.unwrap();
     let status = IntermudNetworkStatus {
         conditions: ready("RouterUp"),
         muds: 5,

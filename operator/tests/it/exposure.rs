@@ -9,13 +9,10 @@ use mudgateway_crds::status::{ConditionType, Endpoints};
 use serde_json::json;
 
 use crate::harness::{NO_NATS, Operator, Space, eventually, message};
+use crate::secret::{self, text};
 
 fn endpoints(gateway: &MudGateway) -> Endpoints {
     gateway.status.clone().and_then(|status| status.endpoints).unwrap_or_default()
-}
-
-fn entry(secret: &Secret, name: &str) -> String {
-    String::from_utf8(secret.data.as_ref().unwrap()[name].0.clone()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +56,7 @@ async fn a_load_balancer_is_told_of_when_it_has_an_address() {
     assert_eq!(service.metadata.annotations.unwrap()["example.com/a"], "b");
     let inside = format!("'ws://luminari.{}.svc:8080/ws'", space.name);
     let before: Secret = space.wait("luminari-api-key", "there", |_| true).await;
-    assert!(entry(&before, "snippet").contains(&inside));
+    assert!(text(&before)["snippet"].contains(&inside));
     let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.5"}]}}});
     let services: Api<Service> = space.api();
     services.patch_status("luminari", &Default::default(), &Patch::Merge(address)).await.unwrap();
@@ -69,9 +66,9 @@ async fn a_load_balancer_is_told_of_when_it_has_an_address() {
         })
         .await;
     // What is ready to be pasted follows, and the key stays.
-    let outside = |secret: &Secret| entry(secret, "snippet").contains("'ws://192.0.2.5:8080/ws'");
+    let outside = |secret: &Secret| text(secret)["snippet"].contains("'ws://192.0.2.5:8080/ws'");
     let after: Secret = space.wait("luminari-api-key", "of the outside", outside).await;
-    assert_eq!(entry(&after, "token"), entry(&before, "token"));
+    assert_eq!(text(&after)["token"], text(&before)["token"]);
     operator.stop().await;
 }
 
@@ -137,9 +134,7 @@ async fn an_ingress_leads_there_when_it_has_its_certificate_and_an_address() {
     assert!(message(&lost, ConditionType::Programmed).starts_with("Secret cert has no entries"));
     space.wait("luminari-gateway", "there all the same", |_: &Ingress| true).await;
 
-    let pair = json!({"tls.crt": "x", "tls.key": "x"});
-    let secret = serde_json::from_value(json!({"metadata": {"name": "cert"}, "stringData": pair})).unwrap();
-    space.api::<Secret>().create(&Default::default(), &secret).await.unwrap();
+    secret::add(&space, "cert", json!({"tls.crt": "x", "tls.key": "x"})).await;
     space.wait_for("luminari", ConditionType::Programmed, "False", "AddressPending").await;
     let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.5"}]}}});
     let ingresses: Api<Ingress> = space.api();

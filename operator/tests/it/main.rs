@@ -29,5 +29,6 @@ mod network;
 mod password;
 mod prompt;
 mod scoped;
+mod secret;
 mod tenancy;
 mod wrong;

@@ -92,11 +92,11 @@ async fn who_may_not_come_to_a_network_stays_and_gives_up_both_at_its_end() {
     move_to(&space, &taken).await;
     space.wait_for("luminari", ConditionType::Accepted, "False", "NameConflict").await;
     assert_eq!(left(&space, &nats, &network).await[2..], [true, true], "it may come back");
-    let gone = eventually("the end of the pods", async || {
+    eventually("the end of the pods", async || {
         let deployment = space.api::<Deployment>().get("luminari-gateway").await.ok();
         deployment.is_none_or(|deployment| deployment.metadata.deletion_timestamp.is_some()).then_some(())
-    });
-    gone.await;
+    })
+    .await;
     space.delete::<MudGateway>("luminari").await;
     assert_eq!(left(&space, &nats, &network).await, [false; 4]);
     let state = nats.jetstream().await.get_key_value(STATE_BUCKET).await.unwrap();

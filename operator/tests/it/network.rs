@@ -15,7 +15,7 @@ use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, run};
 use crate::nats::{Nats, report};
 
 /// Creates or changes the network that has the name of a test's namespace.
-async fn apply(space: &Space, spec: Value) -> kube::Result<IntermudNetwork> {
+pub async fn apply(space: &Space, spec: Value) -> kube::Result<IntermudNetwork> {
     let object = json!({
         "apiVersion": "intermud.dev/v1alpha1",
         "kind": "IntermudNetwork",
@@ -25,11 +25,12 @@ async fn apply(space: &Space, spec: Value) -> kube::Result<IntermudNetwork> {
     networks(space).patch(&space.name, &PatchParams::apply("it").force(), &Patch::Apply(object)).await
 }
 
-fn networks(space: &Space) -> Api<IntermudNetwork> {
+pub fn networks(space: &Space) -> Api<IntermudNetwork> {
     Api::all(space.client.clone())
 }
 
-fn spec(more: Value) -> Value {
+/// The spec of one, with more in it.
+pub fn spec(more: Value) -> Value {
     let mut spec = json!({"routers": [{"name": "*it", "host": "router.example", "port": 8787}]});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec

@@ -1,19 +1,20 @@
 //! The router password: mirrored to a Secret, and restored from it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use async_nats::jetstream::kv;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use mudgateway_crds::bus::{STATE_BUCKET, state_key};
 use mudgateway_crds::status::ConditionType;
-use mudgateway_crds::{IntermudNetwork, IntermudNetworkSpec, MudGateway};
+use mudgateway_crds::{IntermudNetworkSpec, MudGateway};
 use serde_json::{Value, json};
 
 use crate::harness::{Operator, Space, eventually, message, run_ok};
 use crate::nats::Nats;
+use crate::network;
+use crate::secret::{self, text};
 
 const MUD: &str = "LuminariMUD";
 const MIRROR: &str = "luminari-router-password";
@@ -30,11 +31,6 @@ fn key(space: &Space) -> String {
 async fn mirrored(space: &Space, password: &str) -> Secret {
     let is = |secret: &Secret| text(secret)["password"] == password;
     space.wait(MIRROR, "the mirror", is).await
-}
-
-fn text(secret: &Secret) -> BTreeMap<String, String> {
-    let data = secret.data.clone().unwrap();
-    data.into_iter().map(|(entry, text)| (entry, String::from_utf8(text.0).unwrap())).collect()
 }
 
 /// Waits until NATS has a password.
@@ -110,7 +106,7 @@ async fn a_fleet_comes_back_from_a_backup() {
         (bucket.get(&key).await.ok()?? == b"-11".as_slice()).then_some(())
     })
     .await;
-    let networks: Api<IntermudNetwork> = Api::all(space.client.clone());
+    let networks = network::networks(&space);
     assert_eq!(networks.get(&space.name).await.unwrap().spec, network);
     networks.delete(&space.name, &Default::default()).await.unwrap();
     operator.stop().await;
@@ -118,20 +114,8 @@ async fn a_fleet_comes_back_from_a_backup() {
 
 /// A network, and a MudGateway on it with an API key of its own, whose password a router gave.
 async fn make_another_on_a_network(space: &Space, nats: &Nats) -> IntermudNetworkSpec {
-    let networks: Api<IntermudNetwork> = Api::all(space.client.clone());
-    let network = json!({
-        "apiVersion": "intermud.dev/v1alpha1",
-        "kind": "IntermudNetwork",
-        "metadata": {"name": space.name},
-        "spec": {
-            "routers": [{"name": "*it", "host": "router.example", "port": 8787}],
-            "bans": ["*@SpamMUD"],
-        },
-    });
-    let made = networks.patch(&space.name, &PatchParams::apply("it"), &Patch::Apply(network)).await.unwrap();
-    let key: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "given"}, "stringData": {"token": "x"}})).unwrap();
-    space.api().create(&Default::default(), &key).await.unwrap();
+    let made = network::apply(space, network::spec(json!({"bans": ["*@SpamMUD"]}))).await.unwrap();
+    secret::add(space, "given", json!({"token": "x"})).await;
     let spec = json!({
         "routers": null,
         "networkRef": {"name": space.name},

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use mudgateway_crds::status::ConditionType;
 use mudgateway_crds::{IntermudNetwork, MudGateway};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{NO_NATS, Operator, Space, message, says};
+use crate::secret;
 
 /// The promise.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -18,12 +19,6 @@ async fn accepted(space: &Space, name: &str, reason: &str) -> MudGateway {
     let status = if reason == "Accepted" { "True" } else { "False" };
     let is = |gateway: &MudGateway| says(gateway, ConditionType::Accepted, status, reason);
     space.wait_within(PROMPT, name, reason, is).await
-}
-
-async fn add_secret(space: &Space, name: &str, entries: Value) {
-    let secret: Secret =
-        serde_json::from_value(json!({"metadata": {"name": name}, "stringData": entries})).unwrap();
-    space.api().create(&PostParams::default(), &secret).await.unwrap();
 }
 
 async fn add_network(space: &Space) {
@@ -66,7 +61,7 @@ async fn a_secret_that_is_missing() {
         let told = accepted(&space, name, "SecretNotFound").await;
         let told = message(&told, ConditionType::Accepted);
         assert!(told.contains(says) && told.contains("create"), "{told}");
-        add_secret(&space, secret, entries).await;
+        secret::add(&space, secret, entries).await;
         accepted(&space, name, "Accepted").await;
     }
     operator.stop().await;

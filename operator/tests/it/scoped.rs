@@ -2,12 +2,13 @@
 //! ClusterRole.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
+use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
-use mudgateway_crds::{IntermudNetwork, MudGateway};
 use serde_json::json;
 
 use crate::harness::{NO_NATS, Operator, Space, eventually, run_ok};
+use crate::network;
 use crate::tenancy::user_may;
 
 /// Gives the operator of the chart its rights, as a release that has the name of its own namespace. It is that user.
@@ -28,18 +29,12 @@ async fn it_serves_the_namespaces_it_has_roles_in_and_may_do_nothing_elsewhere()
     it_may_nothing_elsewhere(&user, [&first, &second], &other).await;
 
     // One network in two namespaces.
-    let networks: Api<IntermudNetwork> = Api::all(home.client.clone());
-    let network = json!({
-        "apiVersion": "intermud.dev/v1alpha1",
-        "kind": "IntermudNetwork",
-        "metadata": {"name": home.name},
-        "spec": {"routers": [{"name": "*it", "host": "router.example", "port": 8787}]},
-    });
-    networks.patch(&home.name, &PatchParams::apply("it"), &Patch::Apply(network)).await.unwrap();
+    let networks = network::networks(&home);
+    network::apply(&home, network::spec(json!({}))).await.unwrap();
     let on_it = json!({"routers": null, "networkRef": {"name": home.name}});
     other.create("dawn", "Elsewhere", on_it.clone()).await;
-    let more = [format!("--watch-namespace={}", second.name)];
-    let operator = Operator::start_as(&user, &first, NO_NATS, &[&more[0]]).await;
+    let more = format!("--watch-namespace={}", second.name);
+    let operator = Operator::start_as(&user, &first, NO_NATS, &[&more]).await;
     for (space, mud) in [(&first, "First"), (&second, "Second")] {
         space.create("dawn", mud, on_it.clone()).await;
         space.wait_for("dawn", ConditionType::Programmed, "False", "Progressing").await;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::mudgateway::exposure::Exposure;
-use crate::mudgateway::validate::Rejection;
+use crate::mudgateway::rejection::Rejection;
 use crate::mudgateway::verdict::Applied;
 
 fn at(second: i64) -> Timestamp {
