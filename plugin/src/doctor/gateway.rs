@@ -59,16 +59,14 @@ fn accepted(gateway: &Gateway, now: Timestamp, check: Check<'_>) -> Finding {
             "in a moment it should have; if not, see the checks of the operator above",
         );
     }
-    if status == "True" {
-        return match reason {
-            "KeyExpiring" | "KeyExpired" => check.warning(
-                format!("{reason}: {}", harmless(message)),
-                "give the mud a new key: change spec.api.keys",
-            ),
-            _ => check.ok("the spec can be carried out"),
-        };
+    // Remedies quote it.
+    let message = harmless(message);
+    let (text, remedy) = (format!("{reason}: {message}"), remedy::of(reason, &message, gateway));
+    match (status, reason) {
+        ("True", "KeyExpiring" | "KeyExpired") => check.warning(text, remedy),
+        ("True", _) => check.ok("the spec can be carried out"),
+        _ => check.wrong(text, remedy),
     }
-    check.wrong(format!("{reason}: {}", harmless(message)), remedy::of(reason, message, gateway))
 }
 
 /// Do the objects exist?

@@ -36,7 +36,6 @@ pub fn of(reason: &str, message: &str, gateway: &Gateway) -> String {
         return "the namespace's policy refuses the pod: see what the message names".to_owned();
     }
     match Reason::of(reason) {
-        Some(Reason::Session(reason)) => session(reason, gateway),
         Some(reason) => known(reason, message, gateway),
         // The operator is newer than we are.
         None => format!("see: kubectl describe mudgateway {name} -n {namespace}"),
