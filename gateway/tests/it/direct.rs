@@ -396,21 +396,20 @@ async fn a_process_that_hangs_takes_no_share_of_what_is_for_the_one_that_took_ov
     dawn.cut(&router).await;
     dusk.gateway.signal("-STOP").await;
     standby.logged("SessionEstablished").await;
-    for number in 0..10 {
-        let text = number.to_string();
+    let reaches_bob = async |text: &str| {
         let tell = json!({"target_mud": "Dusk", "target_user": "bob", "message": text, "from_user": "ann"});
-        assert_eq!(dawn.call("tell", tell).await["status"], "sent", "{number}");
+        assert_eq!(dawn.call("tell", tell).await["status"], "sent", "{text}");
         let told = bob.wait_event(is("tell_received"), WITHIN).await.unwrap();
         assert_eq!(told["params"]["message"], text);
+    };
+    for number in 0..10 {
+        reaches_bob(&number.to_string()).await;
     }
 
     // When it goes on it takes nothing either.
     dusk.gateway.signal("-CONT").await;
     dusk.gateway.logged("another process of this mud took over").await;
-    let last = json!({"target_mud": "Dusk", "target_user": "bob", "message": "last", "from_user": "ann"});
-    assert_eq!(dawn.call("tell", last).await["status"], "sent");
-    let told = bob.wait_event(is("tell_received"), WITHIN).await.unwrap();
-    assert_eq!(told["params"]["message"], "last");
+    reaches_bob("last").await;
     let metrics = dusk.metrics().await;
     assert!(!metrics.contains("bus_packets_total{direction=\"in\""), "{metrics}");
 }

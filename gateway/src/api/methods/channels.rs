@@ -119,10 +119,7 @@ impl Method for Send {
         let SendParams { channel, message, from_user, visname } = params;
         Context::check_channel(&channel)?;
         context.check_length("message", &message)?;
-        Context::check_names(&[
-            ("from_user", &from_user),
-            ("visname", visname.as_deref().unwrap_or_default()),
-        ])?;
+        Context::check_speaker(&from_user, visname.as_deref())?;
         let said = ChannelMessage {
             mud: context.services().mud().to_owned(),
             channel: channel.clone(),
@@ -214,10 +211,7 @@ impl Method for Emote {
         let EmoteParams { channel, emote, from_user, visname, target } = params;
         Context::check_channel(&channel)?;
         context.check_length("emote", &emote)?;
-        Context::check_names(&[
-            ("from_user", &from_user),
-            ("visname", visname.as_deref().unwrap_or_default()),
-        ])?;
+        Context::check_speaker(&from_user, visname.as_deref())?;
         let target = target.check(context)?;
         let done = ChannelMessage {
             mud: context.services().mud().to_owned(),

@@ -75,6 +75,11 @@ impl<'a> Context<'a> {
         names.iter().try_for_each(|(field, name)| Self::check_limit(field, name, NAME))
     }
 
+    /// Refuses a speaker whose names are too long.
+    fn check_speaker(user: &str, visname: Option<&str>) -> Result<(), RpcError> {
+        Self::check_names(&[("from_user", user), ("visname", visname.unwrap_or_default())])
+    }
+
     fn check_limit(field: &str, text: &str, limit: usize) -> Result<(), RpcError> {
         if text.chars().count() <= limit {
             return Ok(());

@@ -1,7 +1,7 @@
 //! The end of a session because the process ends, or the mud leaves the network.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use mudgateway_crds::report::SessionReason;
@@ -59,15 +59,13 @@ impl Link {
             && let Some(pace) = self.send_waiting(wire).await?
             && !self.leaves_a_successor()
         {
-            tokio::select! {
-                packet = wire.receive() => {
-                    self.receive(router, routers, session, into_flow(packet)?).await?;
-                }
-                () = tokio::time::sleep_until(pace.into()) => {}
-            }
+            self.receive_until(pace, router, routers, wire, session).await?;
         }
-        if self.leaves_a_successor() {
-            self.be_quiet(router, routers, wire, session).await?;
+        // A registration alone is six of the ten packets that a router takes of a name in a second, and one too many has it
+        // ignore the mud for up to ten seconds (rules 40 and 41).
+        let quiet_from = self.handle.outbox().quiet_from();
+        if let Some(quiet) = quiet_from.filter(|_| self.leaves_a_successor()) {
+            while self.receive_until(quiet, router, routers, wire, session).await?.is_some() {}
         }
         // Where another process may take over, the end of the connection says enough.
         if !self.has_successors() {
@@ -76,24 +74,21 @@ impl Link {
         ControlFlow::Continue(())
     }
 
-    /// Sends nothing for a second: a registration alone is six of the ten packets that a router takes of a name in a second, and one
-    /// too many has it ignore the mud for up to ten seconds (rules 40 and 41).
-    async fn be_quiet(
+    /// Takes the next packet, if it comes before then.
+    async fn receive_until(
         &self,
+        until: Instant,
         router: &RouterAddress,
         routers: &mut Routers,
         wire: &mut Wire,
         session: &mut Session,
-    ) -> ControlFlow<Ended> {
-        let until = self.handle.outbox().quiet_from();
-        let Some(until) = until else { return ControlFlow::Continue(()) };
-        loop {
-            tokio::select! {
-                packet = wire.receive() => {
-                    self.receive(router, routers, session, into_flow(packet)?).await?;
-                }
-                () = tokio::time::sleep_until(until.into()) => return ControlFlow::Continue(()),
+    ) -> ControlFlow<Ended, Option<()>> {
+        tokio::select! {
+            packet = wire.receive() => {
+                self.receive(router, routers, session, into_flow(packet)?).await?;
+                ControlFlow::Continue(Some(()))
             }
+            () = tokio::time::sleep_until(until.into()) => ControlFlow::Continue(None),
         }
     }
 
