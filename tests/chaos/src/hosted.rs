@@ -13,15 +13,12 @@ use crate::{MUD, mouth};
 /// The mud.
 pub const NAME: &str = "Dusk";
 
-/// Between two attempts.
-const RETRY: Duration = Duration::from_millis(143);
-
 /// Is on the channels, so that its gateway relays them, and talks and hears as long as its gateway is there.
 pub async fn live(client: Client, tally: Arc<Tally>, channels: Channels) {
     // A mud relays only channels that it is on itself.
     while let Err(error) = mouth::join(&client, channels).await {
         eprintln!("{NAME} cannot join the channels: {error}");
-        sleep(RETRY).await;
+        sleep(mouth::EVERY).await;
     }
     let talk = async {
         loop {

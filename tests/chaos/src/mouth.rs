@@ -10,7 +10,7 @@ use crate::tally::{Kind, Source, Tally};
 use crate::{CHANNEL, PROVIDER_CHANNEL};
 
 /// A gateway sends eight packets a second to the router: a little less, so that nothing waits there for long.
-const EVERY: Duration = Duration::from_millis(143);
+pub const EVERY: Duration = Duration::from_millis(143);
 
 /// Channels, by the index of the source.
 pub type Channels = &'static [&'static str];

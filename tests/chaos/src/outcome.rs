@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::Error;
 use crate::scenario::{Measure, Scenario};
-use crate::tally::{Count, Kind};
+use crate::tally::{Count, Kind, Source};
 use crate::trouble::{Cost, Observer};
 use crate::world::World;
 
@@ -99,10 +99,13 @@ impl Run {
             Measure::Seen => None,
             Measure::SinceFault => Some(world.watcher.until_login(*start, *end).unwrap_or(*end - *start)),
         };
+        let silence = |of: &dyn Fn(Source) -> bool| world.tally.gap(of, *start, *end);
+        // One channel may be silent while the other is not.
+        let hosted = to.keys().copied().filter(|source| source.kind == Kind::Hosted);
         Outcome {
             router_gap: gap.unwrap_or_else(|| world.watcher.gap(*start, *end)),
-            remote_gap: world.tally.gap(Kind::Remote, *start, *end),
-            hosted_gap: world.tally.gap(Kind::Hosted, *start, *end),
+            remote_gap: silence(&|source| source.kind == Kind::Remote),
+            hosted_gap: hosted.map(|channel| silence(&|source| source == channel)).max().unwrap_or_default(),
             remote: world.tally.count(Kind::Remote, from, to),
             hosted: world.tally.count(Kind::Hosted, from, to),
             own: world.tally.count(Kind::Own, from, to),
@@ -121,24 +124,14 @@ impl Outcome {
         if let Some(promise) = scenario.promise().filter(|promise| self.router_gap > *promise) {
             broken.push(format!("nobody was logged in for {:?}, promised are {promise:?}", self.router_gap));
         }
-        let counts =
-            [("remote", self.remote), ("hosted", self.hosted), ("own", self.own), ("tell", self.tells)];
-        // What the mud says on a process that has lost NATS alone comes late, after what it says elsewhere; what waited for the
-        // router and went just before another process took over may go again: FAILOVER.md.
-        let is_split = scenario == Scenario::NatsPartition;
-        for (what, count) in counts {
-            if count.doubled > 0 && !(what == "own" && (scenario.kills() || is_split)) {
+        for (what, count, promise) in self.promised(scenario) {
+            if count.doubled > 0 && promise.once {
                 broken.push(format!("{what}: {} doubled", count.doubled));
             }
-            if count.disordered > 0 && !(what == "own" && is_split) {
+            if count.disordered > 0 && promise.in_order {
                 broken.push(format!("{what}: {} out of order", count.disordered));
             }
-            let kept = match what {
-                "hosted" => true,
-                "own" => !scenario.kills(),
-                _ => scenario.keeps_session(),
-            };
-            if count.lost > 0 && kept {
+            if count.lost > 0 && promise.kept {
                 broken.push(format!("{what}: {} of {} lost", count.lost, count.said));
             }
         }
@@ -151,6 +144,37 @@ impl Outcome {
         broken.extend(self.cost.iter().flat_map(Cost::broken));
         broken
     }
+}
+
+impl Outcome {
+    /// What was heard, and what of it is promised.
+    fn promised(&self, scenario: Scenario) -> [(&'static str, Count, Promise); 4] {
+        let kept = scenario.keeps_session();
+        let (kills, is_split) = (scenario.kills(), scenario == Scenario::NatsPartition);
+        // What the mud says on a process that has lost NATS alone comes late, after what it says elsewhere; what waited for the
+        // router and went just before another process took over may go again: FAILOVER.md.
+        let own = Promise { kept: !kills, once: !(kills || is_split), in_order: !is_split };
+        [
+            ("remote", self.remote, Promise { kept, ..Promise::ALL }),
+            ("hosted", self.hosted, Promise::ALL),
+            ("own", self.own, own),
+            ("tell", self.tells, Promise { kept, ..Promise::ALL }),
+        ]
+    }
+}
+
+/// What is promised of messages.
+struct Promise {
+    /// None is lost.
+    kept: bool,
+    /// None is heard twice.
+    once: bool,
+    /// None is heard after a later one.
+    in_order: bool,
+}
+
+impl Promise {
+    const ALL: Self = Self { kept: true, once: true, in_order: true };
 }
 
 impl Display for Outcome {

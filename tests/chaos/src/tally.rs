@@ -114,10 +114,10 @@ impl Tally {
         count
     }
 
-    /// The longest silence of a kind in a time.
-    pub fn gap(&self, kind: Kind, from: Instant, to: Instant) -> Duration {
+    /// The longest silence of some sources together in a time.
+    pub fn gap(&self, of: impl Fn(Source) -> bool, from: Instant, to: Instant) -> Duration {
         let book = self.book();
-        let heard = book.heard.iter().filter(|heard| heard.1.kind == kind).map(|heard| heard.0);
+        let heard = book.heard.iter().filter(|heard| of(heard.1)).map(|heard| heard.0);
         let inside = heard.filter(|at| (from..=to).contains(at));
         let moments: Vec<_> = std::iter::once(from).chain(inside).chain(std::iter::once(to)).collect();
         moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
@@ -225,7 +225,7 @@ mod tests {
         for (millis, source) in [(100, FAR), (150, NEAR), (400, FAR), (900, FAR)] {
             tally.hear(at(start, millis), source, millis);
         }
-        let gap = |kind, to| tally.gap(kind, at(start, 0), at(start, to)).as_millis();
+        let gap = |kind, to| tally.gap(|source| source.kind == kind, at(start, 0), at(start, to)).as_millis();
         assert_eq!((gap(Kind::Remote, 1000), gap(Kind::Remote, 2000)), (500, 1100));
         assert_eq!((gap(Kind::Hosted, 1000), gap(Kind::Tell, 1000)), (850, 1000));
     }

@@ -13,6 +13,9 @@ use mudgateway_e2e::kubectl::{apply, condition, get, kubectl, namespace, wait, w
 use mudgateway_e2e::story::{Narrator, tell};
 use serde_json::{Value, json};
 
+/// The channel that muds talk on.
+const CHANNEL: &str = "imud_gossip";
+
 const READY: Duration = Duration::from_secs(120);
 
 /// Installs the chart and the router once for all tests.
@@ -37,7 +40,7 @@ fn gateway(name: &str, change: impl FnOnce(&mut Value)) -> Value {
         "spec": {
             "mud": {"name": format!("Mud-{name}")},
             "routers": [{"name": "*demo", "host": "i3-router.i3-demo.svc", "port": 8787}],
-            "channels": [{"name": "imud_gossip"}],
+            "channels": [{"name": CHANNEL}],
         },
     });
     change(&mut gateway["spec"]);
@@ -58,6 +61,13 @@ fn key(namespace: &str, gateway: &Value) -> String {
     let secret = gateway["status"]["apiKeySecret"].as_str().unwrap_or_default();
     kubectl(&["get", "secret", secret, "-n", namespace, "-o", "go-template={{.data.token | base64decode}}"])
         .unwrap_or_else(|error| fail(&error))
+}
+
+/// A client on the channel.
+fn on_channel(url: &str, key: &str) -> Client {
+    let mut client = Client::connect(url, key).unwrap_or_else(|error| fail(&error));
+    client.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
+    client
 }
 
 fn removed(name: &str) {

@@ -7,12 +7,11 @@ use mudgateway_e2e::install::{self, file};
 use mudgateway_e2e::kubectl::{get, kubectl, run, wait};
 use serde_json::{Value, json};
 
-use super::{READY, applied, cluster, fail, key, removed, waited};
+use super::{CHANNEL, READY, applied, cluster, fail, key, on_channel, removed, waited};
 
 const LOST: &str = "node-lost";
 const MUD: &str = "Mud-node-lost";
 const LEFT: &str = "node-left";
-const CHANNEL: &str = "imud_gossip";
 
 /// The node that goes. NATS, the operator and the router are on the other one.
 const NODE: &str = "2";
@@ -44,15 +43,15 @@ fn pods() -> (Pod, Pod) {
     let on = |lost: bool| {
         let pods = pods["items"].as_array().into_iter().flatten();
         let mut here = pods.filter(|pod| (node_number(&pod["spec"]["nodeName"]) == NODE) == lost);
-        let pod = here.next().unwrap_or_else(|| panic!("not a pod on each node:\n{}", pods_in(&selector())));
+        let pod = here.next().unwrap_or_else(|| panic!("not a pod on each node:\n{}", list_of_pods()));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Pod { name: text(&pod["metadata"]["name"]), address: text(&pod["status"]["podIP"]) }
     };
     (on(true), on(false))
 }
 
-fn pods_in(selector: &str) -> String {
-    kubectl(&["get", "pods", "-n", LOST, "-l", selector, "-o", "wide"])
+fn list_of_pods() -> String {
+    kubectl(&["get", "pods", "-n", LOST, "-l", &selector(), "-o", "wide"])
         .unwrap_or_else(|error| error.to_string())
 }
 
@@ -77,16 +76,9 @@ fn held_there() -> (Pod, Pod) {
     wait("two pods, of which the one on the node that goes holds the session", READY, || {
         let deployment = get(LOST, &format!("deployment/{LOST}-gateway"))?;
         let complete = deployment["status"]["readyReplicas"] == 2 && deployment["status"]["replicas"] == 2;
-        let all = if complete { Some(pods()) } else { None };
-        Ok(all.filter(|(goes, _)| holder() == goes.name).ok_or_else(|| pods_in(&selector())))
+        Ok(complete.then(pods).filter(|(goes, _)| holder() == goes.name).ok_or_else(list_of_pods))
     })
     .unwrap_or_else(|error| fail(&error))
-}
-
-fn on_channel(url: &str, key: &str) -> Client {
-    let mut client = Client::connect(url, key).unwrap_or_else(|error| fail(&error));
-    client.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
-    client
 }
 
 /// Says a number.
@@ -108,12 +100,11 @@ fn when_a_node_is_lost_its_mud_is_taken_over_and_hears_all_that_hosted_muds_say(
     cluster();
     applied(LEFT, |spec| spec["scheduling"] = json!({"nodeSelector": {"test-node": "1"}}));
     applied(LOST, |spec| spec["replicas"] = json!(2));
-    let keys = [LEFT, LOST].map(|name| key(name, &waited(name, "Ready", "True")));
-    let [key_of_left, key_of_lost] = &keys;
+    let [key_of_left, key_of_lost] = [LEFT, LOST].map(|name| key(name, &waited(name, "Ready", "True")));
     let (_, stays) = held_there();
     let url = format!("ws://{LOST}.{LOST}.svc:8080/ws");
-    let mut listener = on_channel(&format!("ws://{}:8080/ws", stays.address), key_of_lost);
-    let mut speaker = on_channel(&format!("ws://{LEFT}.{LEFT}.svc:8080/ws"), key_of_left);
+    let mut listener = on_channel(&format!("ws://{}:8080/ws", stays.address), &key_of_lost);
+    let mut speaker = on_channel(&format!("ws://{LEFT}.{LEFT}.svc:8080/ws"), &key_of_left);
     say(&mut speaker, 0);
     hear(&mut listener, 0..1);
 
@@ -132,7 +123,7 @@ fn when_a_node_is_lost_its_mud_is_taken_over_and_hears_all_that_hosted_muds_say(
     hear(&mut listener, 1..said);
 
     let mut mud = wait("a client to get in at the endpoint", BACK_AT_THE_ENDPOINT, || {
-        Ok(Client::connect(&url, key_of_lost).map_err(|error| error.to_string()))
+        Ok(Client::connect(&url, &key_of_lost).map_err(|error| error.to_string()))
     })
     .unwrap_or_else(|error| fail(&error));
     println!("back at the endpoint after {:?}", lost.elapsed());

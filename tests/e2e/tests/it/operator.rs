@@ -8,10 +8,9 @@ use mudgateway_e2e::install::SYSTEM;
 use mudgateway_e2e::kubectl::{condition, get, kubectl, wait};
 use serde_json::{Value, json};
 
-use super::{READY, applied, cluster, fail, key, login, removed, waited};
+use super::{CHANNEL, READY, applied, cluster, fail, key, login, on_channel, removed, waited};
 
 const MUDS: [&str; 2] = ["speaker", "listener"];
-const CHANNEL: &str = "imud_gossip";
 const OPERATORS: &str = "app.kubernetes.io/component=operator,app.kubernetes.io/part-of=mudgateway";
 
 /// Longer than any message takes.
@@ -28,9 +27,7 @@ impl Talk {
         let clients = MUDS.map(|name| {
             let gateway = waited(name, "Ready", "True");
             let url = gateway["status"]["endpoints"]["websocket"].as_str().unwrap_or_default();
-            let mut client = Client::connect(url, &key(name, &gateway)).unwrap_or_else(|error| fail(&error));
-            client.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
-            client
+            on_channel(url, &key(name, &gateway))
         });
         Self { clients: clients.into(), said: 0 }
     }
@@ -66,10 +63,7 @@ fn operators() -> Result<Vec<(String, bool)>> {
     let list = kubectl(&["get", "pods", "-n", SYSTEM, "-l", OPERATORS, "-o", "json"])?;
     let list: Value = serde_json::from_str(&list).unwrap_or_default();
     let pods = list["items"].as_array().cloned().unwrap_or_default();
-    let is_ready = |pod: &Value| {
-        let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
-    };
+    let is_ready = |pod: &Value| condition(pod, "Ready").starts_with("True");
     let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     Ok(pods.iter().map(|pod| (name(pod), is_ready(pod))).collect())
 }

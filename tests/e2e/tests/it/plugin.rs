@@ -9,10 +9,9 @@ use mudgateway_e2e::client::Client;
 use mudgateway_e2e::kubectl::{apply, kubectl, namespace};
 use serde_json::{Value, json};
 
-use super::{applied, cluster, fail, key, removed, waited};
+use super::{CHANNEL, applied, cluster, fail, key, on_channel, removed, waited};
 
 const NAME: &str = "plugin";
-const CHANNEL: &str = "imud_gossip";
 const HEARD: Duration = Duration::from_secs(20);
 
 fn mudgw(arguments: &[&str]) -> String {
@@ -78,8 +77,7 @@ fn the_plugin_does_each_of_its_commands() {
 
     let old = key(NAME, &gateway);
     let url = gateway["status"]["endpoints"]["websocket"].as_str().unwrap();
-    let mut mud = Client::connect(url, &old).unwrap_or_else(|error| fail(&error));
-    mud.call("channel_join", &json!({"channel": CHANNEL})).unwrap_or_else(|error| fail(&error));
+    let mut mud = on_channel(url, &old);
     assert_eq!(mudgw(&["say", CHANNEL, "before", "the", "tail"]).trim(), "sent by Mud-plugin");
     assert_eq!(event(&mut mud, "channel_message")["message"], "before the tail");
     let tail = Tail::start();
