@@ -1,4 +1,4 @@
-//! A MUD's connection to its gateway, from a pod inside the cluster.
+//! A MUD's connection to its gateway, from a pod inside the cluster or from outside of all pods.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,6 +21,10 @@ const BACKLOG: usize = 10_000;
 /// How long a connection is tried.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The client program in a pod, and where the tests themselves run.
+const IN_A_POD: &[&str] = &["kubectl", "exec", "-i", "-n", "i3-demo", "deploy/i3-router", "--", "/mudclient"];
+const OUTSIDE: &[&str] = &["mudclient"];
+
 /// One connection, authenticated.
 pub struct Client {
     url: String,
@@ -39,19 +43,32 @@ impl Client {
     /// # Errors
     /// When the connection or the key is refused for 10 s.
     pub fn connect(url: &str, key: &str) -> Result<Self> {
+        Self::connect_by(IN_A_POD, url, key)
+    }
+
+    /// The same from outside of all pods, where a customer's machine would be.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_from_outside(url: &str, key: &str) -> Result<Self> {
+        Self::connect_by(OUTSIDE, url, key)
+    }
+
+    fn connect_by(program: &[&str], url: &str, key: &str) -> Result<Self> {
         wait(&format!("a connection to {url}"), PATIENCE, || {
-            Ok(Self::attempt(url, key).map_err(|error| error.to_string()))
+            Ok(Self::attempt(program, url, key).map_err(|error| error.to_string()))
         })
     }
 
-    fn attempt(url: &str, key: &str) -> Result<Self> {
-        let mut child = Command::new("kubectl")
-            .args(["exec", "-i", "-n", "i3-demo", "deploy/i3-router", "--", "/mudclient", url])
+    fn attempt(program: &[&str], url: &str, key: &str) -> Result<Self> {
+        let mut child = Command::new(program[0])
+            .args(&program[1..])
+            .arg(url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| Error::Missing { program: "kubectl".to_owned(), source })?;
+            .map_err(|source| Error::Missing { program: program[0].to_owned(), source })?;
         let (Some(input), Some(stdout), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {

@@ -1,5 +1,6 @@
 //! End-to-end tests on a running cluster. `make test-e2e` brings one up and runs them, one after the other.
 
+mod expose;
 mod node;
 mod operator;
 mod plugin;
