@@ -1,4 +1,4 @@
-//! Contour and Envoy as a Gateway, and gateway processes behind it.
+//! Contour and Envoy as a Gateway or for Ingresses, and gateway processes behind them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,15 +62,15 @@ pub(crate) fn install_definitions() {
     run_ok("kubectl", &served, b"");
 }
 
-/// A running Gateway. It ends with this value.
+/// A running Contour, and its Envoy. They end with this value.
 pub(crate) struct Edge {
-    _folder: TempDir,
+    folder: TempDir,
     children: Vec<Child>,
 }
 
 impl Edge {
     /// Makes the Gateway `edge` and starts what carries it out.
-    pub(crate) fn start(space: &Space) -> Self {
+    pub(crate) fn gateway(space: &Space) -> Self {
         make_certificate(space, "edge-cert");
         let gateway = json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
@@ -96,9 +96,22 @@ impl Edge {
         for object in [class, gateway] {
             run_ok("kubectl", &["apply", "--server-side", "--filename", "-"], object.to_string().as_bytes());
         }
+        for port in LISTENERS {
+            let (from, to) = (port.to_string(), (port + SHIFT).to_string());
+            let table = ["-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", ADDRESS, "--dport", &from];
+            run_ok("iptables", &[&table[..], &["-j", "REDIRECT", "--to-ports", &to]].concat(), b"");
+        }
+        Self::start(&format!("gateway:\n  gatewayRef:\n    namespace: {}\n    name: edge\n", space.name))
+    }
+
+    /// Starts what carries out Ingresses, in the place of a Gateway that has ended: at the ports 80 and 443.
+    pub(crate) fn ingresses() -> Self {
+        Self::start("")
+    }
+
+    fn start(config: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let config = format!("gateway:\n  gatewayRef:\n    namespace: {}\n    name: edge\n", space.name);
         fs::write(path("contour.yaml"), config).unwrap();
         let kubeconfig = std::env::var("KUBECONFIG").unwrap();
         let xds = ["--xds-address=127.0.0.1", "--xds-port=8001"];
@@ -131,12 +144,7 @@ impl Edge {
             "warn",
         ];
         let envoy = spawn("envoy", &envoy, &path("envoy.log"));
-        for port in LISTENERS {
-            let (from, to) = (port.to_string(), (port + SHIFT).to_string());
-            let table = ["-t", "nat", "-A", "OUTPUT", "-p", "tcp", "-d", ADDRESS, "--dport", &from];
-            run_ok("iptables", &[&table[..], &["-j", "REDIRECT", "--to-ports", &to]].concat(), b"");
-        }
-        Self { _folder: folder, children: vec![contour, envoy] }
+        Self { folder, children: vec![contour, envoy] }
     }
 }
 
@@ -147,10 +155,11 @@ impl Drop for Edge {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            let routes = ["get", "httproutes,tcproutes,tlsroutes", "--all-namespaces", "--output", "yaml"];
+            let kinds = "httproutes,tcproutes,tlsroutes,ingresses";
+            let routes = ["get", kinds, "--all-namespaces", "--output", "yaml"];
             eprintln!("{}", String::from_utf8_lossy(&run_ok("kubectl", &routes, b"").stdout));
             for log in ["contour.log", "envoy.log"] {
-                let text = fs::read_to_string(self._folder.path().join(log)).unwrap_or_default();
+                let text = fs::read_to_string(self.folder.path().join(log)).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().collect();
                 eprintln!("--- {log}\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
             }

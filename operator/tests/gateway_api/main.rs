@@ -1,5 +1,5 @@
-//! Muds reached through a real Gateway: Contour and Envoy in front of real gateway processes, a real kube-apiserver and
-//! a real nats-server. Without nodes: this test says itself where the processes of a Service are.
+//! Muds reached through a real Gateway, and by a real Ingress: Contour and Envoy in front of real gateway processes, a real
+//! kube-apiserver and a real nats-server. Without nodes: this test says itself where the processes of a Service are.
 //!
 //! `tests/gateway-api` sets everything up.
 
@@ -18,6 +18,7 @@ use mudclient::{Client, Options};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::{ConditionType, Endpoints};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::edge::{ADDRESS, Edge, Process, lead_to, make_available, tls_stream};
 use crate::harness::{Operator, Space, eventually, message, run_ok};
@@ -35,6 +36,8 @@ fn endpoints(gateway: &MudGateway) -> Endpoints {
 enum Way {
     /// Without TLS.
     Plain(String),
+    /// WebSocket by the host name, without TLS.
+    WebSocket,
     /// WebSocket under TLS.
     WebSocketTls,
     /// TCP under TLS, at this port.
@@ -46,6 +49,10 @@ impl Way {
     async fn open(&self) -> Option<Client> {
         let opened = match self {
             Self::Plain(url) => Client::connect(url).await,
+            Self::WebSocket => {
+                let stream = TcpStream::connect((ADDRESS, 80)).await.ok()?;
+                Client::over_web_socket(&format!("ws://{HOST}/ws"), stream, Options::default()).await
+            }
             Self::WebSocketTls => {
                 let url = format!("wss://{HOST}/ws");
                 Client::over_web_socket(&url, tls_stream(HOST, 443).await?, Options::default()).await
@@ -134,7 +141,7 @@ async fn programmed(space: &Space) -> MudGateway {
 async fn muds_are_reached_through_a_real_gateway() {
     let (space, nats) = (Space::new().await, Nats::start());
     let operator = Operator::start(&space, &nats.url()).await;
-    let (_edge, endpoints) = made_when_the_gateway_api_comes(&space).await;
+    let (edge, endpoints) = made_when_the_gateway_api_comes(&space).await;
     let mut mud = Mud::start(space).await;
     // By an HTTPRoute and by a TCPRoute, at exactly the addresses that are told.
     let tcp = format!("tcp://{}", endpoints.tcp.unwrap());
@@ -142,6 +149,9 @@ async fn muds_are_reached_through_a_real_gateway() {
     tls_that_the_gateway_ends(&mut mud).await;
     tls_that_it_passes_through(&mut mud).await;
     a_listener_that_is_not_there_is_said_in_words(&mud).await;
+    drop(edge);
+    let _edge = Edge::ingresses();
+    by_an_ingress(&mut mud).await;
     operator.stop().await;
 }
 
@@ -154,7 +164,7 @@ async fn made_when_the_gateway_api_comes(space: &Space) -> (Edge, Endpoints) {
     assert!(message(&gateway, ConditionType::Programmed).contains("install the Gateway API's definitions"));
     edge::install_definitions();
     space.wait_for(Mud::NAME, ConditionType::Programmed, "False", "GatewayNotFound").await;
-    let edge = Edge::start(space);
+    let edge = Edge::gateway(space);
     let told = endpoints(&programmed(space).await);
     assert_eq!(told.websocket, Some(format!("ws://{ADDRESS}/luminari")));
     assert_eq!(told.tcp, Some(format!("{ADDRESS}:7001")));
@@ -199,4 +209,24 @@ async fn a_listener_that_is_not_there_is_said_in_words(mud: &Mud) {
         !left.contains("httproute") && !left.contains("tcproute"),
         "what is not asked for is gone: {left}"
     );
+}
+
+/// For WebSocket by the mud's host name, first plain and then under TLS.
+async fn by_an_ingress(mud: &mut Mud) {
+    let ingress = json!({"host": HOST, "className": "contour"});
+    mud.change(json!({
+        "api": {"tls": null, "websocket": null},
+        "expose": {"gateway": null, "ingress": ingress},
+    }))
+    .await;
+    let plain = format!("ws://{HOST}/ws");
+    mud.told("by an Ingress", |told| told.websocket.as_ref() == Some(&plain)).await;
+    // One with the new configuration.
+    mud.replace().await;
+    mud.survives(&[Way::WebSocket]).await;
+    edge::make_certificate(&mud.space, "ingress-cert");
+    mud.change(json!({"expose": {"ingress": {"tlsSecretName": "ingress-cert"}}})).await;
+    let websocket = format!("wss://{HOST}/ws");
+    mud.told("by an Ingress with TLS", |told| told.websocket.as_ref() == Some(&websocket)).await;
+    mud.survives(&[Way::WebSocketTls]).await;
 }

@@ -1,5 +1,7 @@
 //! The ways in from outside the cluster: an Ingress, or the routes of a Gateway.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
     IngressSpec, IngressTLS, ServiceBackendPort,
@@ -12,14 +14,16 @@ use super::{TCP_PORT, WEBSOCKET_PATH, WEBSOCKET_PORT, metadata, workload_name};
 use crate::mudgateway::children::Kind;
 use crate::mudgateway::validate::Gateway;
 
+/// Contour answers a WebSocket with 403 where the Ingress does not say that its path is one. To others it means nothing.
+const CONTOUR_WEBSOCKET: (&str, &str) = ("projectcontour.io/websocket-routes", WEBSOCKET_PATH);
+
 pub(super) fn ingress(gateway: &Gateway) -> Option<Ingress> {
     let exposed = gateway.spec.expose.ingress.as_ref()?;
     let mut metadata = metadata(gateway, workload_name(&gateway.key.name));
-    if !exposed.annotations.is_empty() {
-        let annotations = exposed.annotations.iter();
-        metadata.annotations =
-            Some(annotations.map(|(name, value)| (name.clone(), value.0.clone())).collect());
-    }
+    let (name, path) = CONTOUR_WEBSOCKET;
+    let mut annotations = BTreeMap::from([(name.to_owned(), path.to_owned())]);
+    annotations.extend(exposed.annotations.iter().map(|(name, value)| (name.clone(), value.0.clone())));
+    metadata.annotations = Some(annotations);
     let backend = IngressServiceBackend {
         name: gateway.key.name.clone(),
         port: Some(ServiceBackendPort { number: Some(WEBSOCKET_PORT.into()), name: None }),
