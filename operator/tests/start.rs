@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+/// Longer than a start takes that fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// An API server that answers every request with this.
 async fn api_server(code: StatusCode, body: &'static str) -> Config {
     serving(Router::new().fallback(move || async move { (code, body) })).await
@@ -38,7 +41,7 @@ async fn start(config: Config, listen: SocketAddr) -> Error {
     let listen = listen.to_string();
     let args = ["operator", "--gateway-image=g:1", "--nats-url=nats://127.0.0.1:9", "--http-listen", &listen];
     let run = mudgateway_operator::run(config, Settings::parse_from(args), CancellationToken::new());
-    run.await.expect_err("started")
+    timeout(PATIENCE, run).await.expect("it neither ends nor says why").expect_err("started")
 }
 
 fn anywhere() -> SocketAddr {
@@ -100,7 +103,7 @@ async fn a_file_says_what_is_logged_while_it_runs() {
             }
             panic!("the operator ended");
         };
-        timeout(Duration::from_secs(20), said).await.unwrap_or_else(|_| panic!("nothing was said of {text}"));
+        timeout(PATIENCE, said).await.unwrap_or_else(|_| panic!("nothing was said of {text}"));
     }
 }
 
