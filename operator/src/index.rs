@@ -3,7 +3,7 @@
 //! Fed by the watch, in memory, synchronous. Every change returns the objects that it concerns besides the
 //! changed one, so that they are reconciled too.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
@@ -11,7 +11,7 @@ use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
 
 use crate::key::{Guarded, Key};
-use crate::mudgateway::{Endpoint, endpoints, secrets};
+use crate::mudgateway::{Endpoint, Section, endpoints, secrets};
 
 /// The conditions that are counted.
 const CONDITIONS: [ConditionType; 4] =
@@ -32,8 +32,21 @@ enum Claim {
     Endpoint(Endpoint),
 }
 
-/// Who claims it: the least in this order has it.
+/// Who claims it: the least in this order comes first.
 type Claimant = (Timestamp, Key);
+
+/// All who claim it, and by which listener of a Gateway.
+type Claimants = BTreeMap<Claimant, Section>;
+
+/// Who has it by a listener, or by all of them. Whoever comes first and names no listener has it by all of them; where whoever
+/// comes first names one, the first by each has it, and nobody has it by all.
+fn who_has<'c>(claimants: &'c Claimants, section: &Section) -> Option<&'c Claimant> {
+    let (first, by) = claimants.first_key_value()?;
+    match (by, section) {
+        (Some(_), Some(_)) => claimants.iter().find(|(_, by)| *by == section).map(|(claimant, _)| claimant),
+        _ => Some(first),
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
@@ -43,7 +56,7 @@ struct Entry {
     /// Whether it asks for standbys and has none.
     without_standby: bool,
     /// Its name first.
-    claims: Vec<Claim>,
+    claims: Vec<(Claim, Section)>,
     created: Timestamp,
     secrets: BTreeSet<String>,
 }
@@ -51,7 +64,7 @@ struct Entry {
 impl Entry {
     /// Network and mud.
     fn name(&self) -> Option<(&str, &str)> {
-        self.claims.iter().find_map(|claim| match claim {
+        self.claims.iter().find_map(|(claim, _)| match claim {
             Claim::Name { network, mud } => Some((network.as_str(), mud.as_str())),
             Claim::Endpoint(_) => None,
         })
@@ -64,7 +77,7 @@ pub struct Index {
     /// Scopes whose first list is not complete. Until it is, nobody can know who came first.
     pending: HashSet<Scope>,
     entries: HashMap<Key, Entry>,
-    claims: HashMap<Claim, BTreeSet<Claimant>>,
+    claims: HashMap<Claim, Claimants>,
     /// By namespace and name of the Secret.
     secrets: HashMap<Key, BTreeSet<Key>>,
 }
@@ -131,9 +144,9 @@ impl Index {
 
     /// A way in that this one asks for, and the older `MudGateway` that has it.
     pub fn taken_endpoint(&self, key: &Key) -> Option<(Endpoint, Key)> {
-        self.entries.get(key)?.claims.iter().find_map(|claim| match claim {
+        self.entries.get(key)?.claims.iter().find_map(|(claim, section)| match claim {
             Claim::Endpoint(endpoint) => {
-                let (_, holder) = self.claims.get(claim)?.first()?;
+                let (_, holder) = who_has(self.claims.get(claim)?, section)?;
                 (holder != key).then(|| (endpoint.clone(), holder.clone()))
             }
             Claim::Name { .. } => None,
@@ -143,7 +156,7 @@ impl Index {
     /// The `MudGateway` that has a mud name on a network.
     pub fn holder(&self, network: &str, mud: &str) -> Option<Key> {
         let claim = Claim::Name { network: network.to_owned(), mud: mud.to_owned() };
-        self.claims.get(&claim)?.first().map(|(_, key)| key.clone())
+        who_has(self.claims.get(&claim)?, &None).map(|(_, key)| key.clone())
     }
 
     /// The `MudGateway`s on a network.
@@ -214,12 +227,12 @@ impl Index {
         }
         let mut rivals = Vec::new();
         let claimant = (entry.created, key.clone());
-        for claim in &entry.claims {
+        for (claim, section) in &entry.claims {
             let claimants = self.claims.entry(claim.clone()).or_default();
-            if claimants.first().is_some_and(|first| claimant < *first) {
-                rivals.extend(claimants.iter().map(|(_, key)| key.clone()));
+            claimants.insert(claimant.clone(), section.clone());
+            if who_has(claimants, section) == Some(&claimant) {
+                rivals.extend(claimants.keys().map(|(_, key)| key.clone()));
             }
-            claimants.insert(claimant.clone());
         }
         self.entries.insert(key.clone(), entry);
         rivals
@@ -229,40 +242,36 @@ impl Index {
     fn detach(&mut self, key: &Key) -> Vec<Key> {
         let Some(entry) = self.entries.remove(key) else { return Vec::new() };
         for secret in entry.secrets {
-            remove_from(&mut self.secrets, Key::new(&key.namespace, secret), key);
+            let secret = Key::new(&key.namespace, &secret);
+            if let Some(users) = self.secrets.get_mut(&secret) {
+                users.remove(key);
+                if users.is_empty() {
+                    self.secrets.remove(&secret);
+                }
+            }
         }
         let claimant = (entry.created, key.clone());
         let mut concerned = Vec::new();
-        for claim in entry.claims {
-            let came_first = self.claims.get(&claim).and_then(BTreeSet::first) == Some(&claimant);
-            let rivals = remove_from(&mut self.claims, claim, &claimant);
-            if came_first {
-                concerned.extend(rivals.into_iter().map(|(_, key)| key));
+        for (claim, section) in entry.claims {
+            let Some(claimants) = self.claims.get_mut(&claim) else { continue };
+            let had_it = who_has(claimants, &section) == Some(&claimant);
+            claimants.remove(&claimant);
+            if had_it {
+                concerned.extend(claimants.keys().map(|(_, key)| key.clone()));
+            }
+            if claimants.is_empty() {
+                self.claims.remove(&claim);
             }
         }
         concerned
     }
 }
 
-/// Takes a member out of one of the sets, drops the set if it is empty then, and returns who is left in it.
-fn remove_from<K, V>(sets: &mut HashMap<K, BTreeSet<V>>, key: K, member: &V) -> Vec<V>
-where
-    K: std::hash::Hash + Eq,
-    V: Ord + Clone,
-{
-    let Some(set) = sets.get_mut(&key) else { return Vec::new() };
-    set.remove(member);
-    let left = set.iter().cloned().collect();
-    if set.is_empty() {
-        sets.remove(&key);
-    }
-    left
-}
-
-fn claims(namespace: &str, gateway: &MudGateway) -> Vec<Claim> {
+fn claims(namespace: &str, gateway: &MudGateway) -> Vec<(Claim, Section)> {
     let (network, mud) = (gateway.spec.network().to_owned(), gateway.spec.mud.name.clone());
-    let endpoints = endpoints(namespace, &gateway.spec).into_iter().map(Claim::Endpoint);
-    [Claim::Name { network, mud }].into_iter().chain(endpoints).collect()
+    let endpoints = endpoints(namespace, &gateway.spec).into_iter();
+    let endpoints = endpoints.map(|(endpoint, section)| (Claim::Endpoint(endpoint), section));
+    [(Claim::Name { network, mud }, None)].into_iter().chain(endpoints).collect()
 }
 
 fn lacks_standby(gateway: &MudGateway) -> bool {
@@ -364,14 +373,18 @@ mod tests {
         assert_eq!(index.undecodable(), 1);
     }
 
+    /// The same, and it asks for a path at a Gateway, by a listener if that is named.
+    fn exposed(name: &str, mud: &str, second: i64, path: &str, section: Section) -> Guarded {
+        let Guarded { 0: Ok(mut gateway) } = claiming(name, mud, second) else { panic!() };
+        let parent = serde_json::json!({"name": "edge"});
+        let way = serde_json::json!({"parentRef": parent, "path": path, "sectionName": section});
+        gateway.spec.expose = serde_json::from_value(serde_json::json!({"gateway": way})).unwrap();
+        guarded(gateway)
+    }
+
     #[test]
     fn the_older_has_the_way_in_and_the_younger_gets_it_after_it() {
-        let at = |name: &str, mud: &str, second: i64, path: &str| {
-            let Guarded { 0: Ok(mut gateway) } = claiming(name, mud, second) else { panic!() };
-            let expose = format!(r#"{{"gateway": {{"parentRef": {{"name": "edge"}}, "path": "{path}"}}}}"#);
-            gateway.spec.expose = serde_json::from_str(&expose).unwrap();
-            guarded(gateway)
-        };
+        let at = |name: &str, mud: &str, second: i64, path: &str| exposed(name, mud, second, path, None);
         let mut index = Index::default();
         index.apply(&at("young", "Young", 20, "/ws"));
         assert_eq!(index.apply(&at("old", "Old", 10, "/ws")), [key("young")]);
@@ -384,6 +397,35 @@ mod tests {
         index.apply(&at("old", "Old", 10, "/ws"));
         assert_eq!(index.remove(&key("old")), [key("young")]);
         assert_eq!(index.taken_endpoint(&key("young")), None);
+    }
+
+    #[test]
+    fn who_names_no_listener_asks_for_all_of_them() {
+        let at = |name: &str, second: i64, section: &str| {
+            let section = (section != "all").then(|| section.to_owned());
+            exposed(name, name, second, "/ws", section)
+        };
+        let taken = |index: &Index, name: &str| index.taken_endpoint(&key(name)).map(|(_, holder)| holder);
+        for [older, younger] in [["all", "http"], ["http", "all"], ["all", "all"], ["http", "http"]] {
+            let mut index = Index::default();
+            index.apply(&at("young", 20, younger));
+            assert_eq!(index.apply(&at("old", 10, older)), [key("young")], "{older} {younger}");
+            assert_eq!(taken(&index, "young"), Some(key("old")), "{older} {younger}");
+            assert_eq!(index.remove(&key("old")), [key("young")]);
+            assert_eq!(taken(&index, "young"), None);
+        }
+
+        // Who has nothing takes nothing from others, until it has.
+        let mut index = Index::default();
+        for (name, second, section) in
+            [("a", 1, "http"), ("b", 2, "all"), ("c", 3, "https"), ("d", 4, "https")]
+        {
+            index.apply(&at(name, second, section));
+        }
+        let all = |index: &Index| ["a", "b", "c", "d"].map(|name| taken(index, name));
+        assert_eq!(all(&index), [None, Some(key("a")), None, Some(key("c"))]);
+        assert_eq!(index.remove(&key("a")), ["b", "c", "d"].map(key));
+        assert_eq!(all(&index), [None, None, Some(key("b")), Some(key("b"))]);
     }
 
     #[test]

@@ -14,8 +14,6 @@ pub enum Endpoint {
     Http {
         /// The Gateway.
         gateway: Key,
-        /// Its listener, if one is named.
-        section: Option<String>,
         /// The host name, if one is named.
         hostname: Option<String>,
         /// The path.
@@ -49,7 +47,7 @@ pub enum Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { gateway, hostname, path, .. } => {
+            Self::Http { gateway, hostname, path } => {
                 let of = hostname.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
                 write!(f, "the path {path}{of} at Gateway {gateway}")
             }
@@ -63,24 +61,25 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// The listener of a Gateway to which a way in is restricted. None: it is by each of them.
+pub type Section = Option<String>;
+
 /// The ways in that a spec asks for, in a namespace.
-pub fn endpoints(namespace: &str, spec: &MudGatewaySpec) -> Vec<Endpoint> {
+pub fn endpoints(namespace: &str, spec: &MudGatewaySpec) -> Vec<(Endpoint, Section)> {
     let ingress = spec.expose.ingress.iter().map(|ExposeIngress { class_name, host, .. }| {
-        Endpoint::Ingress { class: class_name.clone(), host: host.clone() }
+        (Endpoint::Ingress { class: class_name.clone(), host: host.clone() }, None)
     });
     let gateway = spec.expose.gateway.iter().flat_map(|exposed| by_gateway(namespace, spec, exposed));
     ingress.chain(gateway).collect()
 }
 
-fn by_gateway(namespace: &str, spec: &MudGatewaySpec, exposed: &ExposeGateway) -> Vec<Endpoint> {
+fn by_gateway(namespace: &str, spec: &MudGatewaySpec, exposed: &ExposeGateway) -> Vec<(Endpoint, Section)> {
     let parent = &exposed.parent_ref;
     let gateway = Key::new(parent.namespace.as_deref().unwrap_or(namespace), &parent.name);
     let hostname = exposed.hostname.clone();
-    let http = spec.api.websocket.enabled.then(|| Endpoint::Http {
-        gateway: gateway.clone(),
-        section: exposed.section_name.clone(),
-        hostname: hostname.clone(),
-        path: exposed.path.clone(),
+    let http = spec.api.websocket.enabled.then(|| {
+        let (gateway, hostname, path) = (gateway.clone(), hostname.clone(), exposed.path.clone());
+        (Endpoint::Http { gateway, hostname, path }, exposed.section_name.clone())
     });
     let named = |section: &Option<String>| section.clone().filter(|_| spec.api.tcp.enabled);
     let tcp = named(&exposed.tcp_section).map(|section| Endpoint::Tcp { gateway: gateway.clone(), section });
@@ -89,7 +88,7 @@ fn by_gateway(namespace: &str, spec: &MudGatewaySpec, exposed: &ExposeGateway) -
         section,
         hostname: hostname.clone(),
     });
-    http.into_iter().chain(tcp).chain(tls).collect()
+    http.into_iter().chain(tcp.into_iter().chain(tls).map(|endpoint| (endpoint, None))).collect()
 }
 
 #[cfg(test)]
@@ -102,7 +101,7 @@ mod tests {
     fn asked(expose: Value) -> Vec<String> {
         let mut spec = gateway("ns", "a", "Mud").spec;
         spec.expose = serde_json::from_value(expose).unwrap();
-        endpoints("ns", &spec).iter().map(Endpoint::to_string).collect()
+        endpoints("ns", &spec).iter().map(|(endpoint, _)| endpoint.to_string()).collect()
     }
 
     #[test]

@@ -341,7 +341,7 @@ mod tests {
     fn a_way_in_that_another_has_is_not_published() {
         let mut object = gateway("tenant-a", "luminari", "LuminariMUD");
         object.spec.expose = serde_json::from_value(json!({"ingress": {"host": "mud.example"}})).unwrap();
-        let endpoint = crate::mudgateway::endpoints("tenant-a", &object.spec).remove(0);
+        let (endpoint, _) = crate::mudgateway::endpoints("tenant-a", &object.spec).remove(0);
         let facts = Facts { taken: Some((endpoint, Key::new("tenant-b", "other"))), ..Facts::default() };
         let gateway = validate(&Key::of(&object), &object, &facts, &settings()).unwrap();
         assert!(!crate::mudgateway::build::kinds(&gateway.spec).contains(&Kind::Ingress));

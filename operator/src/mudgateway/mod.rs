@@ -42,7 +42,7 @@ pub use self::apply::params;
 use self::children::Kind;
 pub use self::dereference::secrets;
 use self::dereference::{Facts, OwnSecret};
-pub use self::endpoint::{Endpoint, endpoints};
+pub use self::endpoint::{Endpoint, Section, endpoints};
 use self::rejection::Rejection;
 use self::validate::{Gateway, Keys};
 use self::verdict::{Applied, Observation, Outcome};
