@@ -174,7 +174,8 @@ pub fn bucket_subject(bucket: &str, key: &str) -> String {
 }
 
 /// The fields of a mud's state: no other may be stored, so that no mud takes the room of all.
-pub const STATE_FIELDS: &[&str] = &["password", "routers", "mudlist", "chanlist", "outbox", "kept", "ucache"];
+pub const STATE_FIELDS: &[&str] =
+    &["password", "routers", "mudlist", "chanlist", "outbox", "gone", "kept", "ucache"];
 
 /// The key in [`STATE_BUCKET`] of one field of one mud's state.
 pub fn state_key(network: &str, mud: &str, field: &str) -> String {

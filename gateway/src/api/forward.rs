@@ -26,7 +26,7 @@ use crate::bus::Bus;
 use crate::bus::genuine::is_genuine;
 use crate::bus::lock::{Duty, Holding};
 use crate::oob::Driver;
-use crate::router::{Class, RouterHandle};
+use crate::router::{Class, Left, RouterHandle};
 use crate::services::Services;
 use crate::sync::lock;
 
@@ -311,21 +311,25 @@ impl Forward {
 /// A packet that waits for the router, as one process hands it to another.
 #[derive(Serialize, Deserialize)]
 struct Waiting {
+    /// Older gateways tell none.
+    #[serde(default)]
+    id: u64,
     packet: String,
     is_channel: bool,
     millis: u64,
 }
 
 impl Waiting {
-    fn new((class, packet, left): &(Class, Packet, Duration)) -> Option<Self> {
-        let packet = String::from_utf8(packet.encode().ok()?.to_vec()).ok()?;
-        let millis = u64::try_from(left.as_millis()).ok()?;
-        Some(Self { packet, is_channel: *class == Class::Channel, millis })
+    fn new(left: &Left) -> Option<Self> {
+        let packet = String::from_utf8(left.packet.encode().ok()?.to_vec()).ok()?;
+        let millis = u64::try_from(left.time.as_millis()).ok()?;
+        Some(Self { id: left.id, packet, is_channel: left.class == Class::Channel, millis })
     }
 
-    fn read(&self) -> Option<(Class, Packet, Duration)> {
+    fn read(&self) -> Option<Left> {
         let class = if self.is_channel { Class::Channel } else { Class::Direct };
-        Some((class, Packet::decode(self.packet.as_bytes()).ok()?, Duration::from_millis(self.millis)))
+        let packet = Packet::decode(self.packet.as_bytes()).ok()?;
+        Some(Left { id: self.id, class, packet, time: Duration::from_millis(self.millis) })
     }
 }
 
@@ -491,7 +495,7 @@ mod tests {
         let packet =
             Packet::decode(b"({\"tell\",5,\"Dawn\",\"ann\",\"Dusk\",\"bob\",\"Ann\",\"hi\",})").unwrap();
         for class in [Class::Direct, Class::Channel] {
-            let waits = (class, packet.clone(), Duration::from_secs(7));
+            let waits = Left { id: 5, class, packet: packet.clone(), time: Duration::from_secs(7) };
             assert_eq!(Waiting::new(&waits).unwrap().read().unwrap(), waits);
         }
     }

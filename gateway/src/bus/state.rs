@@ -22,6 +22,8 @@ pub enum Part {
     Chanlist,
     /// What waits for the router, in JSON.
     Outbox,
+    /// What went of that since, as numbers in JSON.
+    Gone,
     /// The tells that wait for a client, in JSON.
     Kept,
     /// What is known of users of other muds, in JSON.
@@ -37,6 +39,7 @@ impl Part {
             Self::Mudlist => "mudlist",
             Self::Chanlist => "chanlist",
             Self::Outbox => "outbox",
+            Self::Gone => "gone",
             Self::Kept => "kept",
             Self::Ucache => "ucache",
         }
@@ -44,7 +47,7 @@ impl Part {
 
     /// Whether an earlier state would do harm: the mud locked out, or its users' words lost or doubled.
     fn must_be_current(self) -> bool {
-        matches!(self, Self::Password | Self::Outbox | Self::Kept)
+        matches!(self, Self::Password | Self::Outbox | Self::Gone | Self::Kept)
     }
 
     /// The file in standalone mode; the password's has the Python gateway's name.
@@ -55,6 +58,7 @@ impl Part {
             Self::Mudlist => "mudlist.lpc",
             Self::Chanlist => "chanlist.lpc",
             Self::Outbox => "outbox.json",
+            Self::Gone => "gone.json",
             Self::Kept => "kept.json",
             Self::Ucache => "ucache.json",
         }
@@ -169,6 +173,7 @@ mod tests {
             Part::Mudlist,
             Part::Chanlist,
             Part::Outbox,
+            Part::Gone,
             Part::Kept,
             Part::Ucache,
         ];

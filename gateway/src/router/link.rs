@@ -319,6 +319,7 @@ impl Link {
                 return ControlFlow::Break(may_not_open());
             }
             session.set_watchful(duty == Duty::Holdover);
+            self.handle.outbox().set_shared(Instant::now(), duty == Duty::Holdover);
             let pace =
                 if self.handle.status().is_connected() { self.send_waiting(wire).await? } else { None };
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));
@@ -423,11 +424,13 @@ impl Link {
             match self.while_kept(wire.send_text(&entry.packet, entry.text.clone())).await {
                 Ok(()) => {
                     self.metrics.router.waited(entry.class, entry.since.elapsed());
+                    self.handle.outbox().note_gone(&entry);
                     entry.taken();
                     self.handle.note_change();
                 }
                 Err(ended) => {
                     self.handle.outbox().restore(entry);
+                    self.handle.note_change();
                     return ControlFlow::Break(ended);
                 }
             }

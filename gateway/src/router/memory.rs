@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use intermud3::Packet;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::routers::{self, Routers};
-use super::{Class, spool};
+use super::{Left, spool};
 use crate::bus::{Part, StateError, StateStore};
 
 /// How long the store may take to read or keep the password.
@@ -62,18 +61,30 @@ impl Memory {
     ///
     /// # Errors
     /// A message when nobody knows whether there is anything.
-    pub(super) async fn outbox(&self) -> Result<Vec<(Class, Packet, Duration)>, String> {
+    pub(super) async fn outbox(&self) -> Result<Vec<Left>, String> {
         let parse = |json: &[u8]| spool::parse(json, Timestamp::now());
-        let load = async {
-            match self.0.load(Part::Outbox, parse).await {
-                Err(error @ StateError::Corrupt(_)) => {
-                    tracing::warn!(%error, "starting without what waited for the router");
-                    Ok(None)
-                }
-                loaded => loaded,
+        let lost = "starting without what waited for the router";
+        let mut left = within(OUTBOX_TIMEOUT, self.readable(Part::Outbox, parse, lost)).await?;
+        let lost = "what an earlier process sent just before its end may be sent again";
+        let gone = within(OUTBOX_TIMEOUT, self.readable(Part::Gone, spool::parse_gone, lost)).await?;
+        left.retain(|left| !gone.contains(&left.id));
+        Ok(left)
+    }
+
+    /// What is stored, if there is anything that can be read.
+    async fn readable<T: Default>(
+        &self,
+        part: Part,
+        parse: impl Fn(&[u8]) -> Option<T>,
+        lost: &'static str,
+    ) -> Result<T, StateError> {
+        match self.0.load(part, parse).await {
+            Err(error @ StateError::Corrupt(_)) => {
+                tracing::warn!(%error, "{lost}");
+                Ok(T::default())
             }
-        };
-        Ok(within(OUTBOX_TIMEOUT, load).await?.unwrap_or_default())
+            loaded => Ok(loaded?.unwrap_or_default()),
+        }
     }
 
     /// Stores what waits for the router.
@@ -82,6 +93,14 @@ impl Memory {
     /// A message when it is not certain that it is kept.
     pub(super) async fn keep_outbox(&self, json: Vec<u8>) -> Result<(), String> {
         within(OUTBOX_TIMEOUT, self.0.save(Part::Outbox, json)).await
+    }
+
+    /// Stores what went of that since.
+    ///
+    /// # Errors
+    /// A message when it is not certain that it is kept.
+    pub(super) async fn keep_gone(&self, json: Vec<u8>) -> Result<(), String> {
+        within(OUTBOX_TIMEOUT, self.0.save(Part::Gone, json)).await
     }
 
     /// Adds the routers that were learned before.

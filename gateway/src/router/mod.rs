@@ -30,7 +30,7 @@ use crate::sync::lock;
 pub use link::Link;
 pub use memory::Memory;
 pub use outbox::{Class, NotAccepted, PACKETS_PER_SECOND};
-pub(crate) use outbox::{Next, Outbox};
+pub(crate) use outbox::{Left, Next, Outbox};
 pub use rules::{Egress, Login, Proxy, Rules};
 
 /// How many packets may wait for the router.
@@ -150,7 +150,7 @@ impl RouterHandle {
     pub fn new(metrics: Arc<Metrics>) -> Self {
         let shared = Shared {
             metrics,
-            outbox: Mutex::new(Outbox::new(OUTBOX_PACKETS)),
+            outbox: Mutex::new(Outbox::new(OUTBOX_PACKETS, first_number())),
             wake: Notify::new(),
             reconnect: Notify::new(),
             status: watch::Sender::new(SessionStatus::connecting()),
@@ -241,7 +241,7 @@ impl RouterHandle {
     }
 
     /// Takes out what clients asked to send and no other process would find.
-    pub(crate) fn take_not_kept(&self) -> Vec<(Class, Packet, Duration)> {
+    pub(crate) fn take_not_kept(&self) -> Vec<Left> {
         let taken = self.outbox().take_not_kept(Instant::now());
         if !taken.is_empty() {
             self.note_change();
@@ -253,7 +253,7 @@ impl RouterHandle {
     ///
     /// # Errors
     /// [`NotAccepted::Full`] when it does not fit with what waits.
-    pub(crate) fn take_in(&self, packets: Vec<(Class, Packet, Duration)>) -> Result<(), NotAccepted> {
+    pub(crate) fn take_in(&self, packets: Vec<Left>) -> Result<(), NotAccepted> {
         self.outbox().take_in(Instant::now(), packets)?;
         self.note_change();
         self.shared.wake.notify_one();
@@ -261,7 +261,7 @@ impl RouterHandle {
     }
 
     /// Puts back what was taken out.
-    pub(crate) fn put_back(&self, packets: Vec<(Class, Packet, Duration)>) {
+    pub(crate) fn put_back(&self, packets: Vec<Left>) {
         self.outbox().put_back(Instant::now(), packets, false);
         self.note_change();
         self.shared.wake.notify_one();
@@ -331,4 +331,9 @@ impl RouterHandle {
             changed
         });
     }
+}
+
+/// After which number this process counts packets: far from where any other does.
+fn first_number() -> u64 {
+    (u64::from(rand::random::<u32>()) << 20) | 1
 }

@@ -17,7 +17,7 @@ use super::replicas::holder_and_standby;
 use super::support::{Gateway, Nats, WITHIN, received, registered_since, router};
 
 /// Says so many things to somebody elsewhere, more than the pace allows at once.
-async fn tell(client: &Client, count: usize) {
+pub async fn tell(client: &Client, count: usize) {
     let tell = async |index| {
         let params = json!({"target_mud": "Far", "target_user": "x", "message": format!("tell {index}.")});
         client.call("tell", params).await.unwrap();

@@ -1,15 +1,23 @@
 //! What is kept on the bus: it is found by who comes after, and what is broken or missing is survived and told.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_nats::jetstream::{kv, stream};
+use futures::StreamExt;
 use i3_router::{Event, Mark, RunningRouter};
 use intermud3::packet::{Body, StartupReq3};
 use mudgateway_crds::bus::{STATE_BUCKET, STATE_FIELDS, bucket_stream, state_key};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::bus::on_bus;
-use super::support::{Gateway, Nats, WITHIN, bucket_config, registered, registered_since, router, until};
+use super::ending::tell;
+use super::raw_mud::RawMud;
+use super::replicas::holder_and_standby;
+use super::support::{
+    Gateway, Nats, WITHIN, bucket_config, received, registered, registered_since, router, until,
+};
 
 async fn bucket(nats: &Nats) -> kv::Store {
     nats.context().await.get_key_value(STATE_BUCKET).await.unwrap()
@@ -36,6 +44,7 @@ async fn every_part_that_is_broken_is_told_and_the_mud_is_on_the_network() {
         ("mudlist", "starting without a list that was kept"),
         ("chanlist", "starting without a list that was kept"),
         ("outbox", "starting without what waited for the router"),
+        ("gone", "what an earlier process sent just before its end may be sent again"),
         ("kept", "starting without the tells that waited for a client"),
         ("ucache", "starting without the known users"),
     ];
@@ -59,6 +68,50 @@ async fn every_part_that_is_broken_is_told_and_the_mud_is_on_the_network() {
     assert_eq!(client.call("tell", tell).await.unwrap()["status"], "queued");
     let kept = bucket.get(key(&router, "outbox")).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&kept).contains("Far"), "{kept:?}");
+}
+
+/// The numbers of what is kept for the router, and of what went of it since.
+async fn kept_and_gone(bucket: &kv::Store, router: &RunningRouter) -> (HashSet<u64>, HashSet<u64>) {
+    let part = async |field| {
+        let json = bucket.get(key(router, field)).await.unwrap().unwrap_or_default();
+        let entries = serde_json::from_slice::<Vec<Value>>(&json).unwrap_or_default();
+        entries.iter().filter_map(|entry| entry.as_u64().or(entry["id"].as_u64())).collect()
+    };
+    (part("outbox").await, part("gone").await)
+}
+
+#[tokio::test]
+async fn what_went_just_before_a_crash_is_not_sent_again() {
+    const TELLS: usize = 40;
+    let (router, nats) = (router().await, Nats::start().await);
+    let url = nats.url();
+    let environment = [("NATS_URL", url.as_str()), ("API_REQUESTS_PER_MINUTE", "100000")];
+    let start = async || Gateway::start("Dawn", &router, &environment).await;
+    let (holder, standby) = holder_and_standby(start).await;
+    let _far = RawMud::start(&router, "Far", 0, "").await;
+    let bucket = bucket(&nats).await;
+    let mut news = bucket.watch(key(&router, "gone")).await.unwrap();
+    tell(&holder.client().await, TELLS).await;
+    let told = |text: String| {
+        let wanted = move |event: &Event| event.packet().is_some_and(|sent| sent.to_string().contains(&text));
+        router.count(Mark::START, wanted).0
+    };
+    let all_is_told_of_what_went = async {
+        while news.next().await.is_some() {
+            let (kept, gone) = kept_and_gone(&bucket, &router).await;
+            let left = kept.difference(&gone).count();
+            if left < kept.len() && left == TELLS - told("\"tell ".into()) {
+                break;
+            }
+        }
+    };
+    timeout(WITHIN, all_is_told_of_what_went).await.unwrap();
+    holder.killed().await;
+    standby.logged("SessionEstablished").await;
+    received(&router, Mark::START, &format!("tell {}.", TELLS - 1)).await;
+    for number in 0..TELLS {
+        assert_eq!(told(format!("tell {number}.")), 1, "{number}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,13 @@ pub const PACKETS_PER_SECOND: usize = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// The most packets in any second while another process may use the name too: its registration and its own pace fit beside.
+const SHARED_PACE: usize = 2;
+
+/// For how long after this process has lost the bus another one may do so: one that takes over does by then, and this one has
+/// found out that it is deaf.
+const SHARED_FOR: Duration = Duration::from_secs(10);
+
 /// What a router counts a registration as.
 pub const STARTUP_WEIGHT: usize = 6;
 
@@ -26,7 +33,7 @@ pub const STARTUP_WEIGHT: usize = 6;
 pub const KEPT_BYTES: usize = 450_000;
 
 /// What is kept of a packet besides its text, at most.
-const KEPT_BESIDES: usize = 70;
+const KEPT_BESIDES: usize = 95;
 
 /// A packet that waits.
 #[derive(Debug)]
@@ -43,10 +50,25 @@ pub struct Entry {
     taken: Option<oneshot::Sender<()>>,
     /// How many bytes are kept of it.
     bytes: usize,
-    /// Its number: they grow.
-    id: u64,
-    /// Whether another process would find it if this one were gone.
+    /// Its number, which no other packet of the mud has; 0: one from an older version, without.
+    pub(super) id: u64,
+    /// Whether another process may find it if this one is gone.
+    offered: bool,
+    /// Whether it certainly would.
     kept: bool,
+}
+
+/// A packet that waited elsewhere: in an earlier process, or in one that does not hold the session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    /// Its number; 0: it has none.
+    pub id: u64,
+    /// Its class.
+    pub class: Class,
+    /// The packet.
+    pub packet: Packet,
+    /// How long it may still wait.
+    pub time: Duration,
 }
 
 impl Entry {
@@ -99,19 +121,37 @@ pub struct Outbox {
     pace: usize,
     /// What went in the last second: when, and of which class; a registration has none.
     sent: VecDeque<(Instant, Option<Class>)>,
+    /// Since when another process may use the name too.
+    shared_since: Option<Instant>,
     last_id: u64,
+    /// What went though another process may find it: the numbers, and when it would stop to matter.
+    gone: Vec<(u64, Instant)>,
 }
 
 impl Outbox {
-    /// An outbox for at most `capacity` packets.
-    pub fn new(capacity: usize) -> Self {
-        let sent = VecDeque::with_capacity(PACKETS_PER_SECOND);
-        Self { queues: Default::default(), capacity, pace: PACKETS_PER_SECOND, sent, last_id: 0 }
+    /// An outbox for at most `capacity` packets, which are numbered after `last_id`: a number that is far from those of all other
+    /// processes of the mud.
+    pub fn new(capacity: usize, last_id: u64) -> Self {
+        Self {
+            queues: Default::default(),
+            capacity,
+            pace: PACKETS_PER_SECOND,
+            sent: VecDeque::with_capacity(PACKETS_PER_SECOND),
+            shared_since: None,
+            last_id,
+            gone: Vec::new(),
+        }
     }
 
     /// Sets the most packets in any second.
     pub fn set_pace(&mut self, pace: usize) {
         self.pace = pace;
+    }
+
+    /// Takes note of whether another process may hold the session too, as far as this one can know. For a while then this one leaves
+    /// room for it, for the router counts both, and what another may find is left to it.
+    pub fn set_shared(&mut self, now: Instant, shared: bool) {
+        self.shared_since = shared.then(|| self.shared_since.unwrap_or(now));
     }
 
     /// How many packets wait.
@@ -147,7 +187,8 @@ impl Outbox {
         let (sender, receiver) = oneshot::channel();
         self.last_id += 1;
         let (id, taken, expires) = (self.last_id, Some(sender), now + class.time_to_live());
-        let entry = Entry { packet, text, class, since: now, expires, taken, bytes, id, kept: false };
+        let (offered, kept) = (false, false);
+        let entry = Entry { packet, text, class, since: now, expires, taken, bytes, id, offered, kept };
         self.queues[class as usize].push_back(entry);
         Ok(receiver)
     }
@@ -158,17 +199,39 @@ impl Outbox {
         classes.flat_map(|class| &self.queues[class as usize]).map(|entry| entry.bytes).sum()
     }
 
-    /// What a client asked to send, oldest first, and the number of the last packet that was pushed.
-    pub fn asked_for(&self) -> (impl Iterator<Item = &Entry>, u64) {
+    /// What a client asked to send, oldest first. From now on another process may find it.
+    pub fn offer(&mut self) -> impl Iterator<Item = &Entry> {
+        for entry in self.queues.iter_mut().flatten().filter(|entry| entry.class.is_asked_for()) {
+            entry.offered = true;
+        }
         let asked_for = Class::ALL.into_iter().filter(|class| class.is_asked_for());
-        (asked_for.flat_map(|class| &self.queues[class as usize]), self.last_id)
+        asked_for.flat_map(|class| &self.queues[class as usize])
     }
 
-    /// Takes note that another process would find all that was pushed up to this number.
-    pub fn set_kept(&mut self, last_id: u64) {
-        for entry in self.queues.iter_mut().flatten().filter(|entry| entry.class.is_asked_for()) {
-            entry.kept |= entry.id <= last_id;
+    /// Takes note that another process would find all that was offered last.
+    pub fn set_kept(&mut self) {
+        for entry in self.queues.iter_mut().flatten() {
+            entry.kept |= entry.offered;
         }
+    }
+
+    /// Takes note that the link took a packet.
+    pub fn note_gone(&mut self, entry: &Entry) {
+        if entry.offered && entry.id != 0 {
+            self.gone.push((entry.id, entry.expires));
+        }
+    }
+
+    /// The numbers of what went though another process may find it, oldest first.
+    pub fn gone(&mut self, now: Instant) -> Vec<u64> {
+        self.gone.retain(|(_, expires)| *expires > now);
+        self.gone.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Takes out what went up to a number: nobody finds it any more.
+    pub fn forget_gone(&mut self, last: u64) {
+        let end = self.gone.iter().position(|(id, _)| *id == last).map_or(0, |at| at + 1);
+        self.gone.drain(..end);
     }
 
     /// Drops what another process has found by now, and would send too.
@@ -178,8 +241,8 @@ impl Outbox {
         }
     }
 
-    /// Takes out what a client asked to send and no other process would find, with the time it still may wait.
-    pub fn take_not_kept(&mut self, now: Instant) -> Vec<(Class, Packet, Duration)> {
+    /// Takes out what a client asked to send and no other process would find.
+    pub fn take_not_kept(&mut self, now: Instant) -> Vec<Left> {
         let mut taken = Vec::new();
         for class in Class::ALL.into_iter().filter(|class| class.is_asked_for()) {
             let queue = &mut self.queues[class as usize];
@@ -187,16 +250,17 @@ impl Outbox {
                 if entry.kept {
                     queue.push_back(entry);
                 } else {
-                    taken.push((class, entry.packet, entry.expires.saturating_duration_since(now)));
+                    let time = entry.expires.saturating_duration_since(now);
+                    taken.push(Left { id: entry.id, class, packet: entry.packet, time });
                 }
             }
         }
         taken
     }
 
-    /// Takes what an earlier process left, with the time it still may wait, oldest first. It goes before all else of
-    /// its class, and counts against no limit: it was accepted.
-    pub fn take_over(&mut self, now: Instant, left: Vec<(Class, Packet, Duration)>) {
+    /// Takes what an earlier process left, oldest first. It goes before all else of its class, and counts against no limit: it was
+    /// accepted.
+    pub fn take_over(&mut self, now: Instant, left: Vec<Left>) {
         self.put_back(now, left, true);
     }
 
@@ -204,12 +268,8 @@ impl Outbox {
     ///
     /// # Errors
     /// [`NotAccepted::Full`] when it does not fit with what waits.
-    pub fn take_in(
-        &mut self,
-        now: Instant,
-        packets: Vec<(Class, Packet, Duration)>,
-    ) -> Result<(), NotAccepted> {
-        let texts = packets.iter().filter_map(|(_, packet, _)| packet.encode().ok());
+    pub fn take_in(&mut self, now: Instant, packets: Vec<Left>) -> Result<(), NotAccepted> {
+        let texts = packets.iter().filter_map(|left| left.packet.encode().ok());
         let bytes: usize = texts.map(|text| kept_bytes(&text)).sum();
         if self.bytes(true) + bytes > KEPT_BYTES {
             return Err(NotAccepted::Full);
@@ -219,13 +279,13 @@ impl Outbox {
     }
 
     /// Puts back what was taken out. `kept` says whether another process would find it.
-    pub fn put_back(&mut self, now: Instant, packets: Vec<(Class, Packet, Duration)>, kept: bool) {
-        for (class, packet, time) in packets.into_iter().rev() {
+    pub fn put_back(&mut self, now: Instant, packets: Vec<Left>, kept: bool) {
+        for Left { id, class, packet, time } in packets.into_iter().rev() {
             if let Ok(text) = packet.encode() {
                 let expires = now + time.min(class.time_to_live());
-                let bytes = kept_bytes(&text);
+                let (bytes, offered, taken) = (kept_bytes(&text), kept, None);
                 let entry =
-                    Entry { packet, text, class, since: now, expires, taken: None, bytes, id: 0, kept };
+                    Entry { packet, text, class, since: now, expires, taken, bytes, id, offered, kept };
                 self.queues[class as usize].push_front(entry);
             }
         }
@@ -259,13 +319,19 @@ impl Outbox {
         if class.weight() == 0 {
             return None;
         }
+        let shared_until = self.shared_since.map(|since| since + SHARED_FOR).filter(|until| *until > now);
+        let pace = if shared_until.is_some() { self.pace.min(SHARED_PACE) } else { self.pace };
+        let is_offered = self.queues[class as usize].front().is_some_and(|entry| entry.offered);
+        if let Some(until) = shared_until.filter(|_| is_offered) {
+            return Some(until);
+        }
         let after = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent + SECOND);
-        if self.sent.len() >= self.pace {
+        if self.sent.len() >= pace {
             return Some(after(self.sent.front()));
         }
         let mut own = self.sent.iter().filter(|(_, sent)| *sent == Some(class));
         let used = own.clone().count();
-        (used >= class.rate(self.pace)).then(|| after(own.next()))
+        (used >= class.rate(pace)).then(|| after(own.next()))
     }
 
     /// From when on nothing was sent for a second; none: nothing was.

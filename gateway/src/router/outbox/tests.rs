@@ -19,10 +19,15 @@ fn chat(text: &str) -> Packet {
     })
 }
 
+fn left_over(text: &str, time: Duration) -> Left {
+    Left { id: 0, class: Class::Direct, packet: tell(text), time }
+}
+
 fn sent_at(outbox: &mut Outbox, now: Instant) -> Vec<Packet> {
     let mut packets = Vec::new();
     while let Next::Send(entry) = outbox.next(now) {
         packets.push(entry.packet.clone());
+        outbox.note_gone(&entry);
         entry.taken();
     }
     packets
@@ -31,7 +36,7 @@ fn sent_at(outbox: &mut Outbox, now: Instant) -> Vec<Packet> {
 #[test]
 fn tells_go_before_chatter_and_each_class_stays_in_order() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(10);
+    let mut outbox = Outbox::new(10, 0);
     for packet in [chat("1"), chat("2")] {
         outbox.push(now, packet, Class::Channel).unwrap();
     }
@@ -44,7 +49,7 @@ fn tells_go_before_chatter_and_each_class_stays_in_order() {
 #[test]
 fn never_more_than_the_limit_in_any_second() {
     let start = Instant::now();
-    let mut outbox = Outbox::new(100);
+    let mut outbox = Outbox::new(100, 0);
     for index in 0..40 {
         outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
     }
@@ -69,7 +74,7 @@ fn never_more_than_the_limit_in_any_second() {
 #[test]
 fn answers_go_behind_tells_leave_room_for_chatter_and_keep_nothing_out() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(1000);
+    let mut outbox = Outbox::new(1000, 0);
     for index in 0..100 {
         outbox.push(now, tell(&format!("answer {index}")), Class::Answer).unwrap();
     }
@@ -89,7 +94,7 @@ fn answers_go_behind_tells_leave_room_for_chatter_and_keep_nothing_out() {
 #[test]
 fn what_nobody_waits_for_goes_last_and_one_a_second() {
     let start = Instant::now();
-    let mut outbox = Outbox::new(1000);
+    let mut outbox = Outbox::new(1000, 0);
     for index in 0..50 {
         outbox.push(start, tell(&format!("news {index}")), Class::Background).unwrap();
     }
@@ -104,7 +109,7 @@ fn what_nobody_waits_for_goes_last_and_one_a_second() {
 #[test]
 fn a_registration_counts_six_and_subscriptions_nothing() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(100);
+    let mut outbox = Outbox::new(100, 0);
     outbox.registered(now);
     for index in 0..20 {
         outbox.push(now, chat(&index.to_string()), Class::Channel).unwrap();
@@ -119,7 +124,7 @@ fn a_registration_counts_six_and_subscriptions_nothing() {
 #[test]
 fn what_waits_too_long_comes_out_and_whoever_waits_for_it_learns() {
     let start = Instant::now();
-    let mut outbox = Outbox::new(10);
+    let mut outbox = Outbox::new(10, 0);
     let mut chatted = outbox.push(start, chat("late"), Class::Channel).unwrap();
     let mut told = outbox.push(start, tell("late"), Class::Direct).unwrap();
     assert!(outbox.expired(start + Duration::from_secs(59)).is_empty());
@@ -134,7 +139,7 @@ fn what_waits_too_long_comes_out_and_whoever_waits_for_it_learns() {
 #[test]
 fn the_capacity_holds_and_what_could_not_be_sent_stays_first() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(2);
+    let mut outbox = Outbox::new(2, 0);
     outbox.push(now, tell("1"), Class::Direct).unwrap();
     outbox.push(now, tell("2"), Class::Direct).unwrap();
     assert_eq!(outbox.push(now, tell("3"), Class::Direct).err(), Some(NotAccepted::Full));
@@ -145,7 +150,7 @@ fn the_capacity_holds_and_what_could_not_be_sent_stays_first() {
 
 #[test]
 fn what_has_no_form_on_the_wire_is_not_accepted() {
-    let mut outbox = Outbox::new(3);
+    let mut outbox = Outbox::new(3, 0);
     let refused = outbox.push(Instant::now(), tell(&"x".repeat(300_000)), Class::Direct).err().unwrap();
     assert!(matches!(refused, NotAccepted::Unwritable(EncodeError::TooLong { .. })), "{refused}");
     assert_eq!(outbox.len(), 0);
@@ -154,10 +159,10 @@ fn what_has_no_form_on_the_wire_is_not_accepted() {
 #[test]
 fn what_an_earlier_process_left_goes_first_and_expires_when_it_would_have() {
     let start = Instant::now();
-    let mut outbox = Outbox::new(2);
+    let mut outbox = Outbox::new(2, 0);
     outbox.push(start, tell("new"), Class::Direct).unwrap();
     let left = [("1", 5), ("2", 10), ("3", 9999)];
-    let left = left.map(|(text, time)| (Class::Direct, tell(text), Duration::from_secs(time)));
+    let left = left.map(|(text, time)| left_over(text, Duration::from_secs(time)));
     outbox.take_over(start, left.into());
     assert_eq!(outbox.expired(start + Duration::from_secs(10)).len(), 2);
     let Next::Send(entry) = outbox.next(start) else { panic!("3 waits") };
@@ -167,12 +172,11 @@ fn what_an_earlier_process_left_goes_first_and_expires_when_it_would_have() {
 #[test]
 fn what_another_process_has_found_is_forgotten_here() {
     let start = Instant::now();
-    let mut outbox = Outbox::new(10);
+    let mut outbox = Outbox::new(10, 0);
     outbox.push(start, tell("kept"), Class::Direct).unwrap();
-    let (waiting, last) = outbox.asked_for();
-    assert_eq!((waiting.count(), last), (1, 1));
+    assert_eq!(outbox.offer().count(), 1);
     outbox.push(start, tell("later"), Class::Direct).unwrap();
-    outbox.set_kept(last);
+    outbox.set_kept();
     outbox.forget_kept();
     let Next::Send(entry) = outbox.next(start) else { panic!("one waits") };
     assert_eq!(entry.packet, tell("later"));
@@ -182,7 +186,7 @@ fn what_another_process_has_found_is_forgotten_here() {
 fn what_waits_is_bounded_in_bytes_as_they_are_kept_and_each_kind_by_itself() {
     let now = Instant::now();
     for text in ["x".repeat(2000), "\"\\\u{1b}[1m".repeat(200)] {
-        let mut outbox = Outbox::new(1000);
+        let mut outbox = Outbox::new(1000, 0);
         while outbox.push(now, tell(&text), Class::Direct).is_ok() {}
         assert!((100..600).contains(&outbox.len()), "{}", outbox.len());
         assert!(outbox.bytes(true) <= KEPT_BYTES && outbox.bytes(true) > KEPT_BYTES * 9 / 10);
@@ -190,10 +194,67 @@ fn what_waits_is_bounded_in_bytes_as_they_are_kept_and_each_kind_by_itself() {
             assert_eq!(outbox.push(now, tell(&text), class).err(), Some(NotAccepted::Full));
         }
         outbox.push(now, tell(&text), Class::Answer).unwrap();
-        let one = (Class::Direct, tell(&text), Duration::from_secs(9));
+        let one = left_over(&text, Duration::from_secs(9));
         assert_eq!(outbox.take_in(now, vec![one.clone()]), Err(NotAccepted::Full));
         let Next::Send(_) = outbox.next(now) else { panic!("they wait") };
         assert_eq!(outbox.take_in(now, vec![one.clone(), one.clone()]), Err(NotAccepted::Full));
         assert_eq!(outbox.take_in(now, vec![one]), Ok(()));
     }
+}
+
+#[test]
+fn while_another_process_may_use_the_name_its_registration_and_pace_fit_beside() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(100, 0);
+    for index in 0..60 {
+        outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
+    }
+    outbox.set_shared(start, true);
+    for second in 0..SHARED_FOR.as_secs() as u32 {
+        let now = start + SECOND * second;
+        outbox.set_shared(now, true);
+        assert_eq!(sent_at(&mut outbox, now).len() + PACKETS_PER_SECOND, 10);
+        assert!(matches!(outbox.next(now), Next::At(then) if then == now + SECOND));
+    }
+    assert_eq!(sent_at(&mut outbox, start + SHARED_FOR).len(), PACKETS_PER_SECOND);
+
+    let again = start + SHARED_FOR + SECOND;
+    outbox.set_shared(again, false);
+    outbox.set_shared(again, true);
+    assert_eq!(sent_at(&mut outbox, again).len(), SHARED_PACE);
+    outbox.set_shared(again, false);
+    assert_eq!(sent_at(&mut outbox, again).len(), PACKETS_PER_SECOND - SHARED_PACE);
+}
+
+#[test]
+fn while_another_process_may_use_the_name_what_it_would_find_is_left_to_it() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(100, 0);
+    outbox.push(start, chat("offered"), Class::Channel).unwrap();
+    assert_eq!(outbox.offer().count(), 1);
+    outbox.push(start, chat("later"), Class::Channel).unwrap();
+    outbox.push(start, tell("not offered"), Class::Direct).unwrap();
+    outbox.set_shared(start, true);
+    assert_eq!(sent_at(&mut outbox, start), [tell("not offered")]);
+    assert!(matches!(outbox.next(start), Next::At(then) if then == start + SHARED_FOR));
+    // Nobody has taken it.
+    assert_eq!(sent_at(&mut outbox, start + SHARED_FOR), [chat("offered"), chat("later")]);
+}
+
+#[test]
+fn what_went_of_what_another_process_may_find_is_told_as_long_as_it_matters() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(100, 40);
+    for text in ["1", "2"] {
+        outbox.push(start, tell(text), Class::Direct).unwrap();
+    }
+    assert_eq!(outbox.offer().map(|entry| entry.id).collect::<Vec<_>>(), [41, 42]);
+    outbox.push(start, chat("3"), Class::Channel).unwrap();
+    sent_at(&mut outbox, start);
+    assert_eq!(outbox.gone(start), [41, 42]);
+    outbox.forget_gone(41);
+    assert_eq!(outbox.gone(start), [42]);
+    outbox.forget_gone(7);
+    assert_eq!(outbox.gone(start), [42], "it was forgotten before");
+    assert!(outbox.gone(start + Class::Direct.time_to_live()).is_empty());
 }
