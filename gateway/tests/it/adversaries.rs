@@ -367,8 +367,13 @@ async fn wrong_keys(ports: Ports) {
         let mut client = BufReader::new(TcpStream::connect(ports.lines).await.unwrap());
         for number in first..first + 5 {
             let guess = request(number, "authenticate", json!({"api_key": format!("guess {number}")}));
-            client.write_all(guess.as_bytes()).await.unwrap();
-            until(&mut client, "-32000").await;
+            let mut answer = String::new();
+            let written = client.write_all(guess.as_bytes()).await;
+            // Where all waits for a core it may be closed before the last one.
+            if written.is_err() || client.read_line(&mut answer).await.is_ok_and(|length| length == 0) {
+                break;
+            }
+            assert!(answer.contains("-32000"), "{answer}");
         }
     }
 }
