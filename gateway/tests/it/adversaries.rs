@@ -180,11 +180,18 @@ async fn with_key(ports: Ports) -> BufReader<TcpStream> {
 
 /// Reads lines until one holds a text, and returns that.
 async fn until(client: &mut BufReader<TcpStream>, text: &str) -> String {
+    find(client, text).await.unwrap_or_else(|| panic!("closed before {text:?} came"))
+}
+
+/// The same; none: the gateway closed before. A reset is as good.
+async fn find(client: &mut BufReader<TcpStream>, text: &str) -> Option<String> {
     loop {
         let mut line = String::new();
-        assert!(client.read_line(&mut line).await.unwrap() > 0, "closed before {text:?} came");
+        if client.read_line(&mut line).await.unwrap_or_default() == 0 {
+            return None;
+        }
         if line.contains(text) {
-            return line;
+            return Some(line);
         }
     }
 }
@@ -367,13 +374,11 @@ async fn wrong_keys(ports: Ports) {
         let mut client = BufReader::new(TcpStream::connect(ports.lines).await.unwrap());
         for number in first..first + 5 {
             let guess = request(number, "authenticate", json!({"api_key": format!("guess {number}")}));
-            let mut answer = String::new();
-            let written = client.write_all(guess.as_bytes()).await;
+            write(client.get_mut(), guess.as_bytes()).await;
             // Where all waits for a core it may be closed before the last one.
-            if written.is_err() || client.read_line(&mut answer).await.is_ok_and(|length| length == 0) {
+            if find(&mut client, "-32000").await.is_none() {
                 break;
             }
-            assert!(answer.contains("-32000"), "{answer}");
         }
     }
 }
