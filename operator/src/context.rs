@@ -17,7 +17,9 @@ use crate::index::{Index, Scope};
 use crate::key::Key;
 use crate::lock::lock;
 use crate::metrics::Metrics;
+use crate::mudgateway::build::own_secrets;
 use crate::mudgateway::children::Children;
+use crate::mudgateway::own_secrets::OwnSecrets;
 use crate::network::Networks;
 use crate::network::permits::Permits;
 use crate::queue::Queue;
@@ -57,6 +59,8 @@ pub struct Context {
     pub queue: Arc<Queue>,
     /// The objects of all gateways, as the watches last saw them.
     pub children: Arc<Children>,
+    /// The Secrets that we make.
+    pub secrets: OwnSecrets,
     leading: watch::Sender<bool>,
     index: Arc<Mutex<Index>>,
     reports: Arc<Mutex<Reports>>,
@@ -79,6 +83,7 @@ impl Context {
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Self {
             recorder: Recorder::new(client.clone(), reporter),
+            secrets: OwnSecrets::new(client.clone()),
             client,
             access: Arc::new(access),
             metrics,
@@ -201,5 +206,8 @@ impl Context {
         self.reports().forget(key);
         self.failures.forget(key);
         self.has_left(key);
+        for name in own_secrets(&key.name) {
+            self.secrets.changed(&Key::new(&key.namespace, name));
+        }
     }
 }

@@ -117,6 +117,7 @@ fn secrets(
 fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<ObjectRef<Guarded>> {
     move |secret| {
         let key = Key::of(&secret);
+        context.secrets.changed(&key);
         let users = context.users_of(&key);
         let index = context.index();
         let named = secret_of(&key.name).map(|name| Key::new(&key.namespace, name));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -16,10 +16,10 @@ use serde_json::Value;
 use super::api_error::{Plain, is_missing_kind};
 use super::build::Resources;
 use super::children::{Child, Kind};
-use super::dereference::OwnSecret;
 use super::drift::{self, is_applied, is_applied_metadata};
 use super::gateway_api::RouteState;
-use crate::context::FIELD_MANAGER;
+use super::own_secrets::{OwnSecret, OwnSecrets};
+use crate::context::{Context, FIELD_MANAGER};
 
 const SECRET: &str = "Secret";
 
@@ -43,10 +43,13 @@ pub fn params() -> PatchParams {
 ///
 /// # Errors
 /// When it cannot be created, or exists by now.
-pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -> Result<OwnSecret, Error> {
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-    let created = Api::<Secret>::namespaced(client.clone(), namespace).create(&params, secret).await;
-    created.map(OwnSecret::from).map_err(|source| failed("creating", SECRET, &secret.name_any(), source))
+pub async fn create_api_key(
+    secrets: &OwnSecrets,
+    namespace: &str,
+    secret: &Secret,
+) -> Result<OwnSecret, Error> {
+    let created = secrets.create(namespace, secret).await;
+    created.map_err(|source| failed("creating", SECRET, &secret.name_any(), source))
 }
 
 /// Applies what we keep in shape of that Secret, unless it is as it should be.
@@ -54,7 +57,7 @@ pub async fn create_api_key(client: &Client, namespace: &str, secret: &Secret) -
 /// # Errors
 /// When the API server refuses, as it does when the Secret is gone.
 pub async fn api_key(
-    client: &Client,
+    secrets: &OwnSecrets,
     namespace: &str,
     kept: &Secret,
     existing: &OwnSecret,
@@ -63,7 +66,7 @@ pub async fn api_key(
     let mut entries = kept.data.iter().flatten();
     let is_there = is_applied_metadata(&metadata, &existing.metadata)
         && entries.all(|(name, text)| existing.data.get(name) == Some(text));
-    if is_there { Ok(()) } else { secret(client, namespace, kept).await }
+    if is_there { Ok(()) } else { secret(secrets, namespace, kept).await }
 }
 
 /// What the API server has now, as far as it tells us anything.
@@ -103,7 +106,7 @@ pub struct Existing<'a> {
 /// # Errors
 /// When the API server refuses one; those before it are applied then.
 pub async fn apply(
-    client: &Client,
+    context: &Context,
     namespace: &str,
     resources: &Resources,
     existing: Existing<'_>,
@@ -119,11 +122,11 @@ pub async fn apply(
         nats_login,
         deployment,
     } = resources;
-    let to = Applier { client, namespace, found: existing.found };
+    let to = Applier { client: &context.client, namespace, found: existing.found };
     to.child(Kind::NetworkPolicy, network_policy).await?;
     to.child(Kind::ConfigMap, config_map).await?;
     if let Some(login) = nats_login.as_ref().filter(|login| !is_there(login, existing.nats_login)) {
-        secret(client, namespace, login).await?;
+        secret(&context.secrets, namespace, login).await?;
     }
     let service = to.child(Kind::Service, service).await?;
     let mut outcomes = Vec::with_capacity(routes.len() + 1);
@@ -145,11 +148,9 @@ pub async fn apply(
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn secret(client: &Client, namespace: &str, secret: &Secret) -> Result<(), Error> {
-    let name = secret.name_any();
-    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
-    let applied = secrets.patch(&name, &params(), &Patch::Apply(secret)).await;
-    applied.map(drop).map_err(|source| failed("applying", SECRET, &name, source))
+pub async fn secret(secrets: &OwnSecrets, namespace: &str, secret: &Secret) -> Result<(), Error> {
+    let applied = secrets.apply(namespace, secret).await;
+    applied.map_err(|source| failed("applying", SECRET, &secret.name_any(), source))
 }
 
 /// Whether a Secret is there as it should be. By what is in it, of which not even a hash is to be seen.

@@ -1,13 +1,11 @@
 //! Step one: reads what the spec refers to, and what already exists under the names we need. Writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta};
+use kube::api::Api;
 use kube::core::DynamicObject;
 use kube::{Client, Resource};
 use mudgateway_crds::mudgateway::{ParentRef, SecretRef};
@@ -18,6 +16,8 @@ use super::build::{api_key_name, kinds, nats_login_name, router_password_name};
 use super::children::{Child, Children, Kind};
 use super::endpoint::Endpoint;
 use super::gateway_api::{self, Edge};
+use super::own_secrets::OwnSecret;
+use crate::context::Context;
 use crate::key::Key;
 use crate::network::{Effective, effective};
 
@@ -58,35 +58,6 @@ pub struct SecretFacts {
     pub entries: BTreeSet<String>,
 }
 
-/// A Secret that we made, with what is in it. That is never shown.
-#[derive(Clone, Default)]
-pub struct OwnSecret {
-    /// Its metadata.
-    pub metadata: ObjectMeta,
-    /// Its entries.
-    pub data: BTreeMap<String, ByteString>,
-}
-
-impl OwnSecret {
-    /// An entry, if it is there and text.
-    pub fn text(&self, entry: &str) -> Option<&str> {
-        std::str::from_utf8(&self.data.get(entry)?.0).ok()
-    }
-}
-
-impl fmt::Debug for OwnSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnSecret").field("metadata", &self.metadata).finish_non_exhaustive()
-    }
-}
-
-impl From<Secret> for OwnSecret {
-    fn from(mut secret: Secret) -> Self {
-        let metadata = std::mem::take(secret.meta_mut());
-        Self { metadata, data: secret.data.unwrap_or_default() }
-    }
-}
-
 /// An object could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("reading {kind} {name}: {}", Plain(source))]
@@ -102,38 +73,33 @@ pub struct Error {
 /// # Errors
 /// When one of the objects cannot be read. One that does not exist is no error here.
 pub async fn dereference(
-    client: &Client,
-    children: &Children,
+    context: &Context,
     key: &Key,
     gateway: &MudGateway,
     senior: Option<Key>,
     network: Option<Arc<IntermudNetwork>>,
 ) -> Result<Facts, Error> {
+    let (client, children) = (&context.client, &context.children);
     let namespace = key.namespace.as_str();
     let spec = &gateway.spec;
     let wanted = kinds(spec);
-    let ours = async {
-        if spec.api.keys.is_empty() {
-            secret_as::<OwnSecret>(client, namespace, &api_key_name(&key.name)).await
-        } else {
-            Ok(None)
-        }
+    let own = async |name: String| {
+        let found = context.secrets.get(&Key::new(namespace, &name)).await;
+        found.map_err(|source| failed::<Secret>(&name, source))
     };
+    let api_key =
+        async { if spec.api.keys.is_empty() { own(api_key_name(&key.name)).await } else { Ok(None) } };
     let login = network_of(spec, network.as_deref()).and_then(|network| network.proxy?.secret_ref);
     let names: BTreeSet<String> = secrets(spec).into_iter().chain(login.map(|login| login.name)).collect();
     let given = names.iter().map(|reference| secret(client, namespace, reference));
     let found = Kind::ALL.into_iter().map(|kind| child(client, children, key, kind, wanted.contains(&kind)));
-    let nats_login_name = nats_login_name(&key.name);
-    let nats_login = secret_as::<OwnSecret>(client, namespace, &nats_login_name);
-    let router_password_name = router_password_name(&key.name);
-    let router_password = secret_as::<OwnSecret>(client, namespace, &router_password_name);
     let (found, api_key, secrets, edge, nats_login, router_password) = tokio::try_join!(
         try_join_all(found),
-        ours,
+        api_key,
         try_join_all(given),
         edge(client, namespace, spec),
-        nats_login,
-        router_password
+        own(nats_login_name(&key.name)),
+        own(router_password_name(&key.name))
     )?;
     Ok(Facts {
         senior,
@@ -211,16 +177,8 @@ async fn edge(client: &Client, namespace: &str, spec: &MudGatewaySpec) -> Result
 }
 
 async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Option<SecretFacts>, Error> {
-    secret_as(client, namespace, name).await
-}
-
-async fn secret_as<T: From<Secret>>(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<T>, Error> {
     let found = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await;
-    found.map(|secret| secret.map(T::from)).map_err(|source| failed::<Secret>(name, source))
+    found.map(|secret| secret.map(SecretFacts::from)).map_err(|source| failed::<Secret>(name, source))
 }
 
 fn failed<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Error {

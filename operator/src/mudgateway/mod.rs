@@ -17,6 +17,7 @@ mod key_end;
 mod lacks;
 mod moving;
 mod name;
+pub mod own_secrets;
 pub mod password;
 mod rejection;
 mod status;
@@ -40,9 +41,10 @@ use tracing::{Span, info, warn};
 use self::apply::Existing;
 pub use self::apply::params;
 use self::children::Kind;
+use self::dereference::Facts;
 pub use self::dereference::secrets;
-use self::dereference::{Facts, OwnSecret};
 pub use self::endpoint::{Endpoint, Section, endpoints};
+use self::own_secrets::OwnSecret;
 use self::rejection::Rejection;
 use self::validate::{Gateway, Keys};
 use self::verdict::{Applied, Observation, Outcome};
@@ -275,8 +277,7 @@ async fn carry_out(
         Ok(network) => network,
         Err(unknown) => return Ok(reject(Rejection::NetworkUnavailable(unknown), gateway, key, context)),
     };
-    let (client, children) = (&context.client, &context.children);
-    let facts = dereference::dereference(client, children, key, gateway, senior, network).await?;
+    let facts = dereference::dereference(context, key, gateway, senior, network).await?;
     let facts = Facts { taken: context.index().taken_endpoint(key), ..facts };
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
@@ -332,7 +333,7 @@ async fn program(
     gateway.nats = nats_files(&gateway, facts, context)?;
     let resources = build::resources(&gateway, &context.settings)?;
     let existing = Existing { found: &facts.found, nats_login: facts.nats_login.as_ref() };
-    let applied = apply::apply(&context.client, &namespace, &resources, existing).await?;
+    let applied = apply::apply(context, &namespace, &resources, existing).await?;
     let exposure = exposure::exposure(&gateway, &applied.service, &applied.routes);
     let api_key_secret = keep_api_key(&gateway, &exposure.endpoints, api_key.as_ref(), context).await?;
     if gateway.nats.issued {
@@ -365,7 +366,7 @@ async fn api_key(
     let mut random = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut random)?;
     let secret = build::api_key(gateway, &random);
-    let created = apply::create_api_key(&context.client, &gateway.key.namespace, &secret).await?;
+    let created = apply::create_api_key(&context.secrets, &gateway.key.namespace, &secret).await?;
     info!(mudgateway = %gateway.key, secret = secret.name_any(), "made an API key");
     gateway.keys = Keys::Made { uid: created.metadata.uid.clone().unwrap_or_default() };
     Ok(Some(created))
@@ -380,7 +381,7 @@ async fn keep_api_key(
 ) -> Result<Option<String>, Error> {
     let Some(existing) = existing else { return Ok(None) };
     let Some(kept) = build::kept_of_api_key(gateway, endpoints, existing) else { return Ok(None) };
-    apply::api_key(&context.client, &gateway.key.namespace, &kept, existing).await?;
+    apply::api_key(&context.secrets, &gateway.key.namespace, &kept, existing).await?;
     Ok(Some(kept.name_any()))
 }
 

@@ -13,7 +13,7 @@ use mudgateway_crds::mudgateway::DeletionPolicy;
 use mudgateway_crds::status::Reason;
 use tracing::{info, warn};
 
-use super::dereference::OwnSecret;
+use super::own_secrets::OwnSecret;
 use super::validate::{Gateway, is_owned};
 use super::{apply, build, name, status};
 use crate::bus::{MudName, MudState, Password, StateError};
@@ -69,7 +69,7 @@ pub async fn keep(
     match next(gateway, stored, mirror) {
         Step::Nothing => Ok(()),
         Step::Mirror(password) => {
-            apply::secret(&context.client, &gateway.key.namespace, &secret(gateway, password)).await?;
+            apply::secret(&context.secrets, &gateway.key.namespace, &secret(gateway, password)).await?;
             info!(mudgateway = %gateway.key, "mirrored the router password");
             Ok(())
         }

@@ -11,7 +11,7 @@ use mudgateway_crds::status::ConditionType;
 use mudgateway_crds::{IntermudNetworkSpec, MudGateway};
 use serde_json::{Value, json};
 
-use crate::harness::{Operator, Space, eventually, message, run_ok};
+use crate::harness::{NO_NATS, Operator, Space, eventually, message, run_ok};
 use crate::nats::Nats;
 use crate::network;
 use crate::secret::{self, text};
@@ -161,5 +161,16 @@ async fn a_secret_of_somebody_else_is_not_taken() {
     let gateway = space.wait_for("luminari", ConditionType::Programmed, "False", "ObjectExists").await;
     assert!(message(&gateway, ConditionType::Programmed).starts_with(&format!("Secret {MIRROR} exists")));
     assert_eq!(bucket(&nats).await.get(key(&space)).await.unwrap(), None);
+    operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_appears_later_is_seen_at_once() {
+    let space = Space::new().await;
+    let operator = Operator::start(&space, NO_NATS).await;
+    space.create("luminari", MUD, json!({})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
+    secret::add(&space, MIRROR, json!({"password": "1"})).await;
+    space.wait_for("luminari", ConditionType::Programmed, "False", "ObjectExists").await;
     operator.stop().await;
 }

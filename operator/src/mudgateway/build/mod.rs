@@ -157,6 +157,11 @@ pub fn secret_of(name: &str) -> impl Iterator<Item = &str> {
     suffixes.into_iter().filter_map(|suffix| name.strip_suffix(suffix))
 }
 
+/// The names of the Secrets that we make for the MudGateway of this name.
+pub fn own_secrets(gateway: &str) -> [String; 3] {
+    [api_key_name(gateway), nats_login_name(gateway), router_password_name(gateway)]
+}
+
 /// The keys to mount.
 fn mounted_keys(gateway: &Gateway) -> Vec<SecretRef> {
     match &gateway.keys {

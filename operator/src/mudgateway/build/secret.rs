@@ -9,8 +9,8 @@ use mudgateway_crds::status::Endpoints;
 
 use super::snippet::snippet;
 use super::{API_KEY_ENTRY, SNIPPET_ENTRY, api_key_name, metadata, nats_login_name};
-use crate::mudgateway::dereference::OwnSecret;
 use crate::mudgateway::exposure::inside;
+use crate::mudgateway::own_secrets::OwnSecret;
 use crate::mudgateway::validate::{Gateway, Keys};
 
 /// The Secret with an API key made of 256 random bits. It is created once and the key never written again.

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::key::Key;
-use crate::mudgateway::dereference::{Facts, OwnSecret, SecretFacts};
+use crate::mudgateway::dereference::{Facts, SecretFacts};
+use crate::mudgateway::own_secrets::OwnSecret;
 use crate::mudgateway::validate::validate;
 use crate::testing::{gateway, settings};
 

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::mudgateway::children::{Child, Kind};
-use crate::mudgateway::dereference::{OwnSecret, SecretFacts};
+use crate::mudgateway::dereference::SecretFacts;
+use crate::mudgateway::own_secrets::OwnSecret;
 use crate::testing::{gateway, settings};
 
 const UID: &str = "uid-of-luminari";
