@@ -1,6 +1,6 @@
 //! The status of networks: what the reports of the gateways on each add up to. Written only when it says something new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -38,23 +38,15 @@ struct Facts {
 /// Keeps the statuses of all networks, and the gauges, in line with what is seen, for ever.
 pub async fn keep_statuses(context: Context) {
     context.listed().await;
-    let everywhere = context.settings.scopes().contains(&None);
-    // The networks of which it was told last that we have muds on them.
-    let mut ours = BTreeSet::new();
     let mut ticks = interval(EVERY);
     loop {
         ticks.tick().await;
         count(&context);
         for (name, seen) in context.networks.all() {
             let facts = facts(&context, &name);
-            let has_muds = !facts.reports.is_empty();
-            if !(everywhere || has_muds || ours.contains(&name)) && is_told(&seen) {
-                continue;
-            }
             let update = update(&context, &name, &seen, &facts);
             match tokio::time::timeout(WRITE, update).await {
-                Ok(Ok(())) if has_muds => drop(ours.insert(name)),
-                Ok(Ok(())) => drop(ours.remove(&name)),
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(
                     reason = api_error::reason(&error), network = name, %error,
                     "the status of a network could not be written"
@@ -67,13 +59,6 @@ pub async fn keep_statuses(context: Context) {
             }
         }
     }
-}
-
-/// Whether somebody has told of a network as it is now. An operator for some namespaces leaves it at that where it has no muds:
-/// another may have, and the two would write by turns.
-fn is_told(seen: &Seen) -> bool {
-    let told = seen.status.as_ref().and_then(|status| status.observed_generation);
-    told.is_some() && told == seen.metadata.generation
 }
 
 fn facts(context: &Context, network: &str) -> Facts {
@@ -268,16 +253,6 @@ mod tests {
         for condition in &after.conditions {
             assert_eq!((condition.status.as_str(), condition.last_transition_time.0), ("False", seconds(99)));
         }
-    }
-
-    #[test]
-    fn a_network_is_told_of_once_for_each_of_its_specs() {
-        let mut network = network();
-        assert!(!is_told(&network));
-        network.status = Some(next(&network, &Facts::default(), seconds(5)));
-        assert!(is_told(&network));
-        network.metadata.generation = Some(4);
-        assert!(!is_told(&network));
     }
 
     #[test]

@@ -49,6 +49,15 @@ pub enum Error {
         "cannot mount a small file system, which needs a mount namespace of one's own (unshare --map-root-user --mount): {0}"
     )]
     NoDisk(String),
+    /// An identity cannot be made.
+    #[error("an identity for NATS: {0}")]
+    Identity(#[from] mudgateway_identity::JwtError),
+    /// Or not be read.
+    #[error("an identity for NATS: {0}")]
+    Credentials(#[from] mudgateway_identity::CredentialsError),
+    /// A certificate cannot be made.
+    #[error("a certificate for NATS: {0}")]
+    Certificate(#[from] rcgen::Error),
     /// There is nothing to upgrade from.
     #[error("which gateway is of the version before? Name it by --previous")]
     NoPrevious,

@@ -1,145 +1,164 @@
-//! Breaks something, and mends it.
+//! What can be broken, and what that means for what is promised. How it is broken is in [`breaking`](crate::breaking).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
-use mudclient::Client;
-use serde_json::json;
-use tokio::sync::Mutex;
-use tokio::time::interval;
-
-use crate::process::open;
 use crate::proxy::Faults;
-use crate::scenario::Scenario;
-use crate::world::World;
-use crate::{CHANNEL, Error};
+
+/// A planned hand-over takes less than this.
+const PLANNED: Duration = Duration::from_secs(1);
+
+/// Another process is logged in within this time after a crash.
+const CRASH: Duration = Duration::from_secs(5);
+
+/// A link that went dead is given up after 8 s, and then comes the second that a router wants between two connections.
+const HALF_OPEN: Duration = Duration::from_secs(10);
 
 /// Delay and its spread for slow links.
-const SLOW: Faults = Faults {
+pub const SLOW: Wrong = Wrong::Is(Faults {
     latency: Duration::from_millis(150),
     jitter: Duration::from_millis(150),
-    bandwidth: 0,
-    slice: 0,
-    hole_up: false,
-    hole_down: false,
-    refuse: false,
-};
-
-/// Pieces so small that a header comes in several, and bandwidth for three times what is said.
-const SLICED: Faults =
-    Faults { latency: Duration::ZERO, jitter: Duration::ZERO, bandwidth: 32_000, slice: 3, ..SLOW };
-
-/// New connections are refused.
-const REFUSED: Faults = Faults { latency: Duration::ZERO, jitter: Duration::ZERO, refuse: true, ..SLOW };
+    ..Faults::NONE
+});
 
 /// Delay and its spread for links on which every answer comes too late.
-const CRAWLING: Faults =
-    Faults { latency: Duration::from_millis(1200), jitter: Duration::from_millis(300), ..SLOW };
+pub const CRAWLING: Wrong = Wrong::Is(Faults {
+    latency: Duration::from_millis(1200),
+    jitter: Duration::from_millis(300),
+    ..Faults::NONE
+});
+
+/// Pieces so small that a header comes in several, and bandwidth for three times what is said.
+pub const SLICED: Wrong = Wrong::Is(Faults { bandwidth: 32_000, slice: 3, ..Faults::NONE });
 
 /// Pieces so small that a header comes in several, and little more bandwidth than what goes over the bus.
-const THIN: Faults = Faults { bandwidth: 96_000, ..SLICED };
+pub const THIN: Wrong = Wrong::Is(Faults { bandwidth: 96_000, slice: 3, ..Faults::NONE });
 
-/// As many messages as everybody here says in ten minutes.
-const FLOOD: usize = 20_000;
+/// Everything is swallowed, new connections too.
+pub const DEAD: Wrong = Wrong::Is(Faults::HOLE);
 
-/// How many of them wait for an answer at a time: that it is kept is waited for.
-const AT_ONCE: usize = 1000;
-
-/// Between two messages of a flood.
-const FLOOD_EVERY: Duration = Duration::from_micros(400);
-
-impl Scenario {
-    /// Breaks what it is about.
-    ///
-    /// # Errors
-    /// When that is not possible.
-    pub async fn break_it(self, world: &mut World, holder: usize) -> Result<(), Error> {
-        let member = &world.members[holder];
-        match self {
-            Self::Planned | Self::PlannedElsewhere | Self::PlannedOther => {
-                member.gateway.signal("-TERM").await?;
-                world.bury(holder).await?;
-            }
-            Self::Kill | Self::KillElsewhere | Self::KillOther => {
-                member.gateway.signal("-KILL").await?;
-                world.bury(holder).await?;
-            }
-            Self::Upgrade => {
-                for program in [world.programs.gateway.clone(), world.programs.previous()?] {
-                    world.roll(&program).await?;
-                }
-            }
-            Self::Stop | Self::StopElsewhere => member.gateway.signal("-STOP").await?,
-            Self::NodeCutOff | Self::NodeCutOffElsewhere => member.set_all(Faults::HOLE),
-            Self::NatsPartition => member.nats.set(Faults::HOLE),
-            Self::NatsRestart | Self::NatsAway => world.nats.kill(0).await?,
-            Self::NatsFlood => {
-                world.nats.kill(0).await?;
-                let client = open(member.gateway.address).await?;
-                world.spawn(async move { flood(&client).await });
-            }
-            Self::NatsFull | Self::NatsDiskFull => world.nats.fill().await?,
-            Self::NatsSlow => world.set_nats(SLOW),
-            Self::NatsCrawls => world.set_nats(CRAWLING),
-            Self::NatsSliced => world.set_nats(THIN),
-            Self::NatsLeader => {
-                let leader = world.nats.leader().await?;
-                world.nats.kill(leader).await?;
-            }
-            Self::RouterRestart => world.router.restart().await,
-            Self::RouterReset => member.router.reset(),
-            Self::RouterCut => {
-                member.router.set(REFUSED);
-                member.router.reset();
-            }
-            Self::RouterHalfOpen => member.router.freeze(),
-            Self::RouterSlow => member.router.set(SLOW),
-            Self::RouterSliced => member.router.set(SLICED),
-            Self::ClientSlow => member.client.set(SLOW),
-            Self::ClientSliced => member.client.set(SLICED),
-            Self::ClientReset => member.client.reset(),
-            Self::ClientHalfOpen => member.client.freeze(),
-        }
-        Ok(())
-    }
-
-    /// Mends it.
-    ///
-    /// # Errors
-    /// When that is not possible.
-    pub async fn mend(self, world: &mut World, holder: usize) -> Result<(), Error> {
-        match self {
-            Self::Planned
-            | Self::PlannedElsewhere
-            | Self::PlannedOther
-            | Self::Kill
-            | Self::KillElsewhere
-            | Self::KillOther
-            | Self::Upgrade => return Ok(()),
-            Self::Stop | Self::StopElsewhere => world.members[holder].gateway.signal("-CONT").await?,
-            Self::NatsRestart | Self::NatsAway | Self::NatsFlood | Self::NatsLeader => {
-                world.nats.restart_all().await?;
-            }
-            Self::NatsFull | Self::NatsDiskFull => world.nats.empty().await?,
-            Self::NatsSlow | Self::NatsCrawls | Self::NatsSliced => world.set_nats(Faults::default()),
-            _ => {}
-        }
-        world.members[holder].set_all(Faults::default());
-        Ok(())
-    }
+/// What is broken, of the process that holds the session if nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+    /// SIGKILL, and again to the next holder as soon as it is logged in.
+    KillTwice,
+    /// SIGSTOP, and SIGCONT later.
+    Stop,
+    /// All processes are replaced, one after the other, by those of another version, and then back.
+    Upgrade,
+    /// NATS is killed and starts again.
+    NatsKill,
+    /// The same, and a client says as much as is said in ten minutes.
+    NatsFlood,
+    /// Of three NATS servers the one that leads for the locks is killed.
+    NatsLeader,
+    /// There is no room left in NATS.
+    NatsFill,
+    /// The router closes everything and starts again.
+    RouterRestart,
+    /// Something is wrong with links.
+    Link(Link, Wrong),
 }
 
-/// Says as much as it can. When no more is taken it is refused, which is as good.
-async fn flood(client: &Client) {
-    let (taken, due) = (AtomicUsize::new(0), Mutex::new(interval(FLOOD_EVERY)));
-    let say = async |number: usize| {
-        due.lock().await.tick().await;
-        let params = json!({"channel": CHANNEL, "message": format!("flood {number}"), "from_user": "eve"});
-        if client.call("channel_send", params).await.is_ok() {
-            taken.fetch_add(1, Ordering::Relaxed);
+/// Which links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// All of the holder.
+    All,
+    /// That to the router.
+    Router,
+    /// Those of clients.
+    Client,
+    /// That to NATS.
+    Nats,
+    /// Those of all gateways to NATS.
+    EveryNats,
+}
+
+/// What is wrong with a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// This, until it is mended.
+    Is(Faults),
+    /// It is reset, and can be made anew at once.
+    Reset,
+    /// It is reset, and cannot be made anew until it is mended.
+    Cut,
+    /// The connection there is goes dead for good but stays open; it can be made anew at once.
+    HalfOpen,
+}
+
+impl Fault {
+    /// Whether the process stands still or is cut off.
+    pub fn hangs(self) -> bool {
+        matches!(self, Self::Stop | Self::Link(Link::All, _))
+    }
+
+    /// Whether a process ends or stands still in the middle of a word: what it took and has not passed on is gone with it.
+    pub fn kills(self) -> bool {
+        self.hangs() || matches!(self, Self::Kill | Self::KillTwice)
+    }
+
+    /// Whether one process loses NATS for a while, and the others do not.
+    pub fn splits(self) -> bool {
+        matches!(self, Self::Link(Link::Nats, wrong) if wrong != Wrong::Reset)
+    }
+
+    /// Whether the link to the router is lost.
+    pub fn cuts_router(self) -> bool {
+        let is_cut = |wrong| matches!(wrong, Wrong::Reset | Wrong::Cut | Wrong::HalfOpen);
+        matches!(self, Self::Link(Link::Router, wrong) if is_cut(wrong)) || self == Self::RouterRestart
+    }
+
+    /// Whether what was sent to the router may not get there: it is lost with the link, or with the process, or all of it
+    /// comes at once, of which the router takes ten packets and ignores the mud then.
+    pub fn loses_what_was_sent(self) -> bool {
+        self.kills() || self.cuts_router() || self == Self::Link(Link::Router, DEAD)
+    }
+
+    /// Whether the session stays where it is, and with it everything is heard: what is wrong with NATS alone, or with a
+    /// client's link, must not cost a word.
+    pub fn keeps_session(self) -> bool {
+        match self {
+            Self::NatsKill | Self::NatsFlood | Self::NatsLeader | Self::NatsFill => true,
+            Self::Link(Link::EveryNats | Link::Client, _) | Self::Link(Link::Nats, Wrong::Reset) => true,
+            Self::Link(Link::Router, _) => !self.cuts_router(),
+            _ => false,
         }
-    };
-    stream::iter(0..FLOOD).for_each_concurrent(AT_ONCE, say).await;
-    eprintln!("of {FLOOD} messages in a flood {} were taken", taken.into_inner());
+    }
+
+    /// Whether the router does not know that the session has ceased to work: the time without one counts from the fault.
+    pub fn is_silent(self) -> bool {
+        self.hangs() || self == Self::Link(Link::Router, Wrong::HalfOpen)
+    }
+
+    /// The most that nobody may be logged in; none: nothing is promised.
+    pub fn promise(self) -> Option<Duration> {
+        match self {
+            Self::Terminate | Self::Upgrade => Some(PLANNED),
+            Self::Link(Link::Router, Wrong::HalfOpen) => Some(HALF_OPEN),
+            Self::Link(Link::Router, Wrong::Cut) => Some(CRASH),
+            _ if self.kills() => Some(CRASH),
+            _ => None,
+        }
+    }
+
+    /// Whether each run needs a world of its own: after a session of less than 30 s a gateway waits longer and longer
+    /// until it tries the router again, and what a flood leaves behind waits for a minute.
+    pub fn needs_fresh_world(self) -> bool {
+        self.cuts_router() || self == Self::NatsFlood
+    }
+
+    /// About how long it takes until all is well again.
+    pub fn recovery(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Link(Link::Router, Wrong::HalfOpen) => 12,
+            Self::Upgrade => 33,
+            Self::KillTwice => 14,
+            _ => 8,
+        })
+    }
 }

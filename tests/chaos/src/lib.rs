@@ -1,10 +1,11 @@
 //! Breaks gateways, their links and their servers on purpose, and measures what a mud's players notice.
 //!
-//! A [`world::World`] is one mud with two gateway processes, another hosted mud, a mud elsewhere on a strict router,
-//! and a nats-server. Between the mud's processes and all others stands a fault [`proxy`]. The others talk all the time,
-//! and an [`ear`] on the mud hears; it talks too, and the other hosted mud hears it. A [`scenario`] breaks something; what
-//! was heard becomes a row of a [`report`].
+//! A [`world::World`] is one mud with two gateway processes or three, another hosted mud, a mud elsewhere on a strict
+//! router, and a nats-server. Between the mud's processes and all others stands a fault [`proxy`]. The others talk all the
+//! time, and an [`ear`] on the mud hears; it talks too, and both others hear it. A [`scenario`] has a [`fault`]; what was
+//! heard becomes a row of a [`report`].
 
+pub mod breaking;
 pub mod ear;
 pub mod error;
 pub mod far;
@@ -18,6 +19,7 @@ pub mod process;
 pub mod proxy;
 pub mod report;
 pub mod scenario;
+pub mod secure;
 pub mod tally;
 pub mod trouble;
 pub mod watcher;

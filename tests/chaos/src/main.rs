@@ -62,7 +62,7 @@ impl Cli {
         };
         let mut scenarios: Vec<_> = all.iter().copied().filter(wanted).collect();
         // The longest first, so that none is left alone at the end.
-        scenarios.sort_by_key(|scenario| Reverse(scenario.takes() * u32::from(self.runs(*scenario))));
+        scenarios.sort_by_key(|scenario| Reverse(scenario.plan().takes() * u32::from(self.runs(*scenario))));
         scenarios
     }
 
@@ -70,13 +70,13 @@ impl Cli {
         match self.runs {
             Some(runs) => runs,
             None if self.quick => {
-                if matches!(scenario, Scenario::NatsRestart | Scenario::NatsFull) {
+                if matches!(scenario, Scenario::NatsRestart | Scenario::NatsFull | Scenario::KillTwice) {
                     1
                 } else {
                     2
                 }
             }
-            None => scenario.runs(),
+            None => scenario.plan().runs,
         }
     }
 }
@@ -136,7 +136,7 @@ async fn trial(cli: &Cli, scenario: Scenario) -> Trial {
 async fn run(cli: &Cli, trial: &mut Trial) -> Result<(), Error> {
     let scenario = trial.row.scenario;
     let seeds: Vec<u64> = (cli.seed..).take(usize::from(cli.runs(scenario))).collect();
-    let each = if scenario.needs_fresh_world() { 1 } else { seeds.len().max(1) };
+    let each = if scenario.plan().fault.needs_fresh_world() { 1 } else { seeds.len().max(1) };
     for seeds in seeds.chunks(each) {
         run_in_one_world(cli, seeds, trial).await?;
     }
@@ -148,7 +148,7 @@ async fn run_in_one_world(cli: &Cli, seeds: &[u64], trial: &mut Trial) -> Result
     let Cli { gateway, previous, nats_server, .. } = cli;
     let programs =
         Programs { gateway: gateway.clone(), previous: previous.clone(), nats_server: nats_server.clone() };
-    let mut world = World::start(&programs, scenario.setup()).await?;
+    let mut world = World::start(&programs, scenario.plan().setup).await?;
     let mut runs: Vec<(u64, Run)> = Vec::new();
     for seed in seeds {
         match scenario.run(&mut world, *seed).await {

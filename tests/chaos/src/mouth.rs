@@ -6,7 +6,7 @@ use mudclient::{CallError, Client};
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::tally::{Kind, Source, Tally};
+use crate::tally::{Kind, Source, Taken, Tally};
 use crate::{CHANNEL, PROVIDER_CHANNEL};
 
 /// A gateway sends eight packets a second to the router: a little less, so that nothing waits there for long.
@@ -17,6 +17,9 @@ pub type Channels = &'static [&'static str];
 
 /// All there are.
 pub const CHANNELS: Channels = &[CHANNEL, PROVIDER_CHANNEL];
+
+/// Where in both that of the network is.
+pub const NETWORK_INDEX: u8 = 0;
 
 /// Those of the network.
 pub const NETWORK: Channels = &[CHANNEL];
@@ -43,7 +46,10 @@ pub async fn talk(client: &Client, tally: &Tally, kind: Kind, channels: Channels
             let number = tally.try_to_say(source);
             let params = json!({"channel": channel, "message": format!("#{number}"), "from_user": "cid"});
             match client.call("channel_send", params).await {
-                Ok(_) => tally.said(source, number),
+                Ok(answer) => {
+                    let is_kept = answer["status"] == "queued";
+                    tally.said(source, number, if is_kept { Taken::Kept } else { Taken::Sent });
+                }
                 Err(error) => return error,
             }
         }
@@ -59,9 +65,14 @@ pub fn heard(event: &Value, mud: &str, kind: Kind) -> Option<(Source, u64)> {
     Some((Source { kind, index }, number(params)?))
 }
 
-/// The number of a message.
+/// The number of a message that an event tells of.
 pub fn number(params: &Value) -> Option<u64> {
-    params["message"].as_str()?.strip_prefix('#')?.parse().ok()
+    number_in(params["message"].as_str()?)
+}
+
+/// The number in a message.
+pub fn number_in(message: &str) -> Option<u64> {
+    message.strip_prefix('#')?.parse().ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::process::{Log, start};
+use crate::secure::{Identity, Security};
 
 /// How long a cluster may take to find a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,17 +25,35 @@ const CLUSTER: usize = 3;
 /// The most that a server of limited storage stores, and the size of a small disk.
 const LITTLE: u64 = 24 << 20;
 
+/// The same of one that has all it needs.
+const PLENTY: u64 = 8 << 30;
+
 /// What is stored at a time until there is no room.
 const FILLING: usize = 512 << 10;
 
 /// The stream that takes all room there is.
 const FILLER: &str = "filler";
 
+/// What NATS is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// Three servers in a cluster, not one.
+    pub cluster: bool,
+    /// What each may store.
+    pub storage: Storage,
+    /// It asks for identities and TLS.
+    pub secured: bool,
+}
+
+impl Servers {
+    /// One server that lets anybody in and has room.
+    pub const PLAIN: Self = Self { cluster: false, storage: Storage::Plenty, secured: false };
+}
+
 /// How much a server may store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// More than is needed.
-    #[default]
     Plenty,
     /// It has a limit of its own.
     Limited,
@@ -46,6 +65,7 @@ pub enum Storage {
 pub struct Nats {
     nodes: Vec<Node>,
     storage: Storage,
+    security: Option<Security>,
 }
 
 struct Node {
@@ -81,26 +101,27 @@ impl Drop for Disk {
 }
 
 impl Node {
-    async fn new(program: &Path, name: usize, ports: &[(u16, u16)], storage: Storage) -> Result<Self, Error> {
+    /// One of those that have these ports, with more in its configuration.
+    async fn new(
+        program: &Path,
+        name: usize,
+        ports: &[(u16, u16)],
+        storage: Storage,
+        more: &str,
+    ) -> Result<Self, Error> {
         let data = tempfile::tempdir()?;
         let disk = match storage {
             Storage::SmallDisk => Some(Disk::mount(data.path()).await?),
             Storage::Plenty | Storage::Limited => None,
         };
         let (port, cluster_port) = ports[name];
-        let store = data.path().display().to_string();
+        let config = data.path().join("nats.conf");
+        let limit = if storage == Storage::Limited { LITTLE } else { PLENTY };
+        let jetstream = format!("jetstream {{ max_file_store: {limit}, store_dir: {:?} }}", data.path());
+        std::fs::write(&config, format!("{jetstream}\n{more}"))?;
         let mut command: Vec<String> =
-            ["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream"].map(str::to_owned).into();
-        if storage == Storage::Limited {
-            let config = data.path().join("limited.conf");
-            std::fs::write(
-                &config,
-                format!("jetstream {{ max_file_store: {LITTLE}, store_dir: {store:?} }}\n"),
-            )?;
-            command.extend(["--config".to_owned(), config.display().to_string()]);
-        } else {
-            command.extend(["--store_dir".to_owned(), store]);
-        }
+            ["--addr", "127.0.0.1", "--port", &port.to_string(), "--config"].map(str::to_owned).into();
+        command.push(config.display().to_string());
         if ports.len() > 1 {
             let url = |port: u16| format!("nats://127.0.0.1:{port}");
             let routes: Vec<_> = ports.iter().map(|(_, port)| url(*port)).collect();
@@ -138,25 +159,20 @@ impl Nats {
     ///
     /// # Errors
     /// When it cannot be started or prepared.
-    pub async fn start(program: &Path, cluster: bool) -> Result<Self, Error> {
-        Self::start_with(program, cluster, Storage::Plenty).await
-    }
-
-    /// The same with so much storage.
-    ///
-    /// # Errors
-    /// When it cannot be started or prepared.
-    pub async fn start_with(program: &Path, cluster: bool, storage: Storage) -> Result<Self, Error> {
+    pub async fn start(program: &Path, servers: Servers) -> Result<Self, Error> {
+        let Servers { cluster, storage, secured } = servers;
+        let security = if secured { Some(Security::new()?) } else { None };
+        let more = security.as_ref().map(Security::config).unwrap_or_default();
         let count = if cluster { CLUSTER } else { 1 };
         let ports = free_ports(count)?;
         let mut nodes = Vec::new();
         for name in 0..count {
-            nodes.push(Node::new(program, name, &ports, storage).await?);
+            nodes.push(Node::new(program, name, &ports, storage, &more).await?);
         }
         for node in &mut nodes {
             node.start().await?;
         }
-        let nats = Self { nodes, storage };
+        let nats = Self { nodes, storage, security };
         nats.prepare().await?;
         Ok(nats)
     }
@@ -164,6 +180,14 @@ impl Nats {
     /// Where a server is.
     pub fn address(&self, node: usize) -> SocketAddr {
         self.nodes[node % self.nodes.len()].address
+    }
+
+    /// By what the gateway of a mud logs in, where that is asked for.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn identity(&self, network: &str, mud: &str) -> Result<Option<Identity>, Error> {
+        self.security.as_ref().map(|security| security.identity(network, mud)).transpose()
     }
 
     /// Kills a server.
@@ -252,8 +276,8 @@ impl Nats {
     async fn context(&self) -> Result<jetstream::Context, async_nats::Error> {
         let alive = self.nodes.iter().find(|node| node.child.is_some());
         let address = alive.map_or_else(|| self.address(0), |node| node.address);
-        let client = async_nats::connect(format!("nats://{address}")).await?;
-        Ok(jetstream::new(client))
+        let login = self.security.as_ref().map(Security::admin).transpose()?.unwrap_or_default();
+        Ok(jetstream::new(login.options().connect(format!("nats://{address}")).await?))
     }
 
     async fn prepare(&self) -> Result<(), Error> {

@@ -8,10 +8,11 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
 use crate::Error;
-use crate::scenario::{Measure, Scenario};
+use crate::fault::Fault;
+use crate::scenario::{Plan, Scenario};
 use crate::tally::{Count, Kind, Source};
 use crate::trouble::{Cost, Observer};
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// How long a recovery may take after the fault is mended.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -19,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(45);
 /// How long after a recovery it is still watched.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
-/// How long what was said last may take to be heard.
+/// How much later than what was said after it something may be heard.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Where in the second of a renewal, and of a router's clock, a run begins.
@@ -40,6 +41,8 @@ pub struct Outcome {
     pub hosted: Count,
     /// Channel messages of the mud itself, at the hosted mud.
     pub own: Count,
+    /// What of them it said on the channel of the network, at a mud elsewhere.
+    pub own_afar: Count,
     /// Tells.
     pub tells: Count,
     /// How often the mud logged in.
@@ -63,18 +66,21 @@ impl Scenario {
         let holder = world.ready().await?;
         let (from, start) = (world.tally.place(), Instant::now());
         let mut observer = Observer::start(self, world, holder).await?;
-        self.break_it(world, holder).await?;
+        let Plan { fault, lasts, .. } = self.plan();
+        fault.break_it(world, holder).await?;
         match &mut observer {
-            Some(observer) => observer.until(start + self.lasts()).await,
-            None => sleep(self.lasts().saturating_sub(start.elapsed())).await,
+            Some(observer) => observer.until(start + lasts).await,
+            None => sleep(lasts.saturating_sub(start.elapsed())).await,
         }
-        self.mend(world, holder).await?;
+        fault.mend(world, holder).await?;
         world.all_heard(LIMIT).await?;
         if let Some(observer) = &mut observer {
             observer.until_well().await;
         }
         sleep(AFTERMATH).await;
         let (to, end) = (world.tally.place(), Instant::now());
+        // What waited for the router is still on its way, no faster than it takes it.
+        world.all_heard(LIMIT).await?;
         sleep(ON_ITS_WAY).await;
         Ok(Run { scenario: self, start, end, from, to, cost: observer.map(Observer::end) })
     }
@@ -95,20 +101,22 @@ impl Run {
     /// What it showed up to now.
     pub fn outcome(&self, world: &World) -> Outcome {
         let Self { scenario, start, end, from, to, cost } = self;
-        let gap = match scenario.measure() {
-            Measure::Seen => None,
-            Measure::SinceFault => Some(world.watcher.until_login(*start, *end).unwrap_or(*end - *start)),
+        let router_gap = if scenario.plan().fault.is_silent() {
+            world.watcher.until_login(*start, *end).unwrap_or(*end - *start)
+        } else {
+            world.watcher.gap(*start, *end)
         };
         let silence = |of: &dyn Fn(Source) -> bool| world.tally.gap(of, *start, *end);
         // One channel may be silent while the other is not.
         let hosted = to.keys().copied().filter(|source| source.kind == Kind::Hosted);
         Outcome {
-            router_gap: gap.unwrap_or_else(|| world.watcher.gap(*start, *end)),
+            router_gap,
             remote_gap: silence(&|source| source.kind == Kind::Remote),
             hosted_gap: hosted.map(|channel| silence(&|source| source == channel)).max().unwrap_or_default(),
             remote: world.tally.count(Kind::Remote, from, to),
             hosted: world.tally.count(Kind::Hosted, from, to),
             own: world.tally.count(Kind::Own, from, to),
+            own_afar: world.tally.count(Kind::OwnAfar, from, to),
             tells: world.tally.count(Kind::Tell, from, to),
             logins: world.watcher.logins(*start, *end),
             links: world.watcher.most_links(*start, *end),
@@ -121,24 +129,32 @@ impl Outcome {
     /// What is not as promised.
     pub fn broken(&self, scenario: Scenario) -> Vec<String> {
         let mut broken = Vec::new();
-        if let Some(promise) = scenario.promise().filter(|promise| self.router_gap > *promise) {
+        let plan = scenario.plan();
+        if let Some(promise) = plan.promise().filter(|promise| self.router_gap > *promise) {
             broken.push(format!("nobody was logged in for {:?}, promised are {promise:?}", self.router_gap));
         }
-        for (what, count, promise) in self.promised(scenario) {
+        for (what, count, promise) in self.promised(&plan) {
             if count.doubled > 0 && promise.once {
                 broken.push(format!("{what}: {} doubled", count.doubled));
             }
             if count.disordered > 0 && promise.in_order {
                 broken.push(format!("{what}: {} out of order", count.disordered));
             }
-            if count.lost > 0 && promise.kept {
-                broken.push(format!("{what}: {} of {} lost", count.lost, count.said));
+            match promise.kept {
+                Kept::All if count.lost > 0 => {
+                    broken.push(format!("{what}: {} of {} lost", count.lost, count.said));
+                }
+                Kept::Queued if count.dropped > 0 => {
+                    broken.push(format!("{what}: {} lost that were to be kept", count.dropped));
+                }
+                _ => {}
             }
         }
-        if scenario.keeps_session() && self.logins > 0 {
+        if plan.fault.keeps_session() && self.logins > 0 {
             broken.push(format!("logged in {} times, though the session should stay", self.logins));
         }
-        if scenario.leaves_two_links() && self.links != 2 {
+        // Of which one is deaf: the old one where all processes have one address, the new one where each has its own.
+        if plan.fault.hangs() && self.links != 2 {
             broken.push(format!("the router had {} connections, where two are expected", self.links));
         }
         broken.extend(self.cost.iter().flat_map(Cost::broken));
@@ -148,33 +164,71 @@ impl Outcome {
 
 impl Outcome {
     /// What was heard, and what of it is promised.
-    fn promised(&self, scenario: Scenario) -> [(&'static str, Count, Promise); 4] {
-        let kept = scenario.keeps_session();
-        let (kills, is_split) = (scenario.kills(), scenario == Scenario::NatsPartition);
-        // What the mud says on a process that has lost NATS alone comes late, after what it says elsewhere; what waited for the
-        // router and went just before another process took over may go again: FAILOVER.md.
-        let own = Promise { kept: !kills, once: !(kills || is_split), in_order: !is_split };
+    fn promised(&self, plan: &Plan) -> [(&'static str, Count, Promise); 5] {
         [
-            ("remote", self.remote, Promise { kept, ..Promise::ALL }),
-            ("hosted", self.hosted, Promise::ALL),
-            ("own", self.own, own),
-            ("tell", self.tells, Promise { kept, ..Promise::ALL }),
+            ("remote", self.remote, Promise::by_router(plan.fault)),
+            ("hosted", self.hosted, Promise::of_hosted(plan.setup)),
+            ("own", self.own, Promise::of_own(plan.fault)),
+            ("own afar", self.own_afar, Promise::of_own_afar(plan.fault)),
+            ("tell", self.tells, Promise::by_router(plan.fault)),
         ]
     }
 }
 
 /// What is promised of messages.
+#[derive(Clone, Copy)]
 struct Promise {
-    /// None is lost.
-    kept: bool,
+    /// Which may not be lost.
+    kept: Kept,
     /// None is heard twice.
     once: bool,
     /// None is heard after a later one.
     in_order: bool,
 }
 
+/// Which messages may not be lost.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// None of them.
+    All,
+    /// None of those that were answered `queued`.
+    Queued,
+    /// Any of them may be.
+    Any,
+}
+
+/// The exceptions are named in FAILOVER.md.
 impl Promise {
-    const ALL: Self = Self { kept: true, once: true, in_order: true };
+    const ALL: Self = Self { kept: Kept::All, once: true, in_order: true };
+
+    /// What comes from a mud elsewhere: nobody keeps it while nobody is logged in.
+    fn by_router(fault: Fault) -> Self {
+        let kept = if fault.keeps_session() { Kept::All } else { Kept::Any };
+        Self { kept, ..Self::ALL }
+    }
+
+    /// What the other hosted mud says: a client may come to the third process before that knows of the second one's log.
+    fn of_hosted(setup: Setup) -> Self {
+        if setup.three { Self { kept: Kept::Any, once: false, ..Self::ALL } } else { Self::ALL }
+    }
+
+    /// What the mud says, at the other hosted one: on a process that has lost NATS alone it comes late, after what it says
+    /// elsewhere; what went just before another process took over may go again.
+    fn of_own(fault: Fault) -> Self {
+        let (kills, splits) = (fault.kills(), fault.splits());
+        let kept = if kills { Kept::Any } else { Kept::All };
+        Self { kept, once: !kills && !splits, in_order: !splits }
+    }
+
+    /// The same at a mud elsewhere: what was sent may be lost on its way to the router.
+    fn of_own_afar(fault: Fault) -> Self {
+        let kept = match fault {
+            _ if fault.splits() => Kept::Any,
+            _ if fault.loses_what_was_sent() => Kept::Queued,
+            _ => Kept::All,
+        };
+        Self { kept, ..Self::of_own(fault) }
+    }
 }
 
 impl Display for Outcome {
@@ -184,8 +238,8 @@ impl Display for Outcome {
         write!(f, "no session {router} ms, {} logins; remote unheard {remote} ms, ", self.logins)?;
         write!(
             f,
-            "hosted unheard {hosted} ms; remote {}; hosted {}; own {}; tells {}",
-            self.remote, self.hosted, self.own, self.tells
+            "hosted unheard {hosted} ms; remote {}; hosted {}; own {}; own afar {}; tells {}",
+            self.remote, self.hosted, self.own, self.own_afar, self.tells
         )
     }
 }
@@ -206,6 +260,7 @@ mod tests {
             remote,
             hosted,
             own,
+            own_afar: own,
             tells,
             logins: 1,
             links: 2,
@@ -241,7 +296,20 @@ mod tests {
     #[test]
     fn nothing_may_be_doubled_or_out_of_order_in_any() {
         let count = Count { doubled: 1, disordered: 2, ..Count::default() };
-        let broken = outcome(0, count).broken(Scenario::ClientReset);
+        let broken = outcome(0, count).broken(Scenario::RouterReset);
         assert_eq!(broken, ["hosted: 1 doubled", "hosted: 2 out of order"]);
+    }
+
+    #[test]
+    fn what_the_mud_says_afar_is_lost_with_a_link_only_as_far_as_it_was_sent() {
+        let lost = |dropped| {
+            let own_afar = Count { said: 9, lost: 3, dropped, ..Count::default() };
+            Outcome { own_afar, ..outcome(0, Count::default()) }
+        };
+        assert_eq!(lost(2).broken(Scenario::Planned), ["own afar: 3 of 9 lost"]);
+        for cut in [Scenario::Kill, Scenario::RouterReset] {
+            assert_eq!(lost(0).broken(cut), Vec::<String>::new());
+            assert_eq!(lost(2).broken(cut), ["own afar: 2 lost that were to be kept"]);
+        }
     }
 }

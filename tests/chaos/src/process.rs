@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::secure::Identity;
 use crate::{Error, KEY, PROVIDER_CHANNEL};
 
 /// How long a process may take to get ready.
@@ -124,6 +125,8 @@ pub struct Place {
     pub router: SocketAddr,
     /// NATS, or the proxy before it.
     pub nats: SocketAddr,
+    /// By what it logs in there, if NATS asks for that.
+    pub identity: Option<Identity>,
 }
 
 /// A gateway.
@@ -158,7 +161,6 @@ impl Gateway {
             .env("I3_ROUTER_NAME", &place.router_name)
             .env("I3_ROUTER_HOST", place.router.ip().to_string())
             .env("I3_ROUTER_PORT", place.router.port().to_string())
-            .env("NATS_URL", format!("nats://{}", place.nats))
             .env("I3_GATEWAY_SECRET", KEY)
             .env("API_WS_HOST", "127.0.0.1")
             .env("API_WS_PORT", "0")
@@ -167,6 +169,17 @@ impl Gateway {
             .env("STATE_DIR", state.path())
             .env("API_REQUESTS_PER_MINUTE", "1000000")
             .env("LOG_LEVEL", "info");
+        match &place.identity {
+            None => _ = command.env("NATS_URL", format!("nats://{}", place.nats)),
+            Some(identity) => {
+                let file = state.path().join("nats.creds");
+                std::fs::write(&file, &identity.credentials)?;
+                command
+                    .env("NATS_URL", format!("tls://{}", place.nats))
+                    .env("NATS_CREDENTIALS_FILE", file)
+                    .env("NATS_CA_FILE", &identity.ca);
+            }
+        }
         let (child, log) = start(program, &mut command)?;
         let address = listens(&log, &place.mud, "WebSocket and health").await?;
         let observers = listens(&log, &place.mud, "metrics").await?;

@@ -44,16 +44,19 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Nothing goes through in either direction, on no connection.
-    pub const HOLE: Faults = Faults {
+    /// Nothing is wrong.
+    pub const NONE: Faults = Faults {
         latency: Duration::ZERO,
         jitter: Duration::ZERO,
         bandwidth: 0,
         slice: 0,
-        hole_up: true,
-        hole_down: true,
+        hole_up: false,
+        hole_down: false,
         refuse: false,
     };
+
+    /// Nothing goes through in either direction, on no connection.
+    pub const HOLE: Faults = Faults { hole_up: true, hole_down: true, ..Faults::NONE };
 
     fn swallows(&self, way: Way) -> bool {
         match way {

@@ -73,7 +73,7 @@ impl Display for NatsReport<'_> {
             writeln!(
                 f,
                 "| {} | {logins} | {:.1} | {} | {} | {} |",
-                row.scenario.about(),
+                row.scenario.plan().about,
                 most(|cost| cost.memory) as f64 / f64::from(1 << 20),
                 most(|cost| cost.waiting),
                 Times(costs.iter().map(|cost| cost.caught_up).collect()),
@@ -89,9 +89,9 @@ impl Display for Report {
         writeln!(
             f,
             "| what happens | runs | no session, ms | remote unheard, ms | hosted unheard, ms | remote lost | \
-             hosted lost | own lost | tells lost | doubled | out of order |"
+             hosted lost | own lost | own lost afar | tells lost | doubled | out of order |"
         )?;
-        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
         // A scenario of which no run came to its end has nothing to show; the program says why.
         self.0.iter().filter(|row| !row.outcomes.is_empty()).try_for_each(|row| writeln!(f, "{row}"))
     }
@@ -104,14 +104,15 @@ impl Display for Row {
             |of: fn(&Outcome) -> Count| Mean(self.outcomes.iter().map(|outcome| of(outcome).lost).collect());
         let total = |of: fn(Count) -> usize| -> usize {
             let counts = |outcome: &Outcome| {
-                of(outcome.remote) + of(outcome.hosted) + of(outcome.own) + of(outcome.tells)
+                let Outcome { remote, hosted, own, own_afar, tells, .. } = outcome;
+                [remote, hosted, own, own_afar, tells].into_iter().map(|count| of(*count)).sum::<usize>()
             };
             self.outcomes.iter().map(counts).sum()
         };
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            self.scenario.about(),
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            self.scenario.plan().about,
             self.outcomes.len(),
             times(|outcome| outcome.router_gap),
             times(|outcome| outcome.remote_gap),
@@ -119,6 +120,7 @@ impl Display for Row {
             lost(|outcome| outcome.remote),
             lost(|outcome| outcome.hosted),
             lost(|outcome| outcome.own),
+            lost(|outcome| outcome.own_afar),
             lost(|outcome| outcome.tells),
             total(|count| count.doubled),
             total(|count| count.disordered),
@@ -163,7 +165,7 @@ mod tests {
 
     fn outcome(millis: u64, lost: usize) -> Outcome {
         let gap = Duration::from_millis(millis);
-        let count = |lost, doubled| Count { said: 100, lost, doubled, disordered: 0 };
+        let count = |lost, doubled| Count { said: 100, lost, doubled, ..Count::default() };
         Outcome {
             router_gap: gap,
             remote_gap: gap * 2,
@@ -171,6 +173,7 @@ mod tests {
             remote: count(lost, 0),
             hosted: count(0, 1),
             own: count(0, 0),
+            own_afar: count(0, 0),
             tells: count(0, 0),
             logins: 1,
             links: 2,
@@ -184,7 +187,7 @@ mod tests {
             Row { scenario: Scenario::Kill, outcomes: vec![outcome(30, 3), outcome(10, 4), outcome(20, 0)] };
         assert_eq!(
             row.to_string(),
-            "| crash: SIGKILL | 3 | 20 / 30 / 30 | 40 / 60 / 60 | 10 / 15 / 15 | 2.3 | 0 | 0 | 0 | 3 | 0 |"
+            "| crash: SIGKILL | 3 | 20 / 30 / 30 | 40 / 60 / 60 | 10 / 15 / 15 | 2.3 | 0 | 0 | 0 | 0 | 3 | 0 |"
         );
     }
 

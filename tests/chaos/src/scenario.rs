@@ -1,21 +1,14 @@
-//! What can be broken: what each is called, what it needs, how often it is tried and what is promised then.
+//! What is tried: what each is called, what it needs, how often and how long.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::world::{Setup, Storage};
+use crate::fault::{CRAWLING, DEAD, Fault, Link, SLICED, SLOW, THIN, Wrong};
+use crate::nats::{Servers, Storage};
+use crate::world::Setup;
 
-/// A planned hand-over takes less than this.
-const PLANNED: Duration = Duration::from_secs(1);
-
-/// Another process is logged in within this time after a crash.
-const CRASH: Duration = Duration::from_secs(5);
-
-/// A link that went dead is given up after 8 s, and then comes the second that a router wants between two connections.
-const HALF_OPEN: Duration = Duration::from_secs(10);
-
-/// What is broken.
+/// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Scenario {
     /// SIGTERM to the holder.
@@ -28,6 +21,10 @@ pub enum Scenario {
     PlannedOther,
     /// SIGKILL to the holder, while the client is on the other process.
     KillOther,
+    /// SIGKILL to the holder, one of three processes.
+    KillThree,
+    /// And to the one that takes over, as soon as it is logged in.
+    KillTwice,
     /// All processes are replaced, one after the other, by those of another version, and then back.
     Upgrade,
     /// All links of the holder go dead, as those of a node that is cut off.
@@ -40,8 +37,18 @@ pub enum Scenario {
     StopElsewhere,
     /// As cut off there.
     NodeCutOffElsewhere,
+    /// As planned, where NATS asks for identities and TLS.
+    PlannedSecured,
+    /// As killed there.
+    KillSecured,
+    /// NATS is killed there, and starts again.
+    NatsRestartSecured,
     /// The holder's link to NATS goes dead, and comes back.
     NatsPartition,
+    /// It goes dead but stays open, and another one can be made.
+    NatsHalfOpen,
+    /// It is reset.
+    NatsReset,
     /// NATS is killed and starts again.
     NatsRestart,
     /// The same for ten minutes.
@@ -68,6 +75,8 @@ pub enum Scenario {
     RouterCut,
     /// The holder's link to the router goes dead, but stays open.
     RouterHalfOpen,
+    /// It goes dead, and comes back.
+    RouterSilent,
     /// Delays on the link to the router.
     RouterSlow,
     /// Small pieces and little bandwidth there.
@@ -80,205 +89,173 @@ pub enum Scenario {
     ClientReset,
     /// The client's link goes dead, but stays open.
     ClientHalfOpen,
+    /// It goes dead, and comes back; new ones too.
+    ClientSilent,
 }
 
-/// How the time without a session is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// The router knows: from the end of the session to the next login.
-    Seen,
-    /// The router does not know that the session ceased to work: from the fault to the next login.
-    SinceFault,
+/// One of them in full.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What is broken.
+    pub fault: Fault,
+    /// What it is, for the table.
+    pub about: &'static str,
+    /// The world it needs.
+    pub setup: Setup,
+    /// How long it stays broken.
+    pub lasts: Duration,
+    /// How often it is tried for the table.
+    pub runs: u16,
+}
+
+impl Plan {
+    const fn of(fault: Fault, about: &'static str) -> Self {
+        Self { fault, about, setup: Setup::PLAIN, lasts: Duration::ZERO, runs: 10 }
+    }
+
+    const fn with(self, setup: Setup) -> Self {
+        Self { setup, ..self }
+    }
+
+    const fn lasts(self, seconds: u64) -> Self {
+        Self { lasts: Duration::from_secs(seconds), ..self }
+    }
+
+    const fn runs(self, runs: u16) -> Self {
+        Self { runs, ..self }
+    }
+
+    /// About how long a run takes.
+    pub fn takes(&self) -> Duration {
+        self.fault.recovery() + self.lasts
+    }
+
+    /// The most that nobody may be logged in; none: nothing is promised. A router that sees each process come from another
+    /// address waits until it is sure that the old one is gone.
+    pub fn promise(&self) -> Option<Duration> {
+        self.fault.promise().filter(|_| !(self.setup.own_addresses && self.fault.hangs()))
+    }
+}
+
+/// The client is on a process that stands by.
+const ON_STANDBY: Setup = Setup { on_standby: true, ..Setup::PLAIN };
+
+/// Three processes of the mud.
+const THREE: Setup = Setup { three: true, ..Setup::PLAIN };
+
+/// Each process has its own address.
+const ELSEWHERE: Setup = Setup { own_addresses: true, ..Setup::PLAIN };
+
+/// NATS asks for identities and TLS.
+const SECURED: Setup = on(Servers { secured: true, ..Servers::PLAIN });
+
+/// Three NATS servers.
+const CLUSTER: Setup = on(Servers { cluster: true, ..Servers::PLAIN });
+
+const LIMITED: Setup = on(Servers { storage: Storage::Limited, ..Servers::PLAIN });
+
+const SMALL_DISK: Setup = on(Servers { storage: Storage::SmallDisk, ..Servers::PLAIN });
+
+const PREVIOUS: Setup = Setup { previous: true, ..Setup::PLAIN };
+
+/// What is said on the provider's channel waits for NATS, for a minute at most.
+const NETWORK_ALONE: Setup = Setup { network_alone: true, ..Setup::PLAIN };
+
+const fn on(nats: Servers) -> Setup {
+    Setup { nats, ..Setup::PLAIN }
 }
 
 impl Scenario {
     /// The scenarios of the short suite.
-    pub const QUICK: [Scenario; 7] = [
+    pub const QUICK: [Scenario; 8] = [
         Self::Planned,
         Self::Kill,
         Self::KillOther,
+        Self::KillTwice,
         Self::Stop,
         Self::NatsRestart,
         Self::NatsFull,
         Self::RouterRestart,
     ];
 
-    /// What it is, for the table.
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Planned => "planned: SIGTERM to the holder",
-            Self::Kill => "crash: SIGKILL",
-            Self::Stop => "pause: SIGSTOP, 8 s later SIGCONT",
-            Self::PlannedOther => "planned, the client on the other process",
-            Self::KillOther => "crash, the client on the other process",
-            Self::Upgrade => "upgrade: each process replaced by the next version, and back",
-            Self::NodeCutOff => "all links of the holder dead for 12 s",
-            Self::PlannedElsewhere => "planned, each process with its own address",
-            Self::KillElsewhere => "crash, each with its own address",
-            Self::StopElsewhere => "pause of 8 s, each with its own address",
-            Self::NodeCutOffElsewhere => "all links dead for 12 s, each with its own address",
-            Self::NatsPartition => "NATS out of the holder's reach for 12 s",
-            Self::NatsRestart => "NATS away for 10 s",
-            Self::NatsAway => "NATS away for 10 minutes",
-            Self::NatsFlood => "NATS away for 10 s, the holder is told 20,000 messages",
-            Self::NatsLeader => "the leader of three NATS servers away for 10 s",
-            Self::NatsFull => "NATS at its limit of storage for 10 s",
-            Self::NatsDiskFull => "the disk of NATS full for 10 s, then a restart",
-            Self::NatsSlow => "NATS 150 to 300 ms slow for 8 s",
-            Self::NatsCrawls => "NATS 1.2 to 1.5 s slow for 10 s",
-            Self::NatsSliced => "NATS in 3-byte pieces, 96 kB/s, for 8 s",
-            Self::RouterRestart => "router restart",
-            Self::RouterReset => "router link reset",
-            Self::RouterCut => "router out of the holder's reach for 10 s",
-            Self::RouterHalfOpen => "router link half-open",
-            Self::RouterSlow => "router link 150 to 300 ms slow for 8 s",
-            Self::RouterSliced => "router link in 3-byte pieces, 32 kB/s, for 8 s",
-            Self::ClientSlow => "client link 150 to 300 ms slow for 8 s",
-            Self::ClientSliced => "client link in 3-byte pieces, 32 kB/s, for 8 s",
-            Self::ClientReset => "client link reset",
-            Self::ClientHalfOpen => "client link half-open",
-        }
-    }
-
-    /// How often it is tried for the table.
-    pub fn runs(self) -> u16 {
-        match self {
-            Self::Planned | Self::Kill | Self::Stop => 20,
-            Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 4,
-            Self::NatsSlow | Self::NatsSliced | Self::NatsFlood => 4,
-            Self::NatsAway => 1,
-            _ => 10,
-        }
-    }
-
-    /// The world it needs.
-    pub fn setup(self) -> Setup {
-        let own_addresses = matches!(
-            self,
-            Self::PlannedElsewhere | Self::KillElsewhere | Self::StopElsewhere | Self::NodeCutOffElsewhere
-        );
-        let on_standby = matches!(self, Self::PlannedOther | Self::KillOther);
-        let storage = match self {
-            Self::NatsFull => Storage::Limited,
-            Self::NatsDiskFull => Storage::SmallDisk,
-            _ => Storage::Plenty,
+    /// All about it.
+    pub fn plan(self) -> Plan {
+        use Fault::{
+            Kill, KillTwice, NatsFill, NatsFlood, NatsKill, NatsLeader, RouterRestart, Stop, Terminate,
+            Upgrade,
         };
-        Setup {
-            on_standby,
-            cluster: self == Self::NatsLeader,
-            own_addresses,
-            storage,
-            previous: self == Self::Upgrade,
-            // What is said there waits for NATS, for a minute at most.
-            network_alone: self == Self::NatsAway,
-        }
-    }
-
-    /// About how long a run takes.
-    pub fn takes(self) -> Duration {
-        // A session whose link is half-open is given up after 8 s; all others get well in some seconds.
-        let extra = match self {
-            Self::RouterHalfOpen => 4,
-            Self::Upgrade => 25,
-            _ => 0,
-        };
-        Duration::from_secs(8 + extra) + self.lasts()
-    }
-
-    /// Whether each run needs a world of its own: after a session of less than 30 s a gateway waits longer and longer
-    /// until it tries the router again.
-    pub fn needs_fresh_world(self) -> bool {
-        // And what a flood leaves behind waits for a minute.
-        matches!(
-            self,
-            Self::RouterRestart
-                | Self::RouterReset
-                | Self::RouterCut
-                | Self::RouterHalfOpen
-                | Self::NatsFlood
-        )
-    }
-
-    /// How long it stays broken.
-    pub fn lasts(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::NodeCutOff | Self::NodeCutOffElsewhere | Self::NatsPartition => 12,
-            Self::NatsAway => 600,
-            Self::NatsRestart
-            | Self::NatsFlood
-            | Self::NatsLeader
-            | Self::NatsFull
-            | Self::NatsDiskFull
-            | Self::NatsCrawls
-            | Self::RouterCut => 10,
-            Self::Stop | Self::StopElsewhere => 8,
-            Self::RouterSlow | Self::RouterSliced | Self::ClientSlow | Self::ClientSliced => 8,
-            Self::NatsSlow | Self::NatsSliced => 8,
-            _ => 0,
-        })
-    }
-
-    /// How the time without a session is measured.
-    pub fn measure(self) -> Measure {
+        use Link::{All, Client, EveryNats, Nats, Router};
+        use Wrong::{Cut, HalfOpen, Reset};
+        let of = Plan::of;
+        let link = |link, wrong, about| Plan::of(Fault::Link(link, wrong), about);
         match self {
-            Self::Stop
-            | Self::StopElsewhere
-            | Self::NodeCutOff
-            | Self::NodeCutOffElsewhere
-            | Self::RouterHalfOpen => Measure::SinceFault,
-            _ => Measure::Seen,
+            Self::Planned => of(Terminate, "planned: SIGTERM to the holder").runs(20),
+            Self::Kill => of(Kill, "crash: SIGKILL").runs(20),
+            Self::Stop => of(Stop, "pause: SIGSTOP, 8 s later SIGCONT").lasts(8).runs(20),
+            Self::PlannedOther => of(Terminate, "planned, the client on the other process").with(ON_STANDBY),
+            Self::KillOther => of(Kill, "crash, the client on the other process").with(ON_STANDBY),
+            Self::KillThree => of(Kill, "crash, three processes").with(THREE),
+            Self::KillTwice => {
+                of(KillTwice, "crash, and again as soon as the next is logged in, three processes")
+                    .with(THREE)
+            }
+            Self::Upgrade => {
+                of(Upgrade, "upgrade: each process replaced by the next version, and back").with(PREVIOUS)
+            }
+            Self::NodeCutOff => link(All, DEAD, "all links of the holder dead for 12 s").lasts(12),
+            Self::PlannedElsewhere => {
+                of(Terminate, "planned, each process with its own address").with(ELSEWHERE)
+            }
+            Self::KillElsewhere => of(Kill, "crash, each with its own address").with(ELSEWHERE),
+            Self::StopElsewhere => {
+                of(Stop, "pause of 8 s, each with its own address").lasts(8).with(ELSEWHERE)
+            }
+            Self::NodeCutOffElsewhere => {
+                link(All, DEAD, "all links dead for 12 s, each with its own address")
+                    .lasts(12)
+                    .with(ELSEWHERE)
+            }
+            Self::PlannedSecured => of(Terminate, "planned, NATS with identities and TLS").with(SECURED),
+            Self::KillSecured => of(Kill, "crash, NATS with identities and TLS").with(SECURED),
+            Self::NatsRestartSecured => {
+                of(NatsKill, "NATS with identities and TLS away for 10 s").lasts(10).with(SECURED)
+            }
+            Self::NatsPartition => link(Nats, DEAD, "NATS out of the holder's reach for 12 s").lasts(12),
+            Self::NatsHalfOpen => link(Nats, HalfOpen, "NATS link of the holder half-open").lasts(20).runs(4),
+            Self::NatsReset => link(Nats, Reset, "NATS link of the holder reset"),
+            Self::NatsRestart => of(NatsKill, "NATS away for 10 s").lasts(10),
+            Self::NatsAway => of(NatsKill, "NATS away for 10 minutes").lasts(600).with(NETWORK_ALONE).runs(1),
+            Self::NatsFlood => {
+                of(NatsFlood, "NATS away for 10 s, the holder is told 20,000 messages").lasts(10).runs(4)
+            }
+            Self::NatsLeader => {
+                of(NatsLeader, "the leader of three NATS servers away for 10 s").lasts(10).with(CLUSTER)
+            }
+            Self::NatsFull => of(NatsFill, "NATS at its limit of storage for 10 s").lasts(10).with(LIMITED),
+            Self::NatsDiskFull => {
+                of(NatsFill, "the disk of NATS full for 10 s, then a restart").lasts(10).with(SMALL_DISK)
+            }
+            Self::NatsSlow => link(EveryNats, SLOW, "NATS 150 to 300 ms slow for 8 s").lasts(8).runs(4),
+            Self::NatsCrawls => link(EveryNats, CRAWLING, "NATS 1.2 to 1.5 s slow for 10 s").lasts(10),
+            Self::NatsSliced => {
+                link(EveryNats, THIN, "NATS in 3-byte pieces, 96 kB/s, for 8 s").lasts(8).runs(4)
+            }
+            Self::RouterRestart => of(RouterRestart, "router restart"),
+            Self::RouterReset => link(Router, Reset, "router link reset"),
+            Self::RouterCut => link(Router, Cut, "router out of the holder's reach for 10 s").lasts(10),
+            Self::RouterHalfOpen => link(Router, HalfOpen, "router link half-open"),
+            Self::RouterSilent => link(Router, DEAD, "router link dead for 5 s").lasts(5).runs(4),
+            Self::RouterSlow => link(Router, SLOW, "router link 150 to 300 ms slow for 8 s").lasts(8).runs(4),
+            Self::RouterSliced => {
+                link(Router, SLICED, "router link in 3-byte pieces, 32 kB/s, for 8 s").lasts(8).runs(4)
+            }
+            Self::ClientSlow => link(Client, SLOW, "client link 150 to 300 ms slow for 8 s").lasts(8).runs(4),
+            Self::ClientSliced => {
+                link(Client, SLICED, "client link in 3-byte pieces, 32 kB/s, for 8 s").lasts(8).runs(4)
+            }
+            Self::ClientReset => link(Client, Reset, "client link reset"),
+            Self::ClientHalfOpen => link(Client, HalfOpen, "client link half-open"),
+            Self::ClientSilent => link(Client, DEAD, "client link dead for 5 s").lasts(5).runs(4),
         }
-    }
-
-    /// The most that nobody may be logged in; none: nothing is promised.
-    pub fn promise(self) -> Option<Duration> {
-        match self {
-            Self::Planned | Self::PlannedElsewhere | Self::PlannedOther | Self::Upgrade => Some(PLANNED),
-            Self::Kill
-            | Self::KillElsewhere
-            | Self::KillOther
-            | Self::Stop
-            | Self::NodeCutOff
-            | Self::RouterCut => Some(CRASH),
-            Self::RouterHalfOpen => Some(HALF_OPEN),
-            _ => None,
-        }
-    }
-
-    /// Whether the session stays where it is, and with it everything is heard: what is wrong with NATS alone must not
-    /// cost a word.
-    pub fn keeps_session(self) -> bool {
-        matches!(
-            self,
-            Self::NatsRestart
-                | Self::NatsAway
-                | Self::NatsFlood
-                | Self::NatsLeader
-                | Self::NatsFull
-                | Self::NatsDiskFull
-                | Self::NatsSlow
-                | Self::NatsCrawls
-                | Self::NatsSliced
-        )
-    }
-
-    /// Whether a process ends or stands still in the middle of a word: what it took and has not passed on is gone with it.
-    pub fn kills(self) -> bool {
-        matches!(
-            self,
-            Self::Kill
-                | Self::KillOther
-                | Self::KillElsewhere
-                | Self::Stop
-                | Self::StopElsewhere
-                | Self::NodeCutOff
-                | Self::NodeCutOffElsewhere
-        )
-    }
-
-    /// Whether the router must have had two connections of the mud at a time, of which one is deaf: the old one where all
-    /// processes have one address, the new one where each has its own.
-    pub fn leaves_two_links(self) -> bool {
-        matches!(self, Self::Stop | Self::NodeCutOff | Self::StopElsewhere | Self::NodeCutOffElsewhere)
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::{self, Display};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::mouth;
+
 /// Where messages come from. The name of a source says which kind it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -12,8 +14,10 @@ pub enum Kind {
     Remote,
     /// A hosted mud, on a channel: by the router and by the bus, or by the bus alone.
     Hosted,
-    /// The mud that is broken, heard by the hosted one.
+    /// The mud that is broken, heard by the hosted one: by the router and by the bus, or by the bus alone.
     Own,
+    /// The same on the channel of the network, heard by a mud elsewhere: by the router alone.
+    OwnAfar,
     /// Tells of a mud elsewhere.
     Tell,
 }
@@ -27,6 +31,22 @@ pub struct Source {
     pub index: u8,
 }
 
+impl Source {
+    /// The mud that is broken, at a mud elsewhere.
+    pub const OWN_AFAR: Self = Self { kind: Kind::OwnAfar, index: mouth::NETWORK_INDEX };
+
+    /// Who says what comes so.
+    fn speaker(self) -> Self {
+        if self == Self::OWN_AFAR { Self { kind: Kind::Own, ..self } } else { self }
+    }
+
+    /// All ways in which what this one says comes.
+    fn ways(self) -> impl Iterator<Item = Self> {
+        let afar = Self::OWN_AFAR;
+        [self].into_iter().chain((afar.speaker() == self).then_some(afar))
+    }
+}
+
 /// How many messages there have been of each source: those before are of the past.
 pub type Place = BTreeMap<Source, u64>;
 
@@ -36,10 +56,22 @@ pub struct Tally(Mutex<Book>);
 
 #[derive(Debug, Default)]
 struct Book {
-    /// By number from 0 on: whether it was said for certain.
-    said: BTreeMap<Source, Vec<bool>>,
+    /// By number from 0 on.
+    said: BTreeMap<Source, Vec<Taken>>,
     /// In order of arrival.
     heard: Vec<(Instant, Source, u64)>,
+}
+
+/// What was answered to one who said something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// Nothing, or that it cannot be: it need not be heard, but never twice.
+    #[default]
+    No,
+    /// That it was sent.
+    Sent,
+    /// That it is kept until it can be.
+    Kept,
 }
 
 /// What became of the messages between two places.
@@ -49,6 +81,8 @@ pub struct Count {
     pub said: usize,
     /// Never heard.
     pub lost: usize,
+    /// Those of them that were to be kept.
+    pub dropped: usize,
     /// Heard again, however often.
     pub doubled: usize,
     /// Heard after a later one of the same source.
@@ -63,7 +97,7 @@ impl Tally {
     /// The number of the next message, which counts as said from now on.
     pub fn say(&self, source: Source) -> u64 {
         let number = self.try_to_say(source);
-        self.said(source, number);
+        self.said(source, number, Taken::Sent);
         number
     }
 
@@ -71,15 +105,15 @@ impl Tally {
     pub fn try_to_say(&self, source: Source) -> u64 {
         let mut book = self.book();
         let said = book.said.entry(source).or_default();
-        said.push(false);
+        said.push(Taken::No);
         said.len() as u64 - 1
     }
 
-    /// A message was taken: it counts as said.
-    pub fn said(&self, source: Source, number: u64) {
+    /// What became of an attempt: what was taken counts as said.
+    pub fn said(&self, source: Source, number: u64, taken: Taken) {
         let place = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(said) = self.book().said.get_mut(&source).and_then(|said| said.get_mut(place)) {
-            *said = true;
+            *said = taken;
         }
     }
 
@@ -90,7 +124,12 @@ impl Tally {
 
     /// Now.
     pub fn place(&self) -> Place {
-        self.book().said.iter().map(|(source, said)| (*source, said.len() as u64)).collect()
+        let book = self.book();
+        let each = |(source, said): (&Source, &Vec<Taken>)| {
+            let said = said.len() as u64;
+            source.ways().map(move |way| (way, said))
+        };
+        book.said.iter().flat_map(each).collect()
     }
 
     /// Whether of each source something was heard that was said after a place.
@@ -109,7 +148,7 @@ impl Tally {
             let first = from.get(source).copied().unwrap_or_default();
             let heard: Vec<u64> =
                 book.heard.iter().filter(|heard| heard.1 == *source).map(|heard| heard.2).collect();
-            count.add(first..to[source], &book.said[source], &heard);
+            count.add(first..to[source], &book.said[&source.speaker()], &heard);
         }
         count
     }
@@ -125,11 +164,11 @@ impl Tally {
 }
 
 impl Count {
-    /// Adds those of a source with these numbers; `said` tells of each whether it was, and `heard` is all that was heard
-    /// of it, in order of arrival.
-    fn add(&mut self, numbers: std::ops::Range<u64>, said: &[bool], heard: &[u64]) {
-        let was_said =
-            |number: u64| usize::try_from(number).is_ok_and(|number| said.get(number) == Some(&true));
+    /// Adds those of a source with these numbers; `said` tells of each whether it was taken, and `heard` is all that was
+    /// heard of it, in order of arrival.
+    fn add(&mut self, numbers: std::ops::Range<u64>, said: &[Taken], heard: &[u64]) {
+        let taken = |number: u64| usize::try_from(number).ok().and_then(|number| said.get(number).copied());
+        let was_said = |number: u64| !matches!(taken(number), None | Some(Taken::No));
         let mut seen = BTreeSet::new();
         let mut latest = None;
         for number in heard {
@@ -144,15 +183,20 @@ impl Count {
         }
         for number in numbers.filter(|number| was_said(*number)) {
             self.said += 1;
-            self.lost += usize::from(!seen.contains(&number));
+            let is_lost = !seen.contains(&number);
+            self.lost += usize::from(is_lost);
+            self.dropped += usize::from(is_lost && taken(number) == Some(Taken::Kept));
         }
     }
 }
 
 impl Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { said, lost, doubled, disordered } = self;
-        write!(f, "{lost} of {said} lost, {doubled} doubled, {disordered} out of order")
+        let Self { said, lost, dropped, doubled, disordered } = self;
+        write!(
+            f,
+            "{lost} of {said} lost, {dropped} of them to be kept, {doubled} doubled, {disordered} out of order"
+        )
     }
 }
 
@@ -170,14 +214,21 @@ mod tests {
     #[test]
     fn what_is_lost_doubled_and_out_of_order_is_counted_where_it_was_said() {
         let mut count = Count::default();
-        count.add(2..8, &[true; 10], &[0, 0, 2, 4, 3, 3, 6, 9, 7, 9]);
-        assert_eq!(count, Count { said: 6, lost: 1, doubled: 1, disordered: 2 });
+        count.add(2..8, &[Taken::Sent; 10], &[0, 0, 2, 4, 3, 3, 6, 9, 7, 9]);
+        assert_eq!(count, Count { said: 6, lost: 1, doubled: 1, disordered: 2, ..Count::default() });
+    }
+
+    #[test]
+    fn of_the_lost_those_that_were_to_be_kept_are_told_apart() {
+        let mut count = Count::default();
+        count.add(0..4, &[Taken::Sent, Taken::Kept, Taken::Kept, Taken::No], &[2]);
+        assert_eq!(count, Count { said: 3, lost: 2, dropped: 1, ..Count::default() });
     }
 
     #[test]
     fn a_range_of_which_nothing_was_heard_is_lost() {
         let mut count = Count::default();
-        count.add(2..4, &[true; 4], &[0, 1]);
+        count.add(2..4, &[Taken::Sent; 4], &[0, 1]);
         assert_eq!(count, Count { said: 2, lost: 2, ..Count::default() });
     }
 
@@ -186,11 +237,11 @@ mod tests {
         let (tally, now) = (Tally::default(), Instant::now());
         let from = tally.place();
         assert_eq!([(); 3].map(|()| tally.try_to_say(NEAR)), [0, 1, 2]);
-        tally.said(NEAR, 1);
+        tally.said(NEAR, 1, Taken::Sent);
         for number in [2, 2, 0] {
             tally.hear(now, NEAR, number);
         }
-        let expected = Count { said: 1, lost: 1, doubled: 1, disordered: 0 };
+        let expected = Count { said: 1, lost: 1, doubled: 1, ..Count::default() };
         assert_eq!(tally.count(Kind::Hosted, &from, &tally.place()), expected);
     }
 
@@ -203,6 +254,22 @@ mod tests {
         let to = tally.place();
         assert_eq!(tally.count(Kind::Remote, &from, &to), Count { said: 2, lost: 1, ..Count::default() });
         assert_eq!(tally.count(Kind::Hosted, &from, &to), Count { said: 1, lost: 1, ..Count::default() });
+    }
+
+    #[test]
+    fn what_two_hear_is_counted_for_each() {
+        let (tally, now) = (Tally::default(), Instant::now());
+        let (own, from) = (Source { kind: Kind::Own, ..Source::OWN_AFAR }, tally.place());
+        assert_eq!((tally.say(own), tally.say(own)), (0, 1));
+        tally.hear(now, own, 1);
+        let to = tally.place();
+        assert!(!tally.reaches(&from.into_iter().chain([(own, 1), (Source::OWN_AFAR, 1)]).collect()));
+        tally.hear(now, Source::OWN_AFAR, 1);
+        tally.hear(now, Source::OWN_AFAR, 1);
+        assert!(tally.reaches(&Place::from([(own, 1), (Source::OWN_AFAR, 1)])));
+        let count = |kind| tally.count(kind, &Place::new(), &to);
+        let once = Count { said: 2, lost: 1, ..Count::default() };
+        assert_eq!((count(Kind::Own), count(Kind::OwnAfar)), (once, Count { doubled: 1, ..once }));
     }
 
     #[test]

@@ -80,13 +80,15 @@ pub fn signs(scenario: Scenario) -> Vec<(Who, Sign)> {
     use Sign::{Grew, Is, Says, SaysAtLeast};
     use Who::{Holder, Hosted};
     match scenario {
-        Scenario::NatsRestart | Scenario::NatsAway | Scenario::NatsFlood => vec![
-            (Holder, Is("bus_connected", 0.0)),
-            (Holder, Says("/bus/state", "disconnected")),
-            (Holder, Says("/bus/lock", "holdover")),
-            (Holder, Grew("session_lock_changes_total", &["duty=\"holdover\""])),
-            (Hosted, SaysAtLeast("/bus/publish_queue", 1)),
-        ],
+        Scenario::NatsRestart | Scenario::NatsRestartSecured | Scenario::NatsAway | Scenario::NatsFlood => {
+            vec![
+                (Holder, Is("bus_connected", 0.0)),
+                (Holder, Says("/bus/state", "disconnected")),
+                (Holder, Says("/bus/lock", "holdover")),
+                (Holder, Grew("session_lock_changes_total", &["duty=\"holdover\""])),
+                (Hosted, SaysAtLeast("/bus/publish_queue", 1)),
+            ]
+        }
         Scenario::NatsPartition => vec![
             (Holder, Says("/bus/lock", "holdover")),
             (Holder, Grew("bus_write_failures_total", &["store=\"lock\"", "reason=\"NoAnswer\""])),
@@ -192,7 +194,7 @@ impl Observer {
 
     /// Looks until all is as before.
     pub async fn until_well(&mut self) {
-        let (start, holds) = (Instant::now(), self.scenario.keeps_session());
+        let (start, holds) = (Instant::now(), self.scenario.plan().fault.keeps_session());
         loop {
             let now = self.look().await;
             let signs = WELL.iter().filter(|(who, _)| holds || *who == Who::Hosted);

@@ -13,7 +13,7 @@ use crate::MUD;
 const EVERY: Duration = Duration::from_millis(4);
 
 /// What the router said of the mud.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
     /// The links the mud is logged in on. More than one must never be.
     pub sessions: Vec<Conn>,

@@ -1,4 +1,4 @@
-//! A mud with two processes, and all there is around it.
+//! A mud with its processes, and all there is around it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,12 @@ use tokio::time::sleep;
 
 use crate::ear::{Doors, Ear};
 use crate::inside::Inside;
-use crate::nats::Nats;
-pub use crate::nats::Storage;
+use crate::nats::{Nats, Servers};
 use crate::process::{Gateway, Place, open};
-use crate::proxy::{Faults, Proxy};
+use crate::proxy::Proxy;
 use crate::tally::Tally;
-use crate::watcher::Watcher;
+use crate::watcher::{Sight, Watcher};
 use crate::{Error, MUD, far, hosted, mouth};
-
-/// How many processes the mud has.
-const PROCESSES: usize = 2;
 
 /// How long it may take until all is well before a run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,6 +27,9 @@ const STEADY: Duration = Duration::from_secs(2);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The same where what comes next is to come at once.
+const SOON: Duration = Duration::from_millis(5);
 
 /// The programs under test.
 #[derive(Clone, Debug)]
@@ -54,20 +53,36 @@ impl Programs {
 }
 
 /// What a world is like.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Setup {
+    /// The mud has three processes, not two.
+    pub three: bool,
     /// The client is on a process that stands by when something is broken, not on the holder.
     pub on_standby: bool,
-    /// Three NATS servers in a cluster, not one.
-    pub cluster: bool,
     /// The router sees each process of the mud come from another address, as pods on nodes of their own do.
     pub own_addresses: bool,
-    /// What NATS may store.
-    pub storage: Storage,
+    /// What NATS is like.
+    pub nats: Servers,
     /// The mud's processes are of the version before.
     pub previous: bool,
     /// Nobody talks on the provider's channel.
     pub network_alone: bool,
+}
+
+impl Setup {
+    /// As simple as can be.
+    pub const PLAIN: Self = Self {
+        three: false,
+        on_standby: false,
+        own_addresses: false,
+        nats: Servers::PLAIN,
+        previous: false,
+        network_alone: false,
+    };
+
+    fn processes(self) -> usize {
+        if self.three { 3 } else { 2 }
+    }
 }
 
 /// A process of the mud and its links.
@@ -82,16 +97,7 @@ pub struct Member {
     pub client: Proxy,
 }
 
-impl Member {
-    /// The same is wrong with all its links.
-    pub fn set_all(&self, faults: Faults) {
-        for link in [&self.router, &self.nats, &self.client] {
-            link.set(faults);
-        }
-    }
-}
-
-/// A mud with two processes, and all there is around it. All of it ends when dropped.
+/// A mud with its processes, and all there is around it. All of it ends when dropped.
 pub struct World {
     /// First, because they would miss the rest.
     tasks: JoinSet<()>,
@@ -118,19 +124,20 @@ pub struct World {
 }
 
 impl World {
-    /// Starts everything but the mud's own processes, of which [`World::ready`] sees to it that there are two.
+    /// Starts everything but the mud's own processes, of which [`World::ready`] sees to it that they are there.
     ///
     /// # Errors
     /// When something does not start.
     pub async fn start(programs: &Programs, setup: Setup) -> Result<Self, Error> {
         let router = Router::start(Config::strict()).await?;
-        let nats = Nats::start_with(&programs.nats_server, setup.cluster, setup.storage).await?;
+        let nats = Nats::start(&programs.nats_server, setup.nats).await?;
         let hosted_nats = Proxy::start(nats.address(0)).await?;
         let place = Place {
             mud: hosted::NAME.to_owned(),
             router_name: router.name().to_owned(),
             router: router.addr(),
             nats: hosted_nats.address(),
+            identity: nats.identity(router.name(), hosted::NAME)?,
         };
         let hosted = Gateway::start(&programs.gateway, &place).await?;
         hosted.log.wait(hosted::NAME, "SessionEstablished").await?;
@@ -139,7 +146,7 @@ impl World {
         let (listener, ear) = Ear::new(doors.clone(), Arc::clone(&tally), channels);
         let mut tasks = JoinSet::new();
         tasks.spawn(watcher.clone().watch(router.clone()));
-        tasks.spawn(far::talk(router.addr(), router.name().to_owned(), Arc::clone(&tally)));
+        tasks.spawn(far::live(router.addr(), router.name().to_owned(), Arc::clone(&tally)));
         tasks.spawn(hosted::live(open(hosted.address).await?, Arc::clone(&tally), channels));
         tasks.spawn(listener.listen());
         Ok(Self {
@@ -159,11 +166,9 @@ impl World {
         })
     }
 
-    /// The same is wrong with all links to NATS.
-    pub fn set_nats(&self, faults: Faults) {
-        for link in self.members.iter().map(|member| &member.nats).chain([&self.hosted_nats]) {
-            link.set(faults);
-        }
+    /// All links to NATS.
+    pub fn nats_links(&self) -> impl Iterator<Item = &Proxy> {
+        self.members.iter().map(|member| &member.nats).chain([&self.hosted_nats])
     }
 
     /// Does something beside, at most as long as the world is there.
@@ -171,13 +176,13 @@ impl World {
         self.tasks.spawn(task);
     }
 
-    /// Waits until all is well: two processes, one of them logged in, on one link, with the client where it is to be, who
+    /// Waits until all is well: all processes there, one of them logged in, on one link, with the client where it is to be, who
     /// hears everybody. Which one that is.
     ///
     /// # Errors
     /// When it does not get well.
     pub async fn ready(&mut self) -> Result<usize, Error> {
-        while self.members.len() < PROCESSES {
+        while self.members.len() < self.setup.processes() {
             let program =
                 if self.setup.previous { self.programs.previous()? } else { self.programs.gateway.clone() };
             self.add_member(&program).await?;
@@ -250,7 +255,7 @@ impl World {
     /// # Errors
     /// When a process does not start or end.
     pub async fn roll(&mut self, program: &Path) -> Result<(), Error> {
-        for _ in 0..PROCESSES {
+        for _ in 0..self.setup.processes() {
             // As soon as a pod starts, and never while the one before is just taking over.
             while self.watcher.steady_for(Instant::now()) < STEADY {
                 sleep(LOOK).await;
@@ -258,8 +263,7 @@ impl World {
             self.add_member(program).await?;
             self.all_know_their_part().await?;
             self.open_doors();
-            self.members[0].gateway.signal("-TERM").await?;
-            self.bury(0).await?;
+            self.end(0, "-TERM").await?;
         }
         self.all_know_their_part().await
     }
@@ -308,6 +312,7 @@ impl World {
             router_name: self.router.name().to_owned(),
             router: router.address(),
             nats: nats.address(),
+            identity: self.nats.identity(self.router.name(), MUD)?,
         };
         let gateway = Gateway::start(program, &place).await?;
         let client = Proxy::start(gateway.address).await?;
@@ -315,11 +320,33 @@ impl World {
         Ok(())
     }
 
-    /// Waits for the end of a process, and forgets it.
+    /// Waits until another process is logged in at the router than before: which one that is.
+    ///
+    /// # Errors
+    /// When none is in time.
+    pub async fn next_holder(&self, before: Option<Sight>) -> Result<usize, Error> {
+        let (start, before) = (Instant::now(), before.unwrap_or_default().sessions);
+        while start.elapsed() < PATIENCE {
+            let sessions = self.watcher.last().unwrap_or_default().sessions;
+            let holder = self.members.iter().position(|member| member.gateway.holds());
+            if let Some(holder) = holder.filter(|_| !sessions.is_empty() && sessions != before) {
+                return Ok(holder);
+            }
+            sleep(SOON).await;
+        }
+        Err(Error::TooLate { what: "another login".to_owned(), seconds: PATIENCE.as_secs() })
+    }
+
+    /// Ends a process by a signal, and forgets it.
     ///
     /// # Errors
     /// When it does not end.
-    pub async fn bury(&mut self, member: usize) -> Result<(), Error> {
+    pub async fn end(&mut self, member: usize, signal: &str) -> Result<(), Error> {
+        self.members[member].gateway.signal(signal).await?;
+        self.bury(member).await
+    }
+
+    async fn bury(&mut self, member: usize) -> Result<(), Error> {
         self.members[member].gateway.ended().await?;
         let member = self.members.remove(member);
         self.doors.remove(member.client.address());
