@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use async_nats::jetstream::stream::StorageType;
 use clap::{Parser, ValueEnum};
+use mudgateway_layout::Layout;
 use mudgateway_telemetry::log::{Format, Levels};
 use mudgateway_telemetry::traces::Endpoint;
 
-use crate::bus::Layout;
 use crate::index::Scope;
 
 /// Turns MudGateway resources into gateway pods.

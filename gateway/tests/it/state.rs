@@ -15,9 +15,7 @@ use super::bus::on_bus;
 use super::ending::tell;
 use super::raw_mud::RawMud;
 use super::replicas::holder_and_standby;
-use super::support::{
-    Gateway, Nats, WITHIN, bucket_config, received, registered, registered_since, router, until,
-};
+use super::support::{Gateway, Nats, WITHIN, received, registered, registered_since, router, until};
 
 async fn bucket(nats: &Nats) -> kv::Store {
     nats.context().await.get_key_value(STATE_BUCKET).await.unwrap()
@@ -142,7 +140,8 @@ async fn before_the_password_is_kept_nothing_else_happens() {
     let (router, nats) = (router().await, Nats::start().await);
     let context = nats.context().await;
     // It takes nothing in, as with a full disk.
-    let small = stream::Config { max_message_size: 1, ..bucket_config(STATE_BUCKET) };
+    let config = context.get_stream(bucket_stream(STATE_BUCKET)).await.unwrap().cached_info().config.clone();
+    let small = stream::Config { max_message_size: 1, ..config };
     context.update_stream(small).await.unwrap();
     let gateway = Gateway::start("Dawn", &router, &[("NATS_URL", &nats.url())]).await;
     registered(&router, "Dawn").await;

@@ -6,14 +6,11 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::jetstream;
+use async_nats::jetstream::{self, stream::StorageType};
 use i3_router::{Config, Event, RunningRouter};
 use mudclient::Client;
-use mudgateway_crds::bus::{
-    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET, bucket_stream,
-    bucket_subject,
-};
 use mudgateway_identity::Login;
+use mudgateway_layout::Layout;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -310,10 +307,10 @@ impl Nats {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again, with its data and on its port. The operator would make the locks anew.
+    /// Starts it again, with its data and on its port. The operator would make anew what was in memory.
     pub async fn restart(&mut self) {
         (self.child, _) = Self::spawn(&self.data, Some(self.port), &self.config).await;
-        self.prepare_locks().await;
+        self.prepare().await;
     }
 
     pub async fn context(&self) -> jetstream::Context {
@@ -358,41 +355,12 @@ impl Nats {
 
     /// Makes what the operator makes.
     async fn prepare(&self) {
-        let context = self.context().await;
-        context
-            .create_stream(jetstream::stream::Config {
-                name: CHANNEL_STREAM.to_owned(),
-                subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
-                max_age: Duration::from_secs(600),
-                ..Default::default()
-            })
-            .await
-            .unwrap();
-        for bucket in [STATE_BUCKET, REPORT_BUCKET] {
-            context.create_stream(bucket_config(bucket)).await.unwrap();
-        }
-        self.prepare_locks().await;
-    }
-
-    /// Makes the bucket of the locks, which is in memory and so is lost with the server.
-    async fn prepare_locks(&self) {
-        let storage = jetstream::stream::StorageType::Memory;
-        let config = jetstream::stream::Config { storage, ..bucket_config(LOCK_BUCKET) };
-        self.context().await.create_stream(config).await.unwrap();
+        LAYOUT.ensure(&self.context().await).await.unwrap();
     }
 }
 
-/// A bucket as the operator makes it: nobody sweeps the keys of others away with his own.
-pub fn bucket_config(bucket: &str) -> jetstream::stream::Config {
-    jetstream::stream::Config {
-        name: bucket_stream(bucket),
-        subjects: vec![bucket_subject(bucket, ">")],
-        max_messages_per_subject: 1,
-        allow_direct: true,
-        deny_delete: true,
-        ..Default::default()
-    }
-}
+/// What the operator makes where there is one server.
+pub const LAYOUT: Layout = Layout { storage: StorageType::File, replicas: 1, state_bytes: 64 << 20 };
 
 /// Calls a method until its result is as wanted, and returns that.
 pub async fn until(client: &Client, method: &str, params: Value, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -2,7 +2,6 @@
 //!
 //! A NATS that is away stops nothing else: the connection is retried for ever, beside the reconciliation.
 
-mod layout;
 mod reports;
 mod state;
 
@@ -23,7 +22,6 @@ use crate::context::Context;
 use crate::key::Key;
 use crate::network::desk;
 
-pub use layout::Layout;
 pub use reports::{Reports, Session, TTL};
 pub use state::{Error as StateError, Farewell, MudName, MudState, Password};
 
@@ -49,7 +47,7 @@ pub enum Error {
     Lost,
     /// A stream or bucket could not be put in shape.
     #[error(transparent)]
-    Layout(#[from] layout::Error),
+    Layout(#[from] mudgateway_layout::Error),
     /// The bucket of the muds' state could not be had.
     #[error("bucket {STATE_BUCKET}: {0}")]
     State(#[source] KeyValueError),

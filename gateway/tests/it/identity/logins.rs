@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_nats::jetstream;
 use mudgateway_crds::bus::{STATE_BUCKET, bucket_stream, bucket_subject, state_key};
 use mudgateway_identity::{Authority, Credentials, Login, LoginFiles, Subject, Validity, issue};
+use mudgateway_layout::Layout;
 
 use super::super::bus::on_bus;
-use super::super::support::{Gateway, Nats, bucket_config, router};
+use super::super::support::{Gateway, LAYOUT, Nats, router};
 use super::intruder::Intruder;
 use super::{issuer, metrics, now, seeds};
 
@@ -137,8 +138,7 @@ async fn servers_of_a_cluster_know_each_other_by_the_same_authority() {
     // Whichever server a gateway is at: it reaches its own keys, and no answer goes to those of others.
     let (state, other) = (state_key("*test", "Dawn", "password"), state_key("*test", "Dusk", "password"));
     let (state, other) = (bucket_subject(STATE_BUCKET, &state), bucket_subject(STATE_BUCKET, &other));
-    let config = jetstream::stream::Config { num_replicas: 3, ..bucket_config(STATE_BUCKET) };
-    context.create_stream(config).await.unwrap();
+    Layout { replicas: 3, ..LAYOUT }.ensure(&context).await.unwrap();
     context.publish(other.clone(), "1234".into()).await.unwrap().await.unwrap();
     let get = |subject: &str| format!("$JS.API.DIRECT.GET.{}.{subject}", bucket_stream(STATE_BUCKET));
     for server in &servers {

@@ -1,4 +1,5 @@
-//! The stream and the buckets on NATS. Only the operator creates them; the gateways find them there.
+//! The stream and the buckets on NATS. Only the operator creates them; the gateways find them there. Tests that have no operator
+//! make the same.
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Layout {
     /// When NATS refuses one of them, such as a stream that exists with another kind of storage.
     pub async fn ensure(&self, jetstream: &Context) -> Result<(kv::Store, u64), Error> {
         let mut state = 0;
-        for config in [self.channels(), self.state(), self.locks(), self.reports()] {
+        for config in self.streams() {
             let name = config.name.clone();
             let ensured = jetstream.create_or_update_stream(config).await;
             let info = ensured.map_err(|error| Error::Stream(name, error))?;
@@ -55,6 +56,11 @@ impl Layout {
         }
         let reports = jetstream.get_key_value(REPORT_BUCKET).await.map_err(Error::Bucket)?;
         Ok((reports, state))
+    }
+
+    /// All of them. A bucket is a stream, too.
+    pub fn streams(&self) -> [stream::Config; 4] {
+        [self.channels(), self.state(), self.locks(), self.reports()]
     }
 
     /// Channel events, kept as long as a client may take to resume.
@@ -123,6 +129,27 @@ impl Layout {
             deny_delete: true,
             num_replicas: self.replicas,
             ..Default::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Without an operator nobody reports.
+    #[test]
+    fn compose_makes_the_same() {
+        let layout = Layout { storage: StorageType::File, replicas: 1, state_bytes: 256 << 20 };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/compose/nats");
+        let made = layout.streams().into_iter().filter(|stream| stream.name != bucket_stream(REPORT_BUCKET));
+        for expected in made {
+            // Their tool wants "no limit" said so.
+            let expected = stream::Config { max_messages: -1, max_consumers: -1, ..expected };
+            let json = std::fs::read(folder.join(format!("{}.json", expected.name))).unwrap();
+            assert_eq!(serde_json::from_slice::<stream::Config>(&json).unwrap(), expected);
         }
     }
 }
