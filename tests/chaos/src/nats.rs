@@ -4,10 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_nats::jetstream::{self, kv, stream};
-use mudgateway_crds::bus::{
-    CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, LOCK_BUCKET, REPORT_BUCKET, STATE_BUCKET,
-};
+use async_nats::jetstream::{self, stream};
+use mudgateway_crds::bus::{LOCK_BUCKET, bucket_stream};
+use mudgateway_layout::Layout;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -22,8 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Servers of a cluster.
 const CLUSTER: usize = 3;
 
-/// The most that a server of limited storage stores, and the size of a small disk.
-const LITTLE: u64 = 24 << 20;
+/// How much of the muds' state is kept.
+const STATE: i64 = 4 << 20;
+
+/// The most that a server of limited storage stores, and the size of a small disk: what our streams may take, and a little more.
+const LITTLE: u64 = 112 << 20;
 
 /// The same of one that has all it needs.
 const PLENTY: u64 = 8 << 30;
@@ -201,8 +203,8 @@ impl Nats {
         Ok(())
     }
 
-    /// Starts again what was killed, with its data and on its port. One server loses the locks, which are in memory: the
-    /// operator makes them anew.
+    /// Starts again what was killed, with its data and on its port. One server loses what was in memory, such as the locks: the
+    /// operator makes it anew.
     ///
     /// # Errors
     /// When one does not get ready.
@@ -210,7 +212,7 @@ impl Nats {
         for node in self.nodes.iter_mut().filter(|node| node.child.is_none()) {
             node.start().await?;
         }
-        if self.nodes.len() == 1 { self.until_done(Self::prepare_locks).await } else { Ok(()) }
+        if self.nodes.len() == 1 { self.prepare().await } else { Ok(()) }
     }
 
     /// Takes all the room there is, so that nothing can be stored any more.
@@ -266,7 +268,7 @@ impl Nats {
     /// # Errors
     /// When nobody says.
     pub async fn leader(&self) -> Result<usize, async_nats::Error> {
-        let mut stream = self.context().await?.get_stream(format!("KV_{LOCK_BUCKET}")).await?;
+        let mut stream = self.context().await?.get_stream(bucket_stream(LOCK_BUCKET)).await?;
         let cluster = stream.info().await?.cluster.clone();
         let leader = cluster.and_then(|cluster| cluster.leader);
         let names = (0..self.nodes.len()).find(|index| leader.as_deref() == Some(&node_name(*index)));
@@ -280,54 +282,19 @@ impl Nats {
         Ok(jetstream::new(login.options().connect(format!("nats://{address}")).await?))
     }
 
+    /// Makes what the operator makes. A cluster that has no leader yet refuses everything.
     async fn prepare(&self) -> Result<(), Error> {
-        self.until_done(Self::prepare_channels).await?;
-        for bucket in [STATE_BUCKET, REPORT_BUCKET] {
-            self.until_done(|nats| nats.prepare_bucket(bucket, stream::StorageType::File)).await?;
-        }
-        self.until_done(Self::prepare_locks).await
-    }
-
-    /// A cluster that has no leader yet refuses everything.
-    async fn until_done<'s, F: Future<Output = Result<(), async_nats::Error>>>(
-        &'s self,
-        job: impl Fn(&'s Self) -> F,
-    ) -> Result<(), Error> {
+        let layout =
+            Layout { storage: stream::StorageType::File, replicas: self.nodes.len(), state_bytes: STATE };
+        let ensure =
+            async || Ok::<_, async_nats::Error>(layout.ensure(&self.context().await?).await.map(drop)?);
         let end = Instant::now() + PATIENCE;
         loop {
-            match job(self).await {
+            match ensure().await {
                 Err(_) if Instant::now() < end => sleep(Duration::from_millis(200)).await,
                 done => return Ok(done?),
             }
         }
-    }
-
-    async fn prepare_channels(&self) -> Result<(), async_nats::Error> {
-        let config = stream::Config {
-            name: CHANNEL_STREAM.to_owned(),
-            subjects: vec![CHANNEL_STREAM_SUBJECTS.to_owned()],
-            max_age: Duration::from_secs(600),
-            num_replicas: self.nodes.len(),
-            ..Default::default()
-        };
-        self.context().await?.get_or_create_stream(config).await?;
-        Ok(())
-    }
-
-    async fn prepare_locks(&self) -> Result<(), async_nats::Error> {
-        self.prepare_bucket(LOCK_BUCKET, stream::StorageType::Memory).await
-    }
-
-    async fn prepare_bucket(
-        &self,
-        bucket: &str,
-        storage: stream::StorageType,
-    ) -> Result<(), async_nats::Error> {
-        let bucket = bucket.to_owned();
-        let num_replicas = self.nodes.len();
-        let config = kv::Config { bucket, history: 1, storage, num_replicas, ..Default::default() };
-        self.context().await?.create_key_value(config).await?;
-        Ok(())
     }
 }
 
