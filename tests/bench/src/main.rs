@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use mudgateway_chaos::nats::Nats;
+use mudgateway_chaos::nats::{Nats, Servers};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -151,7 +151,7 @@ async fn measure(cli: &Cli, results: &mut Results) -> Result<bool, Error> {
 
 async fn bench(cli: &Cli, gateway: PathBuf) -> Result<Bench, Error> {
     let nats = match &cli.nats_server {
-        Some(program) => Some(Nats::start(program, false).await?),
+        Some(program) => Some(Nats::start(program, Servers::PLAIN).await?),
         None => None,
     };
     Ok(Bench { clock: Clock::start(), driver: Driver::start()?, gateway, nats, plan: cli.plan() })

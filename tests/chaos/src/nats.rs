@@ -21,8 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Servers of a cluster.
 const CLUSTER: usize = 3;
 
-/// How much of the muds' state is kept.
-const STATE: i64 = 4 << 20;
+/// How much of the muds' state is kept, where storage is limited and where it is not.
+const LITTLE_STATE: i64 = 4 << 20;
+const STATE: i64 = 256 << 20;
 
 /// The most that a server of limited storage stores, and the size of a small disk: what our streams may take, and a little more.
 const LITTLE: u64 = 112 << 20;
@@ -284,8 +285,8 @@ impl Nats {
 
     /// Makes what the operator makes. A cluster that has no leader yet refuses everything.
     async fn prepare(&self) -> Result<(), Error> {
-        let layout =
-            Layout { storage: stream::StorageType::File, replicas: self.nodes.len(), state_bytes: STATE };
+        let state_bytes = if self.storage == Storage::Plenty { STATE } else { LITTLE_STATE };
+        let layout = Layout { storage: stream::StorageType::File, replicas: self.nodes.len(), state_bytes };
         let ensure =
             async || Ok::<_, async_nats::Error>(layout.ensure(&self.context().await?).await.map(drop)?);
         let end = Instant::now() + PATIENCE;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use i3_router::{Config, Event, Mark, Router, RunningRouter};
-use mudgateway_chaos::nats::Nats;
+use mudgateway_chaos::nats::{Nats, Servers};
 use mudgateway_crds::network::NetworkLimits;
 use mudgateway_crds::permit::PermitAnswer;
 use mudgateway_operator::network::desk::{self, pace, serve};
@@ -89,7 +89,7 @@ async fn try_it(options: &Options) -> Result<(), String> {
     // All come from one address here, which this router would refuse at the 34th.
     let config = Config { address_limit: false, ..Config::strict() };
     let router = Router::start(config).await.map_err(|error| error.to_string())?;
-    let nats = Nats::start(&options.nats_server, false).await.map_err(|error| error.to_string())?;
+    let nats = Nats::start(&options.nats_server, Servers::PLAIN).await.map_err(|error| error.to_string())?;
     let places = Places {
         router: router.name().to_owned(),
         port: router.addr().port(),
