@@ -113,10 +113,10 @@ impl Fault {
         matches!(self, Self::Link(Link::Router, wrong) if is_cut(wrong)) || self == Self::RouterRestart
     }
 
-    /// Whether what was sent to the router may not get there: it is lost with the link, or with the process, or all of it
-    /// comes at once, of which the router takes ten packets and ignores the mud then.
-    pub fn loses_what_was_sent(self) -> bool {
-        self.kills() || self.cuts_router() || self == Self::Link(Link::Router, DEAD)
+    /// Whether the link to the router takes what is sent and nobody hears it: it leads nowhere, or the router heeds another one,
+    /// or gets all at once what was said in seconds, and ignores a mud that floods it.
+    pub fn swallows(self) -> bool {
+        self.is_silent() || self.splits() || self == Self::Link(Link::Router, DEAD)
     }
 
     /// Whether the session stays where it is, and with it everything is heard: what is wrong with NATS alone, or with a

@@ -166,7 +166,7 @@ impl Outcome {
     /// What was heard, and what of it is promised.
     fn promised(&self, plan: &Plan) -> [(&'static str, Count, Promise); 5] {
         [
-            ("remote", self.remote, Promise::by_router(plan.fault)),
+            ("remote", self.remote, Promise { once: !plan.setup.three, ..Promise::by_router(plan.fault) }),
             ("hosted", self.hosted, Promise::of_hosted(plan.setup)),
             ("own", self.own, Promise::of_own(plan.fault)),
             ("own afar", self.own_afar, Promise::of_own_afar(plan.fault)),
@@ -207,7 +207,8 @@ impl Promise {
         Self { kept, ..Self::ALL }
     }
 
-    /// What the other hosted mud says: a client may come to the third process before that knows of the second one's log.
+    /// What the other hosted mud says: a client may come to the third process before that knows of the second one's log, and
+    /// the same goes for what that mud relays.
     fn of_hosted(setup: Setup) -> Self {
         if setup.three { Self { kept: Kept::Any, once: false, ..Self::ALL } } else { Self::ALL }
     }
@@ -220,11 +221,11 @@ impl Promise {
         Self { kept, once: !kills && !splits, in_order: !splits }
     }
 
-    /// The same at a mud elsewhere: what was sent may be lost on its way to the router.
+    /// The same at a mud elsewhere: what was sent may be lost on its way to the router, and what waits must come.
     fn of_own_afar(fault: Fault) -> Self {
         let kept = match fault {
-            _ if fault.splits() => Kept::Any,
-            _ if fault.loses_what_was_sent() => Kept::Queued,
+            _ if fault.swallows() => Kept::Any,
+            _ if fault.kills() || fault.cuts_router() => Kept::Queued,
             _ => Kept::All,
         };
         Self { kept, ..Self::of_own(fault) }
