@@ -152,12 +152,13 @@ impl Fault {
         self.cuts_router() || self == Self::NatsFlood
     }
 
-    /// About how long it takes until all is well again.
+    /// About how long it takes until all is well again; with a world of its own, and what waited for the router, the longer.
     pub fn recovery(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Link(Link::Router, Wrong::HalfOpen) => 12,
+            Self::Link(Link::Router, Wrong::HalfOpen) => 28,
             Self::Upgrade => 33,
             Self::KillTwice => 14,
+            _ if self.needs_fresh_world() => 18,
             _ => 8,
         })
     }
