@@ -119,14 +119,19 @@ impl EventLog {
     /// From now on this process writes, under an epoch greater than all before. `complete` says whether nothing is
     /// missing of what others wrote.
     pub fn begin(&mut self, epoch: u64, complete: bool) {
+        self.end(Position { epoch: epoch.max(self.last.epoch + 1), seq: 0 });
+        if !complete {
+            self.complete_after = self.last;
+        }
+    }
+
+    /// The epoch ends here, and another one begins.
+    pub fn end(&mut self, begin: Position) {
         if self.ends.len() >= ENDS {
             self.ends.pop_front();
         }
         self.ends.push_back(self.last);
-        self.last = Position { epoch: epoch.max(self.last.epoch + 1), seq: 0 };
-        if !complete {
-            self.complete_after = self.last;
-        }
+        self.last = begin;
     }
 
     /// A place for what is no event.

@@ -30,7 +30,7 @@ pub use filter::{Colour, Options, Selection};
 pub use log::{EventLog, Logged, Position};
 pub use others::{Changed, News, Remote, TOLD_EVERY};
 pub use queue::{CloseReason, Line, Queue};
-pub use record::{Change, Fate, KeptTell, Record, SaidCopy};
+pub use record::{Change, Epoch, Fate, KeptTell, Record, SaidCopy};
 pub use replicated::HubState;
 pub use session::{SESSION_CHANNELS, Session, Subscription, Transport, Wishes};
 
@@ -62,6 +62,8 @@ pub struct Hub {
 pub enum Outgoing {
     /// An entry of the log.
     Record(Box<Record>),
+    /// An epoch of the log begins where another ended.
+    Epoch(Epoch),
     /// What became of a session.
     News(News),
 }

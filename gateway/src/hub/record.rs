@@ -21,6 +21,15 @@ pub struct Record {
     pub change: Change,
 }
 
+/// The beginning of an epoch, by a writer who knows all of the log before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its first place, before the first entry.
+    pub begin: Position,
+    /// Where the log ended before. Who has it up to there, and no further, misses nothing.
+    pub after: Position,
+}
+
 /// What has changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

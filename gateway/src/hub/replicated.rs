@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::kept::Kept;
 use super::{
-    Changed, CloseReason, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Position, Remote,
-    SaidCopy, remote,
+    Changed, CloseReason, Epoch, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Outgoing,
+    Position, Remote, SaidCopy, remote,
 };
 use crate::sync::lock;
 
@@ -30,9 +30,13 @@ impl Hub {
     pub fn lead(&self, epoch: u64) -> (u64, bool) {
         let mut inner = lock(&self.inner);
         let complete = std::mem::replace(&mut inner.following, true);
-        inner.unread = (!complete).then(|| inner.log.position());
+        let after = inner.log.position();
+        inner.unread = (!complete).then_some(after);
         inner.log.begin(epoch, complete);
         inner.leading = true;
+        if complete {
+            self.out(|| Outgoing::Epoch(Epoch { begin: inner.log.position(), after }));
+        }
         self.offer_all_kept(&mut inner, |after| after);
         // What is stored is read only now.
         self.kept.send_modify(|count| *count += u64::from(!complete));
@@ -47,6 +51,16 @@ impl Hub {
     /// Whether nothing is missing of what the others have written up to a place.
     pub fn follows(&self) -> bool {
         lock(&self.inner).following
+    }
+
+    /// Goes on in an epoch that another process has begun. False: something may be missing before it.
+    pub fn go_on(&self, Epoch { begin, after }: Epoch) -> bool {
+        let mut inner = lock(&self.inner);
+        let is_next = inner.following && inner.log.position() == after;
+        if is_next && !inner.leading {
+            inner.log.end(begin);
+        }
+        is_next || inner.leading || begin <= inner.log.position()
     }
 
     /// From now on another process writes it.

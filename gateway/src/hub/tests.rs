@@ -215,11 +215,40 @@ impl Two {
                         _ => self.follower.take(position, at, None, Fate::Told),
                     }
                 }
+                Outgoing::Epoch(epoch) => assert!(self.follower.go_on(epoch)),
                 Outgoing::News(news) => drop(self.follower.hear("writer", news)),
             }
         }
         records
     }
+}
+
+#[test]
+fn who_has_all_of_an_epoch_goes_on_in_the_next_one_where_a_client_may_be_ahead() {
+    let two = Two::new();
+    let (sender, mut told) = mpsc::channel(10);
+    let (next, lacks, has_more) = (Hub::shared("Dusk", sender), Two::new().follower, Two::new());
+    next.restore(two.writer.state());
+    lacks.miss();
+    has_more.writer.publish(tell("heard from one that was replaced already"));
+    has_more.follower.restore(has_more.writer.state());
+
+    assert_eq!(next.lead(9), (9, true));
+    let Ok(Outgoing::Epoch(epoch)) = told.try_recv() else { panic!("others are told first of all") };
+    assert!(two.follower.go_on(epoch) && two.follower.go_on(epoch), "the second time it is old");
+    assert_eq!((two.follower.position(), two.follower.follows()), (Position { epoch: 9, seq: 0 }, true));
+    assert!(!lacks.go_on(epoch) && !has_more.follower.go_on(epoch));
+    assert_eq!(two.follower.state().log.ends(), next.state().log.ends());
+
+    let (before, _) = admitted(&two.follower, None);
+    two.follower.remove(&before);
+    let resume = Resume { session: before.id, position: Position { epoch: 9, seq: 3 } };
+    assert_eq!(admitted(&two.follower, Some(resume)).1.recovered, Some(true));
+
+    // Who misses something does not say where the log ended.
+    lacks.lead(11);
+    next.follow();
+    assert!(matches!(told.try_recv(), Err(mpsc::error::TryRecvError::Empty)));
 }
 
 #[test]

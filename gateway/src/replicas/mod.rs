@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
 use crate::bus::genuine::is_genuine;
-use crate::hub::{News, Outgoing, Position, Record, TOLD_EVERY};
+use crate::hub::{Epoch, News, Outgoing, Position, Record, TOLD_EVERY};
 use crate::services::Services;
 use crate::services::replica::Beat;
 use crate::supervise::Supervisor;
@@ -48,6 +48,8 @@ const SESSIONS: usize = 50;
 enum Written {
     /// The next entry.
     Record(Box<Record>),
+    /// This process writes from now on. Older gateways do not know it, and ask for everything.
+    Epoch(Epoch),
     /// How far it is.
     Beat(Beat),
 }
@@ -170,6 +172,7 @@ impl Replicas {
                 Some(what) = outgoing.recv() => {
                     match what {
                         Outgoing::Record(record) => self.tell_record(record).await,
+                        Outgoing::Epoch(epoch) => self.tell_epoch(epoch).await,
                         Outgoing::News(news) => self.tell_news(news).await,
                     }
                     self.told.send_modify(|told| *told += 1);
@@ -194,6 +197,13 @@ impl Replicas {
         let position = record.position;
         if !self.publish(subject, &Written::Record(record)).await {
             tracing::debug!(?position, "the other processes are not told of an entry of the log");
+        }
+    }
+
+    async fn tell_epoch(&self, epoch: Epoch) {
+        let subject = own_log_subject(&self.network, &self.mud);
+        if !self.publish(subject, &Written::Epoch(epoch)).await {
+            tracing::debug!(begin = ?epoch.begin, "the other processes are not told of an epoch of the log");
         }
     }
 
@@ -271,6 +281,11 @@ impl Replicas {
                 Step::CatchUp => self.catch_up().await,
                 Step::Ignore => {}
             },
+            Some(Written::Epoch(epoch)) => {
+                if !self.services.hub.go_on(epoch) {
+                    self.catch_up().await;
+                }
+            }
             Some(Written::Beat(beat)) => {
                 self.services.on_beat(&beat);
                 if beat.position > self.services.hub.position() || !self.services.hub.follows() {

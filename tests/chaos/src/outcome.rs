@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::scenario::{Plan, Scenario};
 use crate::tally::{Count, Kind, Source};
 use crate::trouble::{Cost, Observer};
-use crate::world::{Setup, World};
+use crate::world::World;
 
 /// How long a recovery may take after the fault is mended.
 const LIMIT: Duration = Duration::from_secs(45);
@@ -166,8 +166,8 @@ impl Outcome {
     /// What was heard, and what of it is promised.
     fn promised(&self, plan: &Plan) -> [(&'static str, Count, Promise); 5] {
         [
-            ("remote", self.remote, Promise { once: !plan.setup.three, ..Promise::by_router(plan.fault) }),
-            ("hosted", self.hosted, Promise::of_hosted(plan.setup)),
+            ("remote", self.remote, Promise::by_router(plan.fault)),
+            ("hosted", self.hosted, Promise::ALL),
             ("own", self.own, Promise::of_own(plan.fault)),
             ("own afar", self.own_afar, Promise::of_own_afar(plan.fault)),
             ("tell", self.tells, Promise::by_router(plan.fault)),
@@ -205,12 +205,6 @@ impl Promise {
     fn by_router(fault: Fault) -> Self {
         let kept = if fault.keeps_session() { Kept::All } else { Kept::Any };
         Self { kept, ..Self::ALL }
-    }
-
-    /// What the other hosted mud says: a client may come to the third process before that knows of the second one's log, and
-    /// the same goes for what that mud relays.
-    fn of_hosted(setup: Setup) -> Self {
-        if setup.three { Self { kept: Kept::Any, once: false, ..Self::ALL } } else { Self::ALL }
     }
 
     /// What the mud says, at the other hosted one: on a process that has lost NATS alone it comes late, after what it says
