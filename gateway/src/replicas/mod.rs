@@ -275,24 +275,23 @@ impl Replicas {
         if self.services.leads() {
             return;
         }
-        match read(message, subject) {
-            Some(Written::Record(record)) => match self.step(record.position) {
-                Step::Take => self.services.apply(*record),
-                Step::CatchUp => self.catch_up().await,
-                Step::Ignore => {}
-            },
-            Some(Written::Epoch(epoch)) => {
-                if !self.services.hub.go_on(epoch) {
-                    self.catch_up().await;
+        let misses = match read(message, subject) {
+            Some(Written::Record(record)) => {
+                let step = self.step(record.position);
+                if step == Step::Take {
+                    self.services.apply(*record);
                 }
+                step == Step::CatchUp
             }
+            Some(Written::Epoch(epoch)) => !self.services.hub.go_on(epoch),
             Some(Written::Beat(beat)) => {
                 self.services.on_beat(&beat);
-                if beat.position > self.services.hub.position() || !self.services.hub.follows() {
-                    self.catch_up().await;
-                }
+                beat.position > self.services.hub.position() || !self.services.hub.follows()
             }
-            None => {}
+            None => false,
+        };
+        if misses {
+            self.catch_up().await;
         }
     }
 
