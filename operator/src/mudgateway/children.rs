@@ -91,11 +91,6 @@ impl Kind {
         }
     }
 
-    /// Whether a cluster may lack the kind as such.
-    pub fn is_gateway_api(self) -> bool {
-        matches!(self, Self::HttpRoute | Self::TcpRoute | Self::TlsRoute)
-    }
-
     /// The name of the object for the MudGateway of this name. The Service has its name, for that is what ends up in the
     /// configuration of the mud.
     pub fn name_for(self, gateway: &str) -> String {
