@@ -70,6 +70,24 @@ async fn it_is_mirrored_and_comes_back_when_nats_has_lost_it() {
     operator.stop().await;
 }
 
+/// The Secret of docs/OPERATOR.md, as it stands there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mud_that_was_elsewhere_before_brings_its_password_along() {
+    let (space, nats) = (Space::new().await, Nats::start());
+    let operator = Operator::start(&space, &nats.url()).await;
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATOR.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let section = document.split_once("## A mud that was elsewhere before").unwrap().1;
+    let yaml = section.split("```").find_map(|block| block.strip_prefix("yaml\n")).unwrap();
+    let ours = yaml.replace("\"*i4\"", &format!("\"*{}\"", space.name));
+    assert_ne!(ours, yaml, "it names a network");
+    run_ok("kubectl", &["apply", "--namespace", &space.name, "--filename", "-"], ours.as_bytes());
+    space.create("luminari", MUD, json!({})).await;
+    stored(&space, &bucket(&nats).await, "559354526").await;
+    mirrored(&space, "559354526").await;
+    operator.stop().await;
+}
+
 /// The whole of docs/BACKUP.md: MudGateways and Secrets, and nothing of NATS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_comes_back_from_a_backup() {
