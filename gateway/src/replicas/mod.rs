@@ -171,8 +171,12 @@ impl Replicas {
                 biased;
                 Some(what) = outgoing.recv() => {
                     match what {
-                        Outgoing::Record(record) => self.tell_record(record).await,
-                        Outgoing::Epoch(epoch) => self.tell_epoch(epoch).await,
+                        Outgoing::Record(record) => {
+                            self.tell_written(record.position, Written::Record(record)).await;
+                        }
+                        Outgoing::Epoch(epoch) => {
+                            self.tell_written(epoch.begin, Written::Epoch(epoch)).await;
+                        }
                         Outgoing::News(news) => self.tell_news(news).await,
                     }
                     self.told.send_modify(|told| *told += 1);
@@ -192,18 +196,10 @@ impl Replicas {
         }
     }
 
-    async fn tell_record(&self, record: Box<Record>) {
-        let subject = own_log_subject(&self.network, &self.mud);
-        let position = record.position;
-        if !self.publish(subject, &Written::Record(record)).await {
-            tracing::debug!(?position, "the other processes are not told of an entry of the log");
-        }
-    }
-
-    async fn tell_epoch(&self, epoch: Epoch) {
-        let subject = own_log_subject(&self.network, &self.mud);
-        if !self.publish(subject, &Written::Epoch(epoch)).await {
-            tracing::debug!(begin = ?epoch.begin, "the other processes are not told of an epoch of the log");
+    /// Tells what was written at a place of the log.
+    async fn tell_written(&self, position: Position, written: Written) {
+        if !self.publish(own_log_subject(&self.network, &self.mud), &written).await {
+            tracing::debug!(?position, "the other processes are not told of a place of the log");
         }
     }
 
