@@ -64,9 +64,12 @@ impl Memory {
     pub(super) async fn outbox(&self) -> Result<Vec<Left>, String> {
         let parse = |json: &[u8]| spool::parse(json, Timestamp::now());
         let lost = "starting without what waited for the router";
-        let mut left = within(OUTBOX_TIMEOUT, self.readable(Part::Outbox, parse, lost)).await?;
+        let left = self.readable(Part::Outbox, parse, lost);
         let lost = "what an earlier process sent just before its end may be sent again";
-        let gone = within(OUTBOX_TIMEOUT, self.readable(Part::Gone, spool::parse_gone, lost)).await?;
+        let gone = self.readable(Part::Gone, spool::parse_gone, lost);
+        // At once: a take-over waits for both.
+        let both = async { tokio::try_join!(left, gone) };
+        let (mut left, gone) = within(OUTBOX_TIMEOUT, both).await?;
         left.retain(|left| !gone.contains(&left.id));
         Ok(left)
     }
