@@ -16,6 +16,13 @@ use super::raw_mud::RawMud;
 use super::replicas::holder_and_standby;
 use super::support::{Gateway, Nats, WITHIN, received, registered_since, router};
 
+/// A process that holds the session and one that stands by, whose clients may ask as much as they like.
+pub async fn talkative(router: &RunningRouter, nats: &Nats) -> (Gateway, Gateway) {
+    let url = nats.url();
+    let environment = [("NATS_URL", url.as_str()), ("API_REQUESTS_PER_MINUTE", "1000000")];
+    holder_and_standby(async || Gateway::start("Dawn", router, &environment).await).await
+}
+
 /// Says so many things to somebody elsewhere, more than the pace allows at once.
 pub async fn tell(client: &Client, count: usize) {
     let tell = async |index| {
@@ -82,10 +89,7 @@ async fn told_during_a_hand_over(router: &RunningRouter, holder: &Gateway, clien
 #[tokio::test]
 async fn what_is_accepted_for_another_process_at_the_end_is_sent() {
     let (router, nats) = (router().await, Nats::start().await);
-    let url = nats.url();
-    let environment = [("NATS_URL", url.as_str()), ("API_REQUESTS_PER_MINUTE", "1000000")];
-    let start = async || Gateway::start("Dawn", &router, &environment).await;
-    let (holder, standby) = holder_and_standby(start).await;
+    let (holder, standby) = talkative(&router, &nats).await;
     let _far = RawMud::start(&router, "Far", 0, "").await;
     let accepted = told_during_a_hand_over(&router, &holder, &standby.client().await).await;
     assert!(!accepted.is_empty());

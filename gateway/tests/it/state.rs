@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::bus::on_bus;
-use super::ending::tell;
+use super::ending::{talkative, tell};
 use super::raw_mud::RawMud;
-use super::replicas::holder_and_standby;
 use super::support::{Gateway, Nats, WITHIN, received, registered, registered_since, router, until};
 
 async fn bucket(nats: &Nats) -> kv::Store {
@@ -82,10 +81,7 @@ async fn kept_and_gone(bucket: &kv::Store, router: &RunningRouter) -> (HashSet<u
 async fn what_went_just_before_a_crash_is_not_sent_again() {
     const TELLS: usize = 40;
     let (router, nats) = (router().await, Nats::start().await);
-    let url = nats.url();
-    let environment = [("NATS_URL", url.as_str()), ("API_REQUESTS_PER_MINUTE", "100000")];
-    let start = async || Gateway::start("Dawn", &router, &environment).await;
-    let (holder, standby) = holder_and_standby(start).await;
+    let (holder, standby) = talkative(&router, &nats).await;
     let _far = RawMud::start(&router, "Far", 0, "").await;
     let bucket = bucket(&nats).await;
     let mut news = bucket.watch(key(&router, "gone")).await.unwrap();
