@@ -320,8 +320,8 @@ impl Link {
             }
             session.set_watchful(duty == Duty::Holdover);
             self.handle.outbox().set_shared(Instant::now(), duty == Duty::Holdover);
-            let pace =
-                if self.handle.status().is_connected() { self.send_waiting(wire).await? } else { None };
+            let connected = self.handle.status().is_connected();
+            let pace = if connected { self.send_waiting(wire, session).await? } else { None };
             let wake_at = pace.map_or(session.deadline(), |pace| pace.min(session.deadline()));
             tokio::select! {
                 biased;
@@ -342,22 +342,30 @@ impl Link {
                     return ControlFlow::Break(ended(SessionReason::SessionLost, "asked to reconnect"));
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => {
-                    match session.due(Instant::now()) {
-                        Due::Nothing => {}
-                        Due::Probe(probe) => into_flow(self.while_kept(wire.send(&probe)).await)?,
-                        Due::Register => {
-                            into_flow(self.register(router, session.password().value, wire).await)?;
-                        }
-                        Due::Refused => {
-                            let known = session.password().known;
-                            return ControlFlow::Break(refused(&self.mud, router, known));
-                        }
-                        Due::Silent => {
-                            let message = format!("{} stopped answering", router.name);
-                            return ControlFlow::Break(ended(SessionReason::RouterSilent, message));
-                        }
-                    }
+                    self.look_after(router, wire, session).await?;
                 }
+            }
+        }
+    }
+
+    /// Does what is due for the session by the time.
+    async fn look_after(
+        &self,
+        router: &RouterAddress,
+        wire: &mut Wire,
+        session: &mut Session,
+    ) -> ControlFlow<Ended> {
+        match session.due(Instant::now()) {
+            Due::Nothing => ControlFlow::Continue(()),
+            Due::Probe(probe) => {
+                self.handle.outbox().probed(Instant::now());
+                into_flow(self.while_kept(wire.send(&probe)).await)
+            }
+            Due::Register => into_flow(self.register(router, session.password().value, wire).await),
+            Due::Refused => ControlFlow::Break(refused(&self.mud, router, session.password().known)),
+            Due::Silent => {
+                let message = format!("{} stopped answering", router.name);
+                ControlFlow::Break(ended(SessionReason::RouterSilent, message))
             }
         }
     }
@@ -370,7 +378,9 @@ impl Link {
         session: &mut Session,
         packet: Packet,
     ) -> ControlFlow<Ended, bool> {
-        match session.receive(Instant::now(), packet) {
+        let now = Instant::now();
+        self.handle.outbox().delayed(now, session.late(now));
+        match session.receive(now, packet) {
             Received::Registered { password, routers: list } => {
                 let keeping = self.memory.keep_password(session.password(), password);
                 into_flow(self.while_kept(async { keeping.await.map_err(unavailable) }).await)?;
@@ -412,9 +422,16 @@ impl Link {
         }
     }
 
-    /// Sends what waits, as far as the pace allows; then when it allows more.
-    async fn send_waiting(&self, wire: &mut Wire) -> ControlFlow<Ended, Option<Instant>> {
+    /// Sends what waits, as far as the pace and the link allow; then when to look again.
+    async fn send_waiting(
+        &self,
+        wire: &mut Wire,
+        session: &mut Session,
+    ) -> ControlFlow<Ended, Option<Instant>> {
         loop {
+            if !session.may_send() {
+                return ControlFlow::Continue((self.handle.waiting() > 0).then(|| session.deadline()));
+            }
             let next = self.handle.outbox().next(Instant::now());
             let entry = match next {
                 Next::Send(entry) => *entry,
@@ -423,6 +440,9 @@ impl Link {
             };
             match self.while_kept(wire.send_text(&entry.packet, entry.text.clone())).await {
                 Ok(()) => {
+                    if entry.class.is_counted() {
+                        session.sent(Instant::now());
+                    }
                     self.metrics.router.waited(entry.class, entry.since.elapsed());
                     self.handle.outbox().note_gone(&entry);
                     entry.taken();

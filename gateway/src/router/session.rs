@@ -30,6 +30,18 @@ pub const UNPROVEN_SILENT_AFTER: Duration = Duration::from_secs(90);
 /// How often such a router is probed.
 pub const UNPROVEN_PROBE_AFTER: Duration = Duration::from_secs(30);
 
+/// After so many packets that no sign of life came back for, the link is probed: so the silence of a link that died is told from
+/// that of a network on which nobody speaks.
+pub const PROBE_WHEN_UNANSWERED: usize = 3;
+
+/// So many packets, probes included, go without a sign of life where a router sends probes back. What more is asked for waits: a
+/// link that died would swallow it, and one that only stood still would bring more at once than a router takes in a second
+/// (dead-souls-router rule 40). The two probes until the link is given up fit beside.
+pub const HOLD_WHEN_UNANSWERED: usize = 6;
+
+/// What came within this time is what a router counts together.
+const LOOKS_BACK: Duration = Duration::from_secs(1);
+
 /// The same while another process may have taken the name over without a word of the router's: a login from the same
 /// address leaves the old link open but deaf (dead-souls-router rule 35), and our clients hear nothing meanwhile.
 pub const WATCHFUL_PROBE_AFTER: Duration = Duration::from_secs(2);
@@ -89,6 +101,9 @@ pub struct Session {
     proof_at: Option<Instant>,
     /// Whether the router has sent a probe back.
     echoes: bool,
+    /// How many packets that the router counts were sent since the last one came, and when the first of them was.
+    unanswered: usize,
+    unanswered_since: Option<Instant>,
     password: Password,
     /// Whether the registration may be repeated.
     insist: bool,
@@ -110,6 +125,8 @@ impl Session {
             probes: 0,
             proof_at: None,
             echoes: false,
+            unanswered: 0,
+            unanswered_since: None,
             password,
             insist,
             repeated: 0,
@@ -132,10 +149,32 @@ impl Session {
         self.started
     }
 
+    /// Takes note that a packet was sent which the router counts.
+    pub fn sent(&mut self, now: Instant) {
+        self.unanswered += 1;
+        self.unanswered_since.get_or_insert(now);
+        if self.echoes && !self.watchful && self.unanswered == PROBE_WHEN_UNANSWERED {
+            self.proof_at = Some(now);
+        }
+    }
+
+    /// Whether more packets may go: not while too many had no sign of life.
+    pub fn may_send(&self) -> bool {
+        !self.echoes || self.unanswered < HOLD_WHEN_UNANSWERED
+    }
+
+    /// How many packets may reach the router only now that it has said something: those that had no sign of life for longer than
+    /// a router looks back.
+    pub fn late(&self, now: Instant) -> usize {
+        let stood = self.unanswered_since.is_some_and(|since| now.duration_since(since) >= LOOKS_BACK);
+        if stood { self.unanswered } else { 0 }
+    }
+
     /// Takes a packet from the router.
     pub fn receive(&mut self, now: Instant, packet: Packet) -> Received {
         self.last_inbound = now;
         self.probes = 0;
+        (self.unanswered, self.unanswered_since) = (0, None);
         let from_router = packet.header.origin_mud == self.router;
         match &packet.body {
             Body::StartupReply(reply) if from_router => {
@@ -189,6 +228,8 @@ impl Session {
         if self.proof_at.take_if(|proof_at| *proof_at <= now).is_none() {
             self.probes += 1;
         }
+        self.unanswered += 1;
+        self.unanswered_since.get_or_insert(now);
         Due::Probe(packets::probe(&self.mud))
     }
 
@@ -298,6 +339,43 @@ mod tests {
         unproven.receive(start, reply("*test", "*test"));
         unproven.set_watchful(true);
         assert_eq!(until_silent(&mut unproven, start).1, 90, "it may be one that never sends probes back");
+    }
+
+    #[test]
+    fn packets_without_a_sign_of_life_are_bounded_and_asked_after() {
+        let start = Instant::now();
+        let mut session = proven(start);
+        let at = start + PROVE_AFTER + seconds(1);
+        for _ in 0..PROBE_WHEN_UNANSWERED {
+            assert_eq!(session.due(at), Due::Nothing);
+            session.sent(at);
+        }
+        let Due::Probe(probe) = session.due(at) else { panic!("a probe is due") };
+        assert_eq!(session.due(at), Due::Nothing, "one is enough");
+        while session.may_send() {
+            session.sent(at);
+        }
+        assert_eq!(session.unanswered, HOLD_WHEN_UNANSWERED);
+        // With the probes until it is given up they are no more than a router takes in a second.
+        let (probes, _) = until_silent(&mut session, start + PROVE_AFTER);
+        assert!(session.unanswered <= 8 && probes == [4, 6], "{} {probes:?}", session.unanswered);
+
+        assert_eq!(session.late(at + Duration::from_millis(999)), 0, "they are counted where they went");
+        assert_eq!(session.late(at + seconds(5)), 8);
+        session.receive(at + seconds(5), probe);
+        assert!(session.may_send() && session.late(at + seconds(9)) == 0);
+    }
+
+    #[test]
+    fn where_no_probe_comes_back_nothing_is_held() {
+        let start = Instant::now();
+        let mut session = Session::new("Dawn", "*test", start, PASSWORD, false);
+        session.receive(start, reply("*test", "*test"));
+        for _ in 0..50 {
+            session.sent(start);
+        }
+        assert!(session.may_send());
+        assert_eq!(session.deadline(), start + PROVE_AFTER);
     }
 
     #[test]

@@ -113,10 +113,9 @@ impl Fault {
         matches!(self, Self::Link(Link::Router, wrong) if is_cut(wrong)) || self == Self::RouterRestart
     }
 
-    /// Whether the link to the router takes what is sent and nobody hears it: it leads nowhere, or the router heeds another one,
-    /// or gets all at once what was said in seconds, and ignores a mud that floods it.
+    /// Whether the link to the router takes what is sent and nobody hears it, without end: the router heeds another one.
     pub fn swallows(self) -> bool {
-        self.is_silent() || self.splits() || self == Self::Link(Link::Router, DEAD)
+        self.hangs() || self.splits()
     }
 
     /// Whether the session stays where it is, and with it everything is heard: what is wrong with NATS alone, or with a

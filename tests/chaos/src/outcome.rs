@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::sleep;
 
 use crate::Error;
-use crate::fault::Fault;
+use crate::fault::{Fault, Link, Wrong};
 use crate::scenario::{Plan, Scenario};
 use crate::tally::{Count, Kind, Source};
 use crate::trouble::{Cost, Observer};
@@ -25,6 +25,9 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Where in the second of a renewal, and of a router's clock, a run begins.
 const PHASE_MILLIS: u64 = 1500;
+
+/// As many packets as a dead link to the router may swallow at most: six without a sign of life, and what was on its way.
+const SWALLOWED: usize = 8;
 
 /// What one run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +147,9 @@ impl Outcome {
                 Kept::All if count.lost > 0 => {
                     broken.push(format!("{what}: {} of {} lost", count.lost, count.said));
                 }
+                Kept::AllBut(few) if count.lost > few => {
+                    broken.push(format!("{what}: {} lost, promised are {few} at most", count.lost));
+                }
                 Kept::Queued if count.dropped > 0 => {
                     broken.push(format!("{what}: {} lost that were to be kept", count.dropped));
                 }
@@ -191,6 +197,8 @@ struct Promise {
 enum Kept {
     /// None of them.
     All,
+    /// All but so many.
+    AllBut(usize),
     /// None of those that were answered `queued`.
     Queued,
     /// Any of them may be.
@@ -219,6 +227,7 @@ impl Promise {
     fn of_own_afar(fault: Fault) -> Self {
         let kept = match fault {
             _ if fault.swallows() => Kept::Any,
+            Fault::Link(Link::Router, Wrong::HalfOpen) => Kept::AllBut(SWALLOWED),
             _ if fault.kills() || fault.cuts_router() => Kept::Queued,
             _ => Kept::All,
         };
@@ -286,6 +295,20 @@ mod tests {
         let one = Outcome { links: 1, ..outcome(0, Count::default()) };
         assert_eq!(one.broken(Scenario::Stop).len(), 1);
         assert_eq!(one.broken(Scenario::Kill), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_dead_link_may_swallow_a_few_and_one_that_stood_still_none() {
+        let lost = |lost| {
+            let own_afar = Count { said: 90, lost, ..Count::default() };
+            Outcome { own_afar, logins: 0, remote: own_afar, ..outcome(0, Count::default()) }
+        };
+        assert_eq!(lost(SWALLOWED).broken(Scenario::RouterHalfOpen), Vec::<String>::new());
+        assert_eq!(lost(9).broken(Scenario::RouterHalfOpen), ["own afar: 9 lost, promised are 8 at most"]);
+        assert_eq!(
+            lost(1).broken(Scenario::RouterSilent),
+            ["remote: 1 of 90 lost", "own afar: 1 of 90 lost"]
+        );
     }
 
     #[test]

@@ -56,10 +56,13 @@ impl Link {
         session: &mut Session,
     ) -> ControlFlow<Ended> {
         while self.handle.status().is_connected()
-            && let Some(pace) = self.send_waiting(wire).await?
+            && let Some(pace) = self.send_waiting(wire, session).await?
             && !self.leaves_a_successor()
         {
-            self.receive_until(pace, router, routers, wire, session).await?;
+            let until = pace.min(session.deadline());
+            if self.receive_until(until, router, routers, wire, session).await?.is_none() {
+                self.look_after(router, wire, session).await?;
+            }
         }
         // A registration alone is six of the ten packets that a router takes of a name in a second, and one too many has it
         // ignore the mud for up to ten seconds (rules 40 and 41).

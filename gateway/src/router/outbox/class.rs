@@ -32,8 +32,9 @@ impl Class {
         }
     }
 
-    pub(super) fn weight(self) -> usize {
-        usize::from(self != Self::Control)
+    /// Whether routers count packets of this class.
+    pub fn is_counted(self) -> bool {
+        self != Self::Control
     }
 
     /// How long a packet of this class may wait for the router.

@@ -305,7 +305,7 @@ impl Outbox {
                 Some(then) => earliest = Some(earliest.map_or(then, |earliest| earliest.min(then))),
                 None => {
                     if let Some(entry) = self.queues[class as usize].pop_front() {
-                        self.count(now, class.weight(), Some(class));
+                        self.count(now, usize::from(class.is_counted()), Some(class));
                         return Next::Send(Box::new(entry));
                     }
                 }
@@ -316,7 +316,7 @@ impl Outbox {
 
     /// When the pace allows a packet of a class; none: now.
     fn allowed_at(&self, class: Class, now: Instant) -> Option<Instant> {
-        if class.weight() == 0 {
+        if !class.is_counted() {
             return None;
         }
         let shared_until = self.shared_since.map(|since| since + SHARED_FOR).filter(|until| *until > now);
@@ -365,6 +365,16 @@ impl Outbox {
             }
         }
         expired
+    }
+
+    /// Takes note of a probe, which the router counts too.
+    pub fn probed(&mut self, now: Instant) {
+        self.count(now, 1, None);
+    }
+
+    /// Takes note that the last so many packets may have reached the router only now: the link stood still.
+    pub fn delayed(&mut self, now: Instant, packets: usize) {
+        self.count(now, packets, None);
     }
 
     fn count(&mut self, now: Instant, weight: usize, class: Option<Class>) {

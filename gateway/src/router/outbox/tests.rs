@@ -258,3 +258,17 @@ fn what_went_of_what_another_process_may_find_is_told_as_long_as_it_matters() {
     assert_eq!(outbox.gone(start), [42], "it was forgotten before");
     assert!(outbox.gone(start + Class::Direct.time_to_live()).is_empty());
 }
+
+#[test]
+fn what_a_link_that_stood_still_brings_at_once_counts_when_it_comes() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(100, 0);
+    for index in 0..20 {
+        outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
+    }
+    let moved = start + SECOND * 5;
+    outbox.probed(moved);
+    outbox.delayed(moved, 6);
+    assert_eq!(sent_at(&mut outbox, moved).len(), PACKETS_PER_SECOND - 7);
+    assert_eq!(sent_at(&mut outbox, moved + SECOND).len(), PACKETS_PER_SECOND);
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use i3_router::{Config, Event, Mark, Router, RunningRouter};
 use intermud3::Packet;
 use intermud3::packet::{Body, StartupReq3};
+use mudclient::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -108,6 +109,54 @@ async fn fault_11_a_half_open_link_is_found_out() {
     assert_eq!(gateway.get("metrics", "/health/ready").await.0, 503);
     registered_since(&router, mark, "Dawn").await;
     assert!(frozen.elapsed() < Duration::from_secs(10), "{:?}", frozen.elapsed());
+}
+
+/// So many packets go without a sign of life.
+const SWALLOWED: usize = 6;
+
+/// What a dead link may swallow is bounded: what is said before it is found out waits, and goes over the next one.
+#[tokio::test]
+async fn a_link_that_is_dead_swallows_no_more_than_a_few_packets() {
+    let (router, _gateways, ears, client) = dawn_and_dusk().await;
+    assert!(router.half_open("Dawn").await);
+    let texts: Vec<String> = (0..20).map(|number| format!("word {number}")).collect();
+    let mark = router.mark();
+    say(&client, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    registered_since(&router, mark, "Dawn").await;
+    let first = ears.wait_event(is("channel_message"), WITHIN).await.unwrap();
+    let first = texts.iter().position(|text| first["params"]["message"] == text.as_str()).unwrap();
+    assert!((1..=SWALLOWED).contains(&first), "{first} were lost");
+    hear(&ears, &texts[first + 1..].iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+/// A link that stands still brings the router all at once what was sent meanwhile. It is never so much that the router
+/// ignores the mud for it.
+#[tokio::test]
+async fn a_link_that_stood_still_loses_nothing() {
+    let (router, _gateways, ears, client) = dawn_and_dusk().await;
+    assert!(router.half_open("Dawn").await);
+    // Each waits a moment for the link.
+    let texts: Vec<String> = (0..30).map(|number| format!("word {number}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let stood = Instant::now();
+    say(&client, &texts).await;
+    assert!(stood.elapsed() > Duration::from_secs(2), "a router looks back for a second");
+    assert!(router.resume("Dawn").await);
+    hear(&ears, &texts).await;
+}
+
+/// Two muds on a channel, with a client of each, the second's first. The first has learned that the router sends probes
+/// back.
+async fn dawn_and_dusk() -> (RunningRouter, [Gateway; 2], Client, Client) {
+    let router = strict().await;
+    let mark = router.mark();
+    let dawn = Gateway::start("Dawn", &router, BUSY).await;
+    dawn.logged("SessionEstablished").await;
+    received(&router, mark, "auth-mud-req").await;
+    let dusk = Gateway::start("Dusk", &router, &[]).await;
+    dusk.logged("SessionEstablished").await;
+    let (ears, client) = (dusk.listener().await, dawn.listener().await);
+    (router, [dawn, dusk], ears, client)
 }
 
 /// The first router is away, and the next entry is the empty one that was shipped with the Python gateway: the second
