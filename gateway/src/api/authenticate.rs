@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::methods::Example;
 use super::rpc::{INTERNAL_ERROR, INVALID_PARAMS, NOT_AUTHENTICATED, Request, RpcError};
 use super::{Api, openrpc};
-use crate::hub::{Admission, Options, Position, Resume, Session, Transport};
+use crate::hub::{Admission, Options, Resume, Session, Transport};
 use crate::keys::Key;
 use crate::metrics::Authenticated;
+use crate::mud::Position;
 
 /// The method's name.
 pub(super) const NAME: &str = "authenticate";

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use forward::Forward;
 
+use crate::calls::{Driver, Holder};
 use crate::hub::{Admission, Line, Session, Transport};
 use crate::keys::{FailedAttempts, Keyring, RateLimited};
 use crate::metrics::Metrics;
@@ -116,6 +117,12 @@ impl Api {
             attempts: Arc::default(),
             slots: Arc::new(Semaphore::new(limits.connections)),
         }
+    }
+
+    /// What conversations with other muds need.
+    pub(crate) fn driver(&self) -> Driver {
+        let holder = self.forward.clone().map(|forward| Arc::new(forward) as Arc<dyn Holder>);
+        Driver { services: Arc::clone(&self.services), metrics: Arc::clone(&self.metrics), holder }
     }
 
     /// A place for one more connection, if there is one.

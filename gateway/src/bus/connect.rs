@@ -5,15 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;
-use async_nats::{Client, Event};
+use async_nats::{Client, Event, ServerAddr};
 use mudgateway_crds::bus::inbox_prefix;
-use mudgateway_identity::{Login, Trouble};
+use mudgateway_identity::{Login, LoginFiles, Trouble};
 use tokio::sync::watch;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bus, BusError, REQUEST_TIMEOUT, Writes};
-use crate::config::Nats;
 use crate::metrics::Metrics;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
@@ -24,6 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The longest between two attempts to connect. A process that is back sooner takes the session lock of one that is not
 /// back in time.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// Where NATS is and how to log in there.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    /// The servers; never empty.
+    pub servers: Vec<ServerAddr>,
+    /// The files that a connection needs.
+    pub files: LoginFiles,
+}
 
 fn reconnect_delay(attempts: usize) -> Duration {
     // From 2 ms on; the shift never overflows.

@@ -20,7 +20,7 @@ use super::genuine::is_stored;
 use super::lock::{Duty, Holding};
 use crate::allowance::Allowance;
 use crate::metrics::Direction;
-use crate::router::SessionStatus;
+use crate::mud::SessionStatus;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use connect::Nats;
 pub use direct::{Audience, Direct, Handed};
 pub use echo::{EchoFilter, Path, Remembered};
 pub use event::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Scope};
@@ -41,8 +42,8 @@ pub use files::FileError;
 pub use links::Wanted;
 pub use mailbox::Refusal;
 pub use permits::{Permits, Turn};
-pub use publisher::Publisher;
 pub(crate) use publisher::Waiting;
+pub use publisher::{NotTaken, Publisher};
 pub use relay::{Relay, Relayed};
 pub use state::{Part, StateError, StateStore};
 pub use writes::{Store, WriteTrouble, Writes};

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Batch};
 use super::{Bus, ChannelEvent, Store, WriteTrouble};
-use crate::router::NotAccepted;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 
@@ -24,6 +23,17 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// After an attempt that failed: at first, and at most.
 const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// Why an event is not taken to be published.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The bus is away, or does not keep up.
+    #[error("too much waits for the bus; try again later")]
+    Full,
+    /// It is longer than the stream takes.
+    #[error("this cannot be sent over Intermud-3: {0}")]
+    TooLong(EncodeError),
+}
 
 /// The way to the publisher.
 #[derive(Clone)]
@@ -57,13 +67,13 @@ impl Publisher {
     /// Queues an event; returns its number.
     ///
     /// # Errors
-    /// [`NotAccepted`] when the queue is full, or the event is longer than the stream takes.
-    pub fn publish(&self, event: ChannelEvent) -> Result<u64, NotAccepted> {
+    /// [`NotTaken`] when the queue is full, or the event is longer than the stream takes.
+    pub fn publish(&self, event: ChannelEvent) -> Result<u64, NotTaken> {
         if batch::size(&event) > batch::EVENT {
-            return Err(EncodeError::TooLong { limit: batch::EVENT }.into());
+            return Err(NotTaken::TooLong(EncodeError::TooLong { limit: batch::EVENT }));
         }
         let mut accepted = lock(&self.accepted);
-        self.queue.try_send((Instant::now(), event)).map_err(|_| NotAccepted::BusFull)?;
+        self.queue.try_send((Instant::now(), event)).map_err(|_| NotTaken::Full)?;
         *accepted += 1;
         Ok(*accepted)
     }
@@ -191,7 +201,7 @@ mod tests {
     fn what_is_longer_than_the_stream_takes_is_refused_at_once() {
         let (publisher, _waiting) = Publisher::new();
         let long = said(&"x".repeat(batch::EVENT));
-        assert!(matches!(publisher.publish(long), Err(NotAccepted::Unwritable(EncodeError::TooLong { .. }))));
+        assert!(matches!(publisher.publish(long), Err(NotTaken::TooLong(EncodeError::TooLong { .. }))));
         assert_eq!((publisher.publish(said("short")), publisher.waiting()), (Ok(1), 1));
     }
 

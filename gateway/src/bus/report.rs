@@ -10,8 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::kv::Bucket;
 use crate::bus::lock::{Duty, Holding};
-use crate::config::ResourceName;
-use crate::router::SessionStatus;
+use crate::mud::SessionStatus;
+
+/// Namespace and name of a Kubernetes object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
 
 /// Reports at each change and often enough that the report never expires, until the end. Of several processes of a mud
 /// only the one that holds the session reports.

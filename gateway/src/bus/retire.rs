@@ -7,12 +7,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use mudgateway_crds::bus::own_retire_subject;
 use mudgateway_crds::report::SessionReason;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Bus;
 use super::lock::Holding;
-use crate::router::RouterHandle;
+use crate::mud::SessionStatus;
 
 /// How long the session with the router may take to end: what waits for the router still goes out.
 const FAREWELL: Duration = Duration::from_secs(8);
@@ -25,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub async fn serve(
     bus: Bus,
     mud: String,
-    router: RouterHandle,
+    status: watch::Receiver<SessionStatus>,
     holding: Holding,
     retired: CancellationToken,
     stop: CancellationToken,
@@ -36,7 +37,7 @@ pub async fn serve(
         if !holds {
             return Ok(());
         }
-        let mut status = router.watch();
+        let mut status = status.clone();
         let left = status.wait_for(|status| status.reason == SessionReason::ShuttingDown);
         if timeout(FAREWELL, left).await.is_err() {
             tracing::warn!("the session with the router has not ended in time");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Layers;
-use crate::services::packets::SERVICES;
+use crate::packets::SERVICES;
 
 const OWN_SERVICES: &str = "mud.own_services";
 const OTHER_DATA: &str = "mud.other_data";

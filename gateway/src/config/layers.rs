@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::ConfigError;
 use super::settings::{IGNORED, LISTS, ORIGINALS, SETTINGS};
 use super::variables::{self, Unresolved};
-use super::{ConfigError, RouterAddress};
+use crate::router::RouterAddress;
 
 /// One thing that is wrong, and where it came from.
 #[derive(Debug, PartialEq, Eq)]

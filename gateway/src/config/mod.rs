@@ -15,15 +15,19 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use async_nats::ServerAddr;
 use mudgateway_identity::{LoginFiles, parse_servers};
 use mudgateway_telemetry::traces::Endpoint;
 
 use crate::api::Limits;
 use crate::api::http::Served;
+use crate::bus::Nats;
+use crate::bus::report::ResourceName;
 use crate::keys::{KeySpec, RateLimits};
+pub use crate::mud::Mud;
+use crate::mud::Offer;
 use crate::net::TlsFiles;
-use crate::oob::{Offer, Settings};
+use crate::oob::Settings;
+pub use crate::router::RouterAddress;
 use crate::router::{PACKETS_PER_SECOND, Rules};
 use crate::services::{Configured, FilterDefault, Pattern, Policy};
 
@@ -82,61 +86,6 @@ pub struct Config {
     pub ignored: Vec<Ignored>,
 }
 
-/// The identity of a mud, as it stands in the mudlist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mud {
-    /// Its unique name.
-    pub name: String,
-    /// The port players connect to.
-    pub port: u16,
-    /// The administrator's mail address.
-    pub admin_email: String,
-    /// The mudlib.
-    pub mudlib: String,
-    /// The mudlib it is based on.
-    pub base_mudlib: String,
-    /// The driver.
-    pub driver: String,
-    /// The type, such as LP or Diku.
-    pub mud_type: String,
-    /// Who may play, in words.
-    pub open_status: String,
-    /// Services of its own, such as a website, with their ports.
-    pub own_services: Vec<(String, u16)>,
-    /// Further facts about it, by name.
-    pub other_data: Vec<(String, String)>,
-    /// What is offered out of band. A port of 0 is the one that is listened at.
-    pub oob: Offer,
-}
-
-/// One router.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouterAddress {
-    /// Its exact name, which a registration must carry.
-    pub name: String,
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl RouterAddress {
-    /// Host and port as one text.
-    pub fn host_and_port(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl fmt::Display for RouterAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}:{}", self.name, self.host, self.port)
-    }
-}
-
 /// The client API's listeners and keys.
 pub struct Api {
     /// HTTP and WebSocket.
@@ -153,24 +102,6 @@ pub struct Api {
     pub limits: Limits,
     /// What is served to clients besides health.
     pub served: Served,
-}
-
-/// Where NATS is and how to log in there.
-#[derive(Clone, Debug)]
-pub struct Nats {
-    /// The servers; never empty.
-    pub servers: Vec<ServerAddr>,
-    /// The files that a connection needs.
-    pub files: LoginFiles,
-}
-
-/// Namespace and name of a Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceName {
-    /// The namespace.
-    pub namespace: String,
-    /// The name.
-    pub name: String,
 }
 
 /// Everything that is wrong with a configuration.

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::hub::{CloseReason, Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
-use crate::oob::{Offer, Rules};
-use crate::router::{LinkEvent, LinkListener, OUTBOX_PACKETS, RouterHandle, SessionStatus};
+use crate::mud::{Offer, SessionStatus};
+use crate::oob::Rules;
+use crate::router::{LinkEvent, LinkListener, OUTBOX_PACKETS, RouterHandle};
 use crate::services::{FilterDefault, Pattern, Policy, Scope, Services, Setup};
 
 const MUD: &str = "Dawn";

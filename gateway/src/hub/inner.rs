@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::kept::Kept;
 use super::others::Others;
-use super::{Client, CloseReason, EventLog, KeptTell, Position, Subscription};
+use super::{Client, CloseReason, EventLog, KeptTell, Subscription};
+use crate::mud::Position;
 
 /// How long what a session wanted is kept after its connection ended.
 const KEEP_SESSIONS: Duration = Duration::from_secs(600);

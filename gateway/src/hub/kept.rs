@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::log::{Position, age};
+use super::log::age;
 use super::record::KeptTell;
+use crate::mud::Position;
 
 /// How long a tell waits for a client when none is there.
 const KEEP: Duration = Duration::from_secs(300);

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use crate::mud::Position;
 
 /// The most events that can be had again.
 const CAPACITY: usize = 1000;
@@ -29,24 +28,6 @@ const TOLD_LATE: Duration = Duration::from_secs(2);
 
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
-
-/// A place in the sequence of events. All of an earlier epoch come before those of a later one.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-pub struct Position {
-    /// Whose sequence: it grows whenever another process begins to write the log.
-    pub epoch: u64,
-    /// The number of the last event received; 0 before the first.
-    pub seq: u64,
-}
-
-impl Position {
-    /// The next place of the same epoch.
-    pub fn next(self) -> Self {
-        Self { seq: self.seq + 1, ..self }
-    }
-}
 
 /// An event, its place and its time.
 #[derive(Clone, Debug)]

@@ -27,7 +27,7 @@ pub use event::{
     NewsReadRequested, NewsResult, Reply, Told, Trouble, UserInfo, Who, WhoUser, timestamp,
 };
 pub use filter::{Colour, Options, Selection};
-pub use log::{EventLog, Logged, Position};
+pub use log::{EventLog, Logged};
 pub use others::{Changed, News, Remote, TOLD_EVERY};
 pub use queue::{CloseReason, Line, Queue};
 pub use record::{Change, Epoch, Fate, KeptTell, Record, SaidCopy};
@@ -39,6 +39,7 @@ use inner::Inner;
 use crate::bus::Path;
 use crate::keys::{Key, Permission};
 use crate::metrics::Metrics;
+use crate::mud::Position;
 use crate::sync::lock;
 
 /// All authenticated sessions.

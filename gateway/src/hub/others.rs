@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::event::Event;
-use super::log::Position;
 use super::session::{Subscription, Wishes};
+use crate::mud::Position;
 
 /// How often a process tells of all its sessions.
 pub const TOLD_EVERY: Duration = Duration::from_secs(2);

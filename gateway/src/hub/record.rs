@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::event::Event;
-use super::log::Position;
 use crate::bus::{ChannelMessage, Path, StreamPlace};
-use crate::services::User;
+use crate::mud::{Position, User};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

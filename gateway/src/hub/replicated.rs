@@ -10,9 +10,10 @@ use tokio::sync::watch;
 
 use super::kept::Kept;
 use super::{
-    Changed, CloseReason, Epoch, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Outgoing,
-    Position, Remote, SaidCopy, remote,
+    Changed, CloseReason, Epoch, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Outgoing, Remote,
+    SaidCopy, remote,
 };
+use crate::mud::Position;
 use crate::sync::lock;
 
 /// What a process that comes later needs to go on: the log, and the tells that wait.

@@ -1,31 +1,24 @@
-//! Out-of-band (OOB) services: mail, files and news, over a TCP connection from mud to mud.
+//! Out-of-band (OOB) services, mail, files and news from mud to mud: what is decided without sockets.
 //!
-//! [`conversation`], [`auth_keys`], [`address`] and [`path`] decide, without sockets; [`line`] drives a conversation over
-//! a socket, [`listener`] for muds that call us and [`outbound`] when we call. The gateway has no mailboxes, files or
-//! news: what other muds ask for waits at the [`desk`] for one of our clients ([`serve`]), and what our clients ask for
-//! becomes a call ([`errands`]). A mud may call any process of ours ([`elsewhere`]).
+//! [`conversation`] is a conversation of either role, [`auth_keys`] the rights that were handed out, [`address`] and
+//! [`path`] say what may be called and named. The gateway has no mailboxes, files or news: what other muds ask for waits
+//! at the [`desk`] for one of our clients. [`crate::calls`] brings this to sockets.
 
 pub mod address;
 pub mod auth_keys;
 pub mod conversation;
 pub mod desk;
-mod elsewhere;
-pub mod errands;
-mod line;
-pub mod listener;
-pub mod outbound;
 pub mod path;
-mod serve;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use intermud3::oob::OobBegin;
 use intermud3::packet::{AuthMudReply, Body};
-use intermud3::{Header, Mapping, Packet};
+use intermud3::{Header, Packet};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,79 +26,8 @@ use tokio_util::task::TaskTracker;
 use auth_keys::AuthKeys;
 use desk::Desk;
 
-pub use outbound::Unavailable;
-
-use crate::api::Api;
-use crate::api::forward::Forward;
-use crate::metrics::Metrics;
-use crate::services::Services;
+use crate::mud::Offer;
 use crate::sync::lock;
-
-/// A service between muds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Letters.
-    Mail,
-    /// Files.
-    File,
-    /// News.
-    News,
-}
-
-impl Service {
-    /// The service as it stands in the mudlist.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mail => "mail",
-            Self::File => "file",
-            Self::News => "news",
-        }
-    }
-}
-
-/// What we offer to other muds, as the mudlist has it; by default nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Offer {
-    /// The port they reach us at; 0: none.
-    pub port: u16,
-    /// The address they reach us at, when it is not the one the router sees.
-    pub address: Option<IpAddr>,
-    /// Letters.
-    pub mail: bool,
-    /// Files.
-    pub file: bool,
-    /// News.
-    pub news: bool,
-}
-
-impl Offer {
-    /// Whether a service is offered.
-    pub fn has(&self, service: Service) -> bool {
-        match service {
-            Service::Mail => self.mail,
-            Service::File => self.file,
-            Service::News => self.news,
-        }
-    }
-
-    /// The services that are offered.
-    pub fn services(&self) -> impl Iterator<Item = &'static str> {
-        let all = [Service::Mail, Service::File, Service::News].into_iter();
-        all.filter(|service| self.port > 0 && self.has(*service)).map(Service::as_str)
-    }
-
-    /// Writes what is offered into our entry of the mudlist, for muds that look for the port `oob` as well.
-    pub fn announce(&self, services: &mut Mapping, other_data: &mut Mapping) {
-        if self.port == 0 {
-            return;
-        }
-        self.services().for_each(|service| services.push(service, 1));
-        services.push("oob", i64::from(self.port));
-        if let Some(address) = self.address {
-            other_data.push("ip", address.to_string());
-        }
-    }
-}
 
 /// How conversations are had.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,13 +63,14 @@ pub struct Oob {
     pub tasks: TaskTracker,
     /// Fires when the gateway ends.
     pub stop: CancellationToken,
-    rules: Rules,
+    pub(crate) rules: Rules,
     keys: Mutex<AuthKeys>,
     /// Who waits for a key of which mud. A new key makes the one before useless, so one a mud.
     awaited: Mutex<HashMap<String, oneshot::Sender<i64>>>,
     /// Those who begin a conversation with one mud do so one after another, for the same reason.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    calls: Arc<Semaphore>,
+    /// The places of the conversations that we begin.
+    pub(crate) calls: Arc<Semaphore>,
     last_number: AtomicI64,
 }
 
@@ -198,12 +121,12 @@ impl Oob {
     }
 
     /// Whether a caller may come in; its right is used up by that.
-    fn admits(&self, begin: &OobBegin, from_its_address: bool) -> bool {
+    pub(crate) fn admits(&self, begin: &OobBegin, from_its_address: bool) -> bool {
         lock(&self.keys).redeem(Instant::now(), begin, from_its_address)
     }
 
     /// Waits for a key of a mud from now on.
-    fn await_key(&self, mud: &str) -> oneshot::Receiver<i64> {
+    pub(crate) fn await_key(&self, mud: &str) -> oneshot::Receiver<i64> {
         let (sender, receiver) = oneshot::channel();
         let mut awaited = lock(&self.awaited);
         awaited.retain(|_, waiting| !waiting.is_closed());
@@ -212,48 +135,15 @@ impl Oob {
     }
 
     /// The lock of those who begin a conversation with a mud.
-    fn turn(&self, mud: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, mud: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = lock(&self.turns);
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(mud.to_owned()).or_default())
     }
 
     /// A number for a request of ours: a 32-bit integer, as LPC drivers have them.
-    fn next_number(&self) -> i64 {
+    pub(crate) fn next_number(&self) -> i64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) % i64::from(i32::MAX) + 1
-    }
-}
-
-/// What a conversation needs.
-#[derive(Clone)]
-pub struct Driver {
-    /// The rest of the gateway.
-    pub services: Arc<Services>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// The way to the process that holds the session; none: there is one process only.
-    pub forward: Option<Forward>,
-}
-
-impl Driver {
-    /// What conversations of this gateway need.
-    pub fn new(api: &Api) -> Self {
-        Self {
-            services: Arc::clone(&api.services),
-            metrics: Arc::clone(&api.metrics),
-            forward: api.forward.clone(),
-        }
-    }
-
-    /// Whether a caller may come in to this process, which holds the session.
-    fn admits_here(&self, begin: &OobBegin, from: IpAddr) -> bool {
-        let services = &self.services;
-        let known = services.mud_entry(&begin.mud).and_then(|entry| address::from_address(&entry));
-        !services.policy().ignores_user("", &begin.mud) && self.oob().admits(begin, known == Some(from))
-    }
-
-    fn oob(&self) -> &Oob {
-        &self.services.oob
     }
 }
 
@@ -280,20 +170,6 @@ mod tests {
         assert!(waiting.try_recv().is_err());
         oob.on_key("Dusk", 42);
         assert_eq!(waiting.try_recv(), Ok(42));
-    }
-
-    #[test]
-    fn what_is_offered_is_announced_and_nothing_else() {
-        let announced = |offer: Offer| {
-            let (mut services, mut other) = (Mapping::default(), Mapping::default());
-            offer.announce(&mut services, &mut other);
-            (services, other)
-        };
-        assert_eq!(announced(Offer { mail: true, ..Offer::default() }), Default::default());
-        let address = Some([203, 0, 114, 9].into());
-        let (services, other) = announced(Offer { port: 4003, address, mail: true, file: false, news: true });
-        assert_eq!(services, [("mail", 1), ("news", 1), ("oob", 4003)].into_iter().collect());
-        assert_eq!(other, [("ip", "203.0.114.9")].into_iter().collect());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
 use crate::bus::genuine::is_genuine;
-use crate::hub::{Epoch, News, Outgoing, Position, Record, TOLD_EVERY};
+use crate::hub::{Epoch, News, Outgoing, Record, TOLD_EVERY};
+use crate::mud::Position;
 use crate::services::Services;
 use crate::services::replica::Beat;
 use crate::supervise::Supervisor;

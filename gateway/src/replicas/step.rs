@@ -1,6 +1,6 @@
 //! What to do with the next entry of the log that is heard.
 
-use crate::hub::Position;
+use crate::mud::Position;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

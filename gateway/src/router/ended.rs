@@ -6,8 +6,9 @@ use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket};
 use mudgateway_crds::report::SessionReason;
 
+use super::RouterAddress;
 use crate::bus::lock::Duty;
-use crate::config::{Mud, RouterAddress};
+use crate::mud::Mud;
 
 /// The end of a session, or of the attempt at one.
 #[derive(Debug)]

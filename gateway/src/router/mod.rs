@@ -18,20 +18,28 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use intermud3::Packet;
-use jiff::Timestamp;
-use mudgateway_crds::report::SessionReason;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::bus::NotTaken;
 use crate::metrics::Metrics;
+pub use crate::mud::SessionStatus;
 use crate::sync::lock;
 
 pub use link::Link;
 pub use memory::Memory;
 pub use outbox::{Class, NotAccepted, PACKETS_PER_SECOND};
 pub(crate) use outbox::{Left, Next, Outbox};
-pub use rules::{Egress, Login, Proxy, Rules};
+pub use rules::{Egress, Login, Proxy, RouterAddress, Rules};
+
+impl From<NotTaken> for NotAccepted {
+    fn from(error: NotTaken) -> Self {
+        match error {
+            NotTaken::Full => Self::BusFull,
+            NotTaken::TooLong(error) => Self::Unwritable(error),
+        }
+    }
+}
 
 /// How many packets may wait for the router.
 pub(crate) const OUTBOX_PACKETS: usize = 1000;
@@ -41,42 +49,6 @@ const KEPT_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long a request waits to learn that the link, or the bus, took what it brought. Then it answers "queued".
 pub(crate) const SENT_WITHIN: Duration = Duration::from_millis(100);
-
-/// How the router session is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionStatus {
-    /// The state, from one vocabulary.
-    pub reason: SessionReason,
-    /// For a person: what happened, and the likely causes.
-    pub message: String,
-    /// The router that is meant.
-    pub router: Option<String>,
-    /// Its host and port.
-    pub address: Option<String>,
-    /// What names the address that it sees.
-    pub egress: Option<String>,
-    /// Since when the session is established.
-    pub since: Option<Timestamp>,
-}
-
-impl SessionStatus {
-    /// Before the first attempt has ended.
-    fn connecting() -> Self {
-        Self {
-            reason: SessionReason::Connecting,
-            message: "connecting".to_owned(),
-            router: None,
-            address: None,
-            egress: None,
-            since: None,
-        }
-    }
-
-    /// Whether the mud is on the network.
-    pub fn is_connected(&self) -> bool {
-        self.reason == SessionReason::SessionEstablished
-    }
-}
 
 /// What became of a packet that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use intermud3::packet::RouterEntry;
 use serde::{Deserialize, Serialize};
 
-use crate::config::RouterAddress;
+use crate::router::RouterAddress;
 
 /// The most routers taken from a list. Real lists have five.
 const LEARNED: usize = 10;

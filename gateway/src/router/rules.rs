@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::config::RouterAddress;
-
 /// The routers and the way there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -14,6 +12,34 @@ pub struct Rules {
     pub packets_per_second: usize,
     /// How connections leave. A change is used at the next attempt.
     pub egress: Egress,
+}
+
+/// One router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouterAddress {
+    /// Its exact name, which a registration must carry.
+    pub name: String,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl RouterAddress {
+    /// Host and port as one text.
+    pub fn host_and_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for RouterAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}:{}", self.name, self.host, self.port)
+    }
 }
 
 /// How connections to routers leave.

@@ -163,8 +163,8 @@ impl Keeper<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packets::{Between, tell};
     use crate::router::outbox::KEPT_BYTES;
-    use crate::services::packets::{Between, tell};
 
     #[test]
     fn what_waits_fits_a_value_on_the_bus_with_as_much_of_an_earlier_process() {

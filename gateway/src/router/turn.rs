@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::ended::{Ended, ended};
 use crate::bus::{Permits, Turn};
-use crate::config::RouterAddress;
+use crate::router::RouterAddress;
 
 /// How long the hand-over waits for the successor's turn: the session is kept meanwhile.
 pub(super) const HAND_OVER: Duration = Duration::from_secs(5);

@@ -15,8 +15,8 @@ use tokio_util::codec::Framed;
 use super::ended::{Ended, ended};
 use super::proxy;
 use super::rules::Egress;
-use crate::config::RouterAddress;
 use crate::metrics::{Direction, Metrics};
+use crate::router::RouterAddress;
 
 /// How long a TCP connection to a router may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

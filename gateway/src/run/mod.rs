@@ -22,11 +22,12 @@ use crate::api::forward::Forward;
 use crate::api::{Api, http, tcp};
 use crate::bus::lock::{Holding, Keeper, LockListener};
 use crate::bus::{Bus, BusError, Permits, StateStore};
+use crate::calls;
 use crate::config::Config;
 use crate::keys::{KeyError, Keyring};
 use crate::metrics::Metrics;
 use crate::net::{Tls, TlsError};
-use crate::oob::{self, Driver};
+use crate::oob;
 use crate::replicas::LogEnd;
 use crate::router::{Link, LinkListener, Memory, RouterHandle, Rules, spool};
 use crate::services::{BusLink, Services, Setup, kept, lists, users};
@@ -199,7 +200,7 @@ impl Parts {
             supervisor.spawn("metrics", http::serve_metrics(api.clone(), listener));
         }
         if let Some(muds) = sockets.muds {
-            supervisor.spawn("oob", oob::listener::run(Driver::new(&api), muds));
+            supervisor.spawn("oob", calls::listener::run(api.driver(), muds));
         }
         (api, requests)
     }

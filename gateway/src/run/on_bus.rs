@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use crate::bus::{Bus, BusError, Direct, Publisher, Relay, Waiting, report, retire};
-use crate::config::{Config, Nats};
+use crate::bus::{Bus, BusError, Direct, Nats, Publisher, Relay, Waiting, report, retire};
+use crate::config::Config;
 use crate::hub::Outgoing;
 use crate::metrics::Metrics;
 use crate::replicas::{self, LogEnd, Replicas};
@@ -69,9 +69,9 @@ impl OnBus {
             move |place, event| listener.on_bus(place, event),
         );
         start_report(&self.bus, config, parts);
-        let (mud, router) = (config.mud.name.clone(), parts.router.clone());
+        let (mud, status) = (config.mud.name.clone(), parts.router.watch());
         let (holding, retired) = (holding.clone(), stops.retired.clone());
-        let retirement = retire::serve(self.bus, mud, router, holding, retired, stops.bus.clone());
+        let retirement = retire::serve(self.bus, mud, status, holding, retired, stops.bus.clone());
         supervisor.spawn("retirement", retirement);
         start_direct(&self.direct, self.relay, parts);
         log_end

@@ -6,12 +6,13 @@ use std::time::Instant;
 use intermud3::text::clean;
 use jiff::Timestamp;
 
-use super::{BusLink, SWITCHED_OFF, Said, Services, packets};
+use super::{BusLink, SWITCHED_OFF, Said, Services};
 use crate::bus::{
     ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, EmoteTarget, Path, Scope, StreamPlace, Wanted,
 };
 use crate::hub::SaidCopy;
 use crate::metrics::{Copy, Direction};
+use crate::packets;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 

@@ -11,7 +11,6 @@ mod inbound;
 pub mod kept;
 pub mod lists;
 mod owned;
-pub mod packets;
 mod policy;
 mod presence;
 mod provider;
@@ -40,19 +39,20 @@ use filter::FilterDesk;
 pub use filter::{Decision, FilterDefault};
 pub use history::{History, Said};
 pub use owned::ChannelError;
-pub use packets::Question;
 pub use policy::{NoPattern, Pattern, Policy};
-pub use presence::{Gender, Presence, Rejected, User};
+pub use presence::{Presence, Rejected};
 use ucache::{Announced, UserCache};
 
 use crate::allowance::Allowance;
 pub use crate::bus::Scope;
 use crate::bus::lock::Duty;
 use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace, Writes};
-use crate::hub::{Addressed, Event, Hub, Outgoing, Position, SESSION_CHANNELS, Trouble};
+use crate::hub::{Addressed, Event, Hub, Outgoing, SESSION_CHANNELS, Trouble};
 use crate::metrics::Metrics;
+use crate::mud::{Position, SessionStatus};
 use crate::oob::{Oob, Rules};
-use crate::router::{LinkEvent, LinkListener, RouterHandle, SessionStatus};
+pub use crate::packets;
+use crate::router::{LinkEvent, LinkListener, RouterHandle};
 use crate::sync::lock;
 
 /// How many requests of one mud are answered in a second. More than ten packets a second, and a router ignores us.

@@ -5,9 +5,11 @@ use std::time::Instant;
 use intermud3::Packet;
 use intermud3::packet::{Body, ErrorPacket, UserInfo};
 
-use super::{Question, Rejected, Services, User, packets};
+use super::{Rejected, Services};
 use crate::bus::{Path, Scope};
 use crate::hub::Change;
+use crate::mud::User;
+use crate::packets::{self, Question};
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
 

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{Directory, Presence, Said, Services, User};
+use super::{Directory, Presence, Said, Services};
 use crate::bus::lock::{Duty, LockListener};
 use crate::bus::{EchoFilter, Remembered, StreamPlace};
 use crate::hub::{
-    Admission, Change, Changed, EventLog, Fate, HubState, KeptTell, Logged, News, Position, Record, Session,
+    Admission, Change, Changed, EventLog, Fate, HubState, KeptTell, Logged, News, Record, Session,
 };
-use crate::router::SessionStatus;
+use crate::mud::{Position, SessionStatus, User};
 use crate::sync::lock;
 
 /// How long what the holder told of its session is taken to be so.

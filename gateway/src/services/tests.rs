@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Relayed};
-use crate::hub::{Position, Resume, Session, Transport};
+use crate::hub::{Resume, Session, Transport};
 use crate::keys::{Key, Permissions, RateLimits};
 use crate::router::{Accepted, Next};
 

@@ -7,7 +7,7 @@ use intermud3::packet::UserInfo;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::presence::User;
+use crate::mud::User;
 
 /// The most users remembered; past it the one heard of least lately is forgotten.
 const CAPACITY: usize = 5_000;
@@ -160,7 +160,7 @@ impl Announced {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::Gender;
+    use crate::mud::Gender;
 
     fn info(name: &str, visname: &str) -> UserInfo {
         UserInfo { username: name.into(), visname: visname.into(), gender: UserInfo::FEMALE }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Request, RequestErrorKind, SubscribeError};
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use mudgateway_crds::bus::{own_answer_subject, own_request_subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -27,7 +28,7 @@ use super::{Api, methods, traced};
 use crate::bus::Bus;
 use crate::bus::genuine::is_genuine;
 use crate::bus::lock::{Duty, Holding};
-use crate::oob::Driver;
+use crate::calls::Holder;
 use crate::services::Services;
 use crate::sync::lock;
 
@@ -104,7 +105,7 @@ impl Forward {
     }
 
     /// The same, with another time for the answer.
-    pub(crate) async fn call_within(
+    async fn call_within(
         &self,
         patience: Duration,
         id: Uuid,
@@ -260,7 +261,7 @@ impl Forward {
         if ask.method == TAKE {
             return take(api.services.router(), ask.params);
         }
-        if let Some(done) = Driver::new(api).for_another(&ask.method, &ask.params).await {
+        if let Some(done) = api.driver().for_another(&ask.method, &ask.params).await {
             return Ok(done);
         }
         let (start, new_here) = (Instant::now(), ask.tried.is_some_and(|tried| tried != epoch));
@@ -294,6 +295,20 @@ impl Forward {
                 self.services.router().put_back(waiting);
             }
         }
+    }
+}
+
+impl Holder for Forward {
+    fn ask(
+        &self,
+        patience: Duration,
+        method: &'static str,
+        params: Map<String, Value>,
+    ) -> BoxFuture<'_, Option<Result<Value, String>>> {
+        Box::pin(async move {
+            let answer = self.call_within(patience, Uuid::new_v4(), method, params, false).await;
+            answer.map(|answer| answer.map_err(|error| error.message))
+        })
     }
 }
 

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::Context;
 use crate::api::rpc::{GATEWAY_ERROR, INVALID_PARAMS, RpcError};
+use crate::calls::errands::Underway;
+use crate::calls::{Driver, Unavailable};
 use crate::oob::desk::Answer;
-use crate::oob::errands::Underway;
-use crate::oob::{Driver, Unavailable};
 
 impl Context<'_> {
     /// What calls to other muds need.
     pub(super) fn driver(&self) -> Driver {
-        Driver::new(self.api)
+        self.api.driver()
     }
 }
 

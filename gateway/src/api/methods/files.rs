@@ -7,10 +7,10 @@ use super::desk::{AnswerTaken, finished_one, take_answer, unavailable};
 use super::waiting::Waiting;
 use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::RpcError;
+use crate::calls::errands::FileErrand;
 use crate::hub::{FileOutcome, FileResult, ListedFile};
 use crate::keys::Permission;
 use crate::oob::desk::Answer;
-use crate::oob::errands::FileErrand;
 
 /// Result of what is asked about a file.
 #[derive(Serialize, JsonSchema)]

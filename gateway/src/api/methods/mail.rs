@@ -7,10 +7,10 @@ use super::desk::{AnswerTaken, take_answer};
 use super::waiting::Waiting;
 use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
+use crate::calls::errands::{Letter, Recipients};
 use crate::hub::MailResult;
 use crate::keys::Permission;
 use crate::oob::desk::Answer;
-use crate::oob::errands::{Letter, Recipients};
 
 /// The most users one letter may be for.
 const RECIPIENTS: usize = 100;

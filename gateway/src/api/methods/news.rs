@@ -7,10 +7,10 @@ use super::desk::{AnswerTaken, finished_one, take_answer, unavailable};
 use super::waiting::Waiting;
 use super::{Context, Example, Method, Place, someone};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
+use crate::calls::errands::NewsErrand;
 use crate::hub::NewsResult;
 use crate::keys::Permission;
 use crate::oob::desk::{Answer, Article, Group};
-use crate::oob::errands::NewsErrand;
 
 /// Result of what is asked about news.
 #[derive(Serialize, JsonSchema)]

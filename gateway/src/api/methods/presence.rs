@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Context, Example, Method, Place};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
 use crate::keys::Permission;
-use crate::services::User;
+use crate::mud::User;
 
 /// `presence_sync`.
 pub(super) struct Sync;

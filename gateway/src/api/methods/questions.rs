@@ -14,8 +14,9 @@ use super::{Context, Example, Method, Place};
 use crate::api::rpc::RpcError;
 use crate::hub::{Event, Identity, Located};
 use crate::keys::Permission;
+use crate::packets::Question;
 use crate::router::NotAccepted;
-use crate::services::{Question, Scope};
+use crate::services::Scope;
 
 /// Asks one mud, and waits if that is wanted. `echo` is what the result repeats of the question.
 async fn ask(

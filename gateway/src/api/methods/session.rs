@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::{Context, Example, Method, Nothing};
 use crate::api::rpc::{INVALID_PARAMS, RpcError};
-use crate::hub::{Options, Position, timestamp};
+use crate::hub::{Options, timestamp};
 use crate::keys::Permission;
-use crate::services::packets::SERVICES;
+use crate::mud::Position;
+use crate::packets::SERVICES;
 
 /// `session_options`.
 pub(super) struct SetOptions;

@@ -133,7 +133,7 @@ pub(super) fn requested(accepted: Result<Accepted, NotAccepted>, fields: Value) 
 mod tests {
     use super::*;
     use crate::hub::{Addressed, Identity, Reply, Who};
-    use crate::services::Gender;
+    use crate::mud::Gender;
 
     #[test]
     fn an_answer_is_known_by_who_asked_or_by_whom_it_is_about() {

@@ -21,7 +21,7 @@ use super::direct::{Direct, NAME};
 use super::genuine::is_genuine;
 use super::lock::{Duty, Holding};
 use super::relay::{Relay, Relayed};
-use crate::router::SessionStatus;
+use crate::mud::SessionStatus;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ASK_TIMEOUT, Duty, Entry, SessionLock, WRITE_TIMEOUT, Write, WriteError};
 use crate::bus::kv::{self, Bucket, PutError, Watch};
 use crate::bus::{Bus, Store, WriteTrouble, Writes};
-use crate::hub::Position;
+use crate::mud::Position;
 
 /// Between two attempts to watch the key.
 const RETRY: Duration = Duration::from_millis(250);

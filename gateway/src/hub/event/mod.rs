@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::filter::Colour;
-use super::log::Position;
 use super::queue::{CloseReason, Line};
 use crate::bus::{ChannelKind, ChannelMessage};
 use crate::keys::Permission;
+use crate::mud::Position;
 
 pub use oob::{
     FileGetRequested, FileListRequested, FileOutcome, FilePutRequested, FileResult, ListedFile, MailReceived,

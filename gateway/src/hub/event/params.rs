@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::bus::{ChannelMessage, EmoteTarget};
 use crate::hub::Colour;
-use crate::services::Gender;
+use crate::mud::Gender;
 
 /// A word of ours: known here, but not where it is read from another process.
 pub type Word = Cow<'static, str>;

@@ -1,6 +1,7 @@
 //! What other muds and the router tell and ask us, besides tells and channels.
 
 use super::*;
+use crate::packets;
 
 #[test]
 fn a_bell_that_rings_is_heard() {

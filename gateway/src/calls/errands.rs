@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::desk::{Article, Group};
 use super::outbound::{Call, Failure};
-use super::{Driver, Service, Unavailable};
+use super::{Driver, Unavailable};
 use crate::hub::{Event, FileOutcome, FileResult, ListedFile, MailResult, NewsResult};
+use crate::mud::Service;
+use crate::oob::desk::{Article, Group};
 
 /// Muds and users on each.
 pub type Recipients = BTreeMap<String, Vec<String>>;

@@ -8,9 +8,8 @@ use intermud3::packet::{
 use intermud3::text::clean;
 use intermud3::{Mapping, Packet, Value};
 
-use super::presence::User;
 use crate::bus::{ChannelKind, ChannelMessage};
-use crate::config::Mud;
+use crate::mud::{Mud, User};
 
 /// The services we announce; routers send the channel list only to muds that announce `channel`.
 /// Each of them is answered, and a test of the services holds that against the list.

@@ -9,8 +9,8 @@ use tokio::time::{sleep_until, timeout};
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
 
-use super::conversation::{Conversation, End, Step};
 use crate::net::Stream;
+use crate::oob::conversation::{Conversation, End, Step};
 
 /// The longest frame, in bytes, both ways: what the specification lets a mud send.
 pub const FRAME: usize = 256 * 1024;

@@ -10,11 +10,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::either::Either;
 
-use super::address::{self, NoAddress};
-use super::conversation::{Conversation, End, Step};
 use super::line::Line;
-use super::{Driver, Service, serve};
+use super::{Driver, serve};
 use crate::metrics::Called;
+use crate::mud::Service;
+use crate::oob::address::{self, NoAddress};
+use crate::oob::conversation::{Conversation, End, Step};
 use crate::router::Class;
 
 /// How long another mud may take to give us a key.

@@ -4,16 +4,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use intermud3::OobPacket;
 use intermud3::oob::OobBegin;
 use intermud3::packet::ErrorPacket;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::Driver;
-use super::conversation::BEGIN_TIMEOUT;
-use super::desk::ANSWER_TIMEOUT;
 use super::serve::{self, Reply};
+use crate::oob::conversation::BEGIN_TIMEOUT;
+use crate::oob::desk::ANSWER_TIMEOUT;
 
 /// The methods by which one process asks the other. Clients cannot call them.
 const ADMIT: &str = "rpc.oob_admit";
@@ -25,15 +25,27 @@ const ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// The most bytes of a request, as it is written; NATS takes no message over 1 MiB.
 const REQUEST: usize = 900_000;
 
+/// The way to the process that holds the session.
+pub trait Holder: Send + Sync {
+    /// Lets that process do something, once, and says what came of it, or why nothing did. None: there is none, so that
+    /// this one has to do what it can.
+    fn ask(
+        &self,
+        patience: Duration,
+        method: &'static str,
+        params: Map<String, Value>,
+    ) -> BoxFuture<'_, Option<Result<Value, String>>>;
+}
+
 impl Driver {
     /// Whether a caller may come in; its right is used up by that.
     pub(super) async fn admits(&self, begin: &OobBegin, from: IpAddr) -> bool {
-        let Some(forward) = self.forward.as_ref().filter(|_| !self.services.leads()) else {
+        let Some(holder) = self.holder.as_ref().filter(|_| !self.services.leads()) else {
             return self.admits_here(begin, from);
         };
         let OobBegin { mud, auth_type, auth_token } = begin;
         let params = params(json!({"mud": mud, "type": auth_type, "token": auth_token, "from": from}));
-        match forward.call_within(BEGIN_TIMEOUT, Uuid::new_v4(), ADMIT, params, false).await {
+        match holder.ask(BEGIN_TIMEOUT, ADMIT, params).await {
             Some(answer) => answer.is_ok_and(|admitted| admitted == true),
             // It may have come to hold the session itself; else nobody knows the caller.
             None => self.services.leads() && self.admits_here(begin, from),
@@ -42,7 +54,7 @@ impl Driver {
 
     /// The answer to a request of a mud that was let in.
     pub(super) async fn answer(&self, from: &str, request: &OobPacket) -> Reply {
-        let Some(forward) = self.forward.as_ref().filter(|_| !self.services.leads()) else {
+        let Some(holder) = self.holder.as_ref().filter(|_| !self.services.leads()) else {
             return serve::answer(self, from, request).await;
         };
         let refused = |words: &str| Err((ErrorPacket::NOT_ALLOWED, words.to_owned()));
@@ -54,9 +66,9 @@ impl Driver {
             return refused("the request is too long to be passed on");
         }
         let patience = ANSWER_TIMEOUT + ON_ITS_WAY;
-        match forward.call_within(patience, Uuid::new_v4(), ANSWER, params, false).await {
+        match holder.ask(patience, ANSWER, params).await {
             Some(Ok(reply)) => read(&reply).unwrap_or_else(|| refused("the answer cannot be passed on")),
-            Some(Err(error)) => refused(&error.message),
+            Some(Err(error)) => refused(&error),
             None if self.services.leads() => serve::answer(self, from, request).await,
             None => refused("no process of this mud is on the network now; try again later"),
         }

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::conversation::{Conversation, End};
 use super::line::Line;
 use super::{Driver, serve};
 use crate::metrics::Called;
 use crate::net::{Listener, Stream};
+use crate::oob::conversation::{Conversation, End};
 use crate::sync::lock;
 
 /// How many muds may be connected at a time.

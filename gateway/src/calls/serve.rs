@@ -9,14 +9,16 @@ use intermud3::packet::ErrorPacket;
 use intermud3::{OobPacket, Value};
 use uuid::Uuid;
 
-use super::conversation::{End, Step};
-use super::desk::{ANSWER_TIMEOUT, Answer, Article, Group, Task};
+use super::Driver;
 use super::line::{FRAME, Line};
-use super::{Driver, Service, path};
 use crate::hub::{
     Event, FileGetRequested, FileListRequested, FilePutRequested, MailReceived, NewsGroupsRequested,
     NewsPostRequested, NewsReadRequested,
 };
+use crate::mud::Service;
+use crate::oob::conversation::{End, Step};
+use crate::oob::desk::{ANSWER_TIMEOUT, Answer, Article, Group, Task};
+use crate::oob::path;
 
 /// What goes back: a reply, or the code and words of an error.
 pub(super) type Reply = Result<OobPacket, (&'static str, String)>;
