@@ -24,6 +24,10 @@ pub(super) struct Inner {
     pub log: EventLog,
     /// Whether this process writes the log.
     pub leading: bool,
+    /// Until when no other process can write it; none: for ever, or this one does not.
+    pub certain_until: Option<Instant>,
+    /// Whether the places have leapt since that was so.
+    leapt: bool,
     /// Whether the log is what another process has written up to now.
     pub following: bool,
     /// Tells that nobody was there to hear.
@@ -43,11 +47,19 @@ impl Inner {
             others: Others::default(),
             log,
             leading,
+            certain_until: None,
+            leapt: false,
             following: false,
             kept: Kept::default(),
             unread: None,
             ended: VecDeque::new(),
         }
+    }
+
+    /// Whether the places are to leap now: another process may have begun to write, and this one has not written since.
+    pub fn is_to_leap(&mut self, now: Instant) -> bool {
+        let uncertain = self.certain_until.is_some_and(|until| until <= now);
+        !std::mem::replace(&mut self.leapt, uncertain) && uncertain
     }
 
     /// Has a tell wait for a client.

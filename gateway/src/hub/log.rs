@@ -26,6 +26,10 @@ const SAME_MESSAGE: Duration = Duration::from_secs(8);
 /// How long after the router has accepted a writer it may be told, by relays and the bus, what was said before.
 const TOLD_LATE: Duration = Duration::from_secs(2);
 
+/// How far the places leap when another process may be writing the log already: further than anybody writes before others know
+/// of it.
+pub(super) const LEAP: u64 = 1_000_000_000;
+
 /// How long an event can be had again.
 const RETENTION: Duration = Duration::from_secs(600);
 
@@ -106,13 +110,22 @@ impl EventLog {
         }
     }
 
-    /// The epoch ends here, and another one begins.
+    /// The epoch ends here, and another one begins; or it goes on after a leap.
     pub fn end(&mut self, begin: Position) {
-        if self.ends.len() >= ENDS {
-            self.ends.pop_front();
+        if begin.epoch > self.last.epoch {
+            if self.ends.len() >= ENDS {
+                self.ends.pop_front();
+            }
+            self.ends.push_back(self.last);
         }
-        self.ends.push_back(self.last);
         self.last = begin;
+    }
+
+    /// Another process may be writing from now on: who has what comes here, too, is to be told from one who has what was not
+    /// told any more by a process that died.
+    pub fn leap(&mut self) -> Position {
+        self.last.seq += LEAP;
+        self.last
     }
 
     /// A place for what is no event.
@@ -168,10 +181,11 @@ impl EventLog {
 
     /// All that came after a position; none when the log does not reach back that far.
     ///
-    /// A position past the end of its epoch is of a client whose process was cut off from the others and went on: up to
+    /// A position a leap past the end of its epoch is of a client whose process was cut off from the others and went on: up to
     /// the moment at which its successor was accepted by the router it has heard from there what is said on channels. A
     /// router brings a mud each message once: what it brought the successor it did not bring that process, nor what it was
-    /// never told.
+    /// never told. A position a little past the end is of a client whose process died before the others had all of it: it
+    /// has heard nothing since, and nobody knows what it heard last.
     pub fn since(&mut self, now: Timestamp, position: Position) -> Option<impl Iterator<Item = &Logged>> {
         self.forget(now);
         let reaches = position <= self.last && position >= self.complete_after;
@@ -187,11 +201,11 @@ impl EventLog {
         })
     }
 
-    /// Until when the next epoch's writer may still be told what was said before the router accepted it, for a position past
-    /// the end of its epoch.
+    /// Until when the next epoch's writer may still be told what was said before the router accepted it, for a position a leap
+    /// past the end of its epoch.
     fn heard_until(&self, position: Position) -> Option<HeardUntil> {
         let mut ends = self.ends.iter();
-        if !ends.any(|end| end.epoch == position.epoch && position.seq > end.seq) {
+        if !ends.any(|end| end.epoch == position.epoch && position.seq.saturating_sub(end.seq) >= LEAP) {
             return None;
         }
         // The epoch that followed, which may be the present one.
@@ -317,6 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_goes_on_after_a_leap() {
+        let now = Timestamp::now();
+        let (mut log, mut follower) = (EventLog::new(7), EventLog::new(7));
+        let leap = log.leap();
+        follower.end(leap);
+        log.append(now, event());
+        for log in [&mut log, &mut follower] {
+            assert_eq!((log.position().epoch, log.position().seq / LEAP, log.ends()), (7, 1, vec![]));
+        }
+        assert_eq!(places(&mut log, now, at(7, 0)), Some(vec![leap.next()]));
+    }
+
+    #[test]
     fn the_log_reaches_back_a_number_of_events_and_a_time() {
         let start = Timestamp::now();
         let mut log = EventLog::new(7);
@@ -365,7 +392,8 @@ mod tests {
             EventLog::of(log.position(), log.complete_after(), log.ends(), log.recent().cloned().collect());
         for log in [&mut log, &mut copy] {
             assert_eq!(places(log, now, at(7, 2)), Some(vec![at(9, 1), at(9, 2), at(9, 3)]));
-            assert_eq!(places(log, now, at(7, 3)), Some(vec![at(9, 2), at(9, 3)]));
+            assert_eq!(places(log, now, at(7, 3)).map(|places| places.len()), Some(3), "it died");
+            assert_eq!(places(log, now, at(7, 2 + LEAP)), Some(vec![at(9, 2), at(9, 3)]));
             assert_eq!(places(log, now, at(9, 0)), Some(vec![at(9, 1), at(9, 2), at(9, 3)]));
         }
     }
@@ -386,7 +414,8 @@ mod tests {
         // By the router, or of a channel that it does not know.
         log.take(now, Logged { here_alone: true, ..Logged::new(at(9, 4), chat(), now) });
         log.append(now + TOLD_LATE, chat());
-        assert_eq!(places(&mut log, now, at(7, 2)), Some(vec![at(9, 1), at(9, 2), at(9, 4), at(9, 5)]));
+        let since = places(&mut log, now, at(7, 2 + LEAP));
+        assert_eq!(since, Some(vec![at(9, 1), at(9, 2), at(9, 4), at(9, 5)]));
         assert_eq!(places(&mut log, now, at(7, 1)).map(|places| places.len()), Some(5));
     }
 }

@@ -63,7 +63,7 @@ pub struct Hub {
 pub enum Outgoing {
     /// An entry of the log.
     Record(Box<Record>),
-    /// An epoch of the log begins where another ended.
+    /// An epoch of the log begins where another ended, or goes on after a leap.
     Epoch(Epoch),
     /// What became of a session.
     News(News),
@@ -251,6 +251,7 @@ impl Hub {
         }
         let change = self.outgoing.as_ref().map(|_| Change::Copy(Box::new(copy.clone())));
         if copy.delivered || change.is_some() {
+            self.leap_if_uncertain(&mut inner);
             let position = inner.log.position().next();
             self.take_copy(&mut inner, position, at, copy);
         }
@@ -295,6 +296,7 @@ impl Hub {
         if !inner.leading {
             return self.tell_here(inner, &Logged::new(inner.log.position(), event, at));
         }
+        self.leap_if_uncertain(inner);
         let logged = inner.log.append(at, event);
         let heard = self.deliver(inner, &logged) || inner.others.want(&logged.event, &self.mud);
         let fate = match waited {
@@ -379,6 +381,7 @@ impl Hub {
 
     fn write_note(&self, inner: &mut Inner, change: Change) {
         if inner.leading && self.outgoing.is_some() {
+            self.leap_if_uncertain(inner);
             inner.log.skip();
             self.out_change(inner, Timestamp::now(), Some(change));
         }

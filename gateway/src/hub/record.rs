@@ -20,7 +20,7 @@ pub struct Record {
     pub change: Change,
 }
 
-/// The beginning of an epoch, by a writer who knows all of the log before.
+/// The beginning of an epoch, by a writer who knows all of the log before; or a leap in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Its first place, before the first entry.

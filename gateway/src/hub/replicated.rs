@@ -44,6 +44,21 @@ impl Hub {
         (inner.log.position().epoch, complete)
     }
 
+    /// Until when no other process can begin to write the log; none: this one does not.
+    pub fn certain_until(&self, until: Option<Instant>) {
+        lock(&self.inner).certain_until = until;
+    }
+
+    /// Before anything is written: a process that was paused or cut off may have a successor by now. Who goes on from here
+    /// must be known there.
+    pub(super) fn leap_if_uncertain(&self, inner: &mut Inner) {
+        if inner.is_to_leap(Instant::now()) {
+            let after = inner.log.position();
+            let begin = inner.log.leap();
+            self.out(|| Outgoing::Epoch(Epoch { begin, after }));
+        }
+    }
+
     /// Something of what another process has written is missing.
     pub fn miss(&self) {
         lock(&self.inner).following = false;
@@ -54,7 +69,7 @@ impl Hub {
         lock(&self.inner).following
     }
 
-    /// Goes on in an epoch that another process has begun. False: something may be missing before it.
+    /// Goes on in an epoch that another process has begun, or after its leap. False: something may be missing before it.
     pub fn go_on(&self, Epoch { begin, after }: Epoch) -> bool {
         let mut inner = lock(&self.inner);
         let is_next = inner.following && inner.log.position() == after;

@@ -1,7 +1,8 @@
+mod cut_off;
+
 use super::event::tests::{chat, said, tell};
 use super::inner::KEPT_SESSIONS;
 use super::*;
-use crate::bus::ChannelMessage;
 use crate::keys::{Permissions, RateLimits};
 
 fn key(permissions: &[&str]) -> Arc<Key> {
@@ -414,44 +415,4 @@ fn who_was_paused_does_not_tell_again_what_its_clients_heard_from_it() {
     two.writer.restore(two.follower.state());
     assert_eq!(seqs(&session), [1, 2], "the chat of the old epoch, and the tell of the new one");
     two.hear();
-}
-
-#[test]
-fn who_was_cut_off_gets_on_any_process_what_the_router_brought_its_successor_and_nothing_twice() {
-    let (sender, mut told) = mpsc::channel(100);
-    let (leader, follower) = (Hub::shared("Dusk", sender), Hub::shared("Dusk", mpsc::channel(100).0));
-    leader.lead(7);
-    leader.lead(9);
-    leader.publish(Event::reconnected());
-    follower.restore(leader.state());
-    let relay = |number| Path::Relay { by: 1, number };
-    // What a relay tells again may have been heard, but not what the router brings, too.
-    let copies = [
-        (relay(1), true, "old"),
-        (relay(2), true, "both"),
-        (Path::Router, false, "both"),
-        (Path::Router, true, "new"),
-    ];
-    for (path, delivered, text) in copies {
-        let message = ChannelMessage { message: text.to_owned(), ..said("c") };
-        leader
-            .publish_copy(Timestamp::now(), SaidCopy { path, stream: None, only: false, delivered, message });
-    }
-    while let Ok(outgoing) = told.try_recv() {
-        if let Outgoing::Record(record) = outgoing
-            && let Change::Copy(copy) = record.change
-        {
-            follower.take_said(record.position, record.at, *copy);
-        }
-    }
-    for hub in [&leader, &follower] {
-        let (before, _) = admitted(hub, None);
-        before.join("c");
-        hub.remove(&before);
-        let resume = Resume { session: before.id, position: Position { epoch: 7, seq: 5 } };
-        let (session, admission) = admitted(hub, Some(resume));
-        let lines = received(&session).concat();
-        let heard = ["old", "both", "new"].map(|text| lines.contains(&format!("\"{text}\"")));
-        assert_eq!((admission.recovered, heard), (Some(true), [false, true, true]), "{lines}");
-    }
 }

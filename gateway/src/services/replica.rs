@@ -94,6 +94,10 @@ impl LockListener for Services {
         Box::pin(self.read_up_to(end.unwrap_or_default()))
     }
 
+    fn certain_until(&self, until: Option<Instant>) {
+        self.hub.certain_until(until);
+    }
+
     fn on_duty(&self, duty: Duty, epoch: u64) {
         *lock(&self.duty) = duty;
         match duty {

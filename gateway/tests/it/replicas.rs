@@ -36,7 +36,7 @@ fn place(event: &Value) -> (u64, u64) {
 }
 
 /// A client that goes on where a session ended, and what it was told then.
-async fn resumed(gateway: &Gateway, session: &Value, place: (u64, u64)) -> (Client, Value) {
+pub(super) async fn resumed(gateway: &Gateway, session: &Value, place: (u64, u64)) -> (Client, Value) {
     let client = Client::connect(&gateway.websocket().await).await.unwrap();
     let resume = json!({"session_id": session, "epoch": place.0, "seq": place.1});
     let welcome = client.call("authenticate", json!({"api_key": KEY, "resume": resume})).await.unwrap();
@@ -59,7 +59,7 @@ async fn nobody_on(gateway: &Gateway) {
 }
 
 /// A client on the channel, and the id of its session.
-async fn listener(gateway: &Gateway) -> (Client, Value) {
+pub(super) async fn listener(gateway: &Gateway) -> (Client, Value) {
     let client = Client::connect(&gateway.websocket().await).await.unwrap();
     let welcome = client.call("authenticate", json!({"api_key": KEY})).await.unwrap();
     client.call("channel_join", json!({"channel": CHANNEL})).await.unwrap();

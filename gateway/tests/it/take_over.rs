@@ -2,7 +2,7 @@
 //! arrives.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::kv::Store;
 use async_nats::{Client as Connection, jetstream};
@@ -10,6 +10,7 @@ use futures::StreamExt;
 use i3_router::RunningRouter;
 use jiff::Timestamp;
 use mudclient::Client;
+use mudgateway::bus::StreamPlace;
 use mudgateway::hub::{Change, Event, Fate, Record, Told};
 use mudgateway::mud::{Position, SessionStatus};
 use mudgateway::services::replica::Part;
@@ -19,8 +20,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
+use super::bus::on_bus;
 use super::lock::process;
-use super::support::{Gateway, Nats, WITHIN, is, router};
+use super::replicas::{listener, resumed};
+use super::support::{Gateway, Nats, WITHIN, hear, is, router, say};
 
 const MUD: &str = "Dawn";
 
@@ -118,7 +121,8 @@ fn start_of_log() -> Part {
         since: None,
     };
     let (ends, status) = (Vec::new(), Box::new(status));
-    Part::Start { position, complete_after: position, ends, stream: None, status }
+    let stream = Some(StreamPlace { sequence: 0, published: SystemTime::now(), part: 0 });
+    Part::Start { position, complete_after: position, ends, stream, status }
 }
 
 fn tell(number: u64) -> Change {
@@ -191,4 +195,20 @@ async fn what_never_arrives_is_not_waited_for_for_long() {
     hears_all(&ann, 0).await;
     let log = gateway.logged("writing the log").await;
     assert_eq!(log["complete"], false, "{log}");
+}
+
+#[tokio::test]
+async fn who_has_more_than_a_process_told_before_it_died_hears_what_hosted_muds_said_meanwhile() {
+    let (router, nats) = (router().await, Nats::start().await);
+    let (before, gateway, _) = follower(&router, &nats).await;
+    let dusk = on_bus("Dusk", &router, &nats, &[]).await;
+    let ((_, session), other, bob) =
+        (listener(&gateway).await, gateway.listener().await, dusk.listener().await);
+    say(&bob, &["while nobody was there"]).await;
+    before.give_back(None).await;
+    hear(&other, &["while nobody was there"]).await;
+    gateway.logged("SessionEstablished").await;
+    let (ann, welcome) = resumed(&gateway, &session, (EPOCH, 1)).await;
+    assert_eq!(welcome["recovered"], true, "{welcome}");
+    hear(&ann, &["while nobody was there"]).await;
 }

@@ -43,6 +43,9 @@ pub trait LockListener: Send + Sync {
     /// wrote on before that would tell again what is still to be read.
     fn read_log(&self, end: Option<Position>) -> BoxFuture<'_, ()>;
 
+    /// Takes note of until when nobody else can have taken the lock; none: it is not ours.
+    fn certain_until(&self, until: Option<Instant>);
+
     /// Takes note of what this process may do, before anybody else is told. Whoever comes to hold the lock writes the
     /// log in this epoch.
     fn on_duty(&self, duty: Duty, epoch: u64);
@@ -231,11 +234,11 @@ impl Keeper {
         if takes_over {
             self.listener.read_log(self.end).await;
         }
-        let duty = self.lock.duty(Instant::now());
+        let (duty, certain) = (self.lock.duty(Instant::now()), self.lock.certain_until());
+        self.listener.certain_until(certain);
         if *self.duty.borrow() != duty {
             self.listener.on_duty(duty, self.epoch);
         }
-        let certain = self.lock.certain_until();
         self.certain.send_if_modified(|current| std::mem::replace(current, certain) != certain);
         self.duty.send_if_modified(|current| {
             let before = std::mem::replace(current, duty);
