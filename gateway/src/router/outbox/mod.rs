@@ -18,6 +18,15 @@ pub const PACKETS_PER_SECOND: usize = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What was sent within this time may reach the router within one of its seconds: a link does not always take equally long.
+const LOOKED_BACK: Duration = Duration::from_millis(1250);
+
+/// The most packets within that time, at a pace of so many in a second: as many again as the pace allows on average, so that a
+/// backlog goes as fast as before, but not in heaps. Of the default pace that is the ten of a router's second.
+const fn within_looked_back(pace: usize) -> usize {
+    pace + pace.div_ceil(4)
+}
+
 /// The most packets in any second while another process may use the name too: its registration and its own pace fit beside.
 const SHARED_PACE: usize = 2;
 
@@ -119,7 +128,7 @@ pub struct Outbox {
     capacity: usize,
     /// The most packets in any second.
     pace: usize,
-    /// What went in the last second: when, and of which class; a registration has none.
+    /// What went of late: when, and of which class; a registration has none.
     sent: VecDeque<(Instant, Option<Class>)>,
     /// Since when another process may use the name too.
     shared_since: Option<Instant>,
@@ -293,7 +302,7 @@ impl Outbox {
 
     /// The next packet to send, if the pace allows one now.
     pub fn next(&mut self, now: Instant) -> Next {
-        while self.sent.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= SECOND) {
+        while self.sent.front().is_some_and(|(sent, _)| now.duration_since(*sent) >= LOOKED_BACK) {
             self.sent.pop_front();
         }
         let mut earliest: Option<Instant> = None;
@@ -325,13 +334,17 @@ impl Outbox {
         if let Some(until) = shared_until.filter(|_| is_offered) {
             return Some(until);
         }
-        let after = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent + SECOND);
-        if self.sent.len() >= pace {
-            return Some(after(self.sent.front()));
-        }
-        let mut own = self.sent.iter().filter(|(_, sent)| *sent == Some(class));
-        let used = own.clone().count();
-        (used >= class.rate(pace)).then(|| after(own.next()))
+        let second = self.sent.partition_point(|(sent, _)| now.duration_since(*sent) >= SECOND);
+        let last_second = self.sent.range(second..);
+        let mut own = last_second.clone().filter(|(_, sent)| *sent == Some(class));
+        // Each limit: how many it counts, how many it allows, and when the oldest of them counts no more.
+        let oldest = |sent: Option<&(Instant, Option<Class>)>| sent.map_or(now, |(sent, _)| *sent);
+        let limits = [
+            (self.sent.len(), within_looked_back(pace), oldest(self.sent.front()) + LOOKED_BACK),
+            (last_second.len(), pace, oldest(last_second.clone().next()) + SECOND),
+            (own.clone().count(), class.rate(pace), oldest(own.next()) + SECOND),
+        ];
+        limits.into_iter().filter(|(used, allowed, _)| used >= allowed).map(|(_, _, then)| then).max()
     }
 
     /// From when on nothing was sent for a second; none: nothing was.

@@ -46,29 +46,39 @@ fn tells_go_before_chatter_and_each_class_stays_in_order() {
     assert_eq!(sent_at(&mut outbox, now), [tell("1"), tell("2"), chat("1"), chat("2")]);
 }
 
-#[test]
-fn never_more_than_the_limit_in_any_second() {
-    let start = Instant::now();
-    let mut outbox = Outbox::new(100, 0);
-    for index in 0..40 {
-        outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
-    }
-    let mut sent = Vec::new();
-    let mut now = start;
-    while outbox.len() > 0 {
+/// What goes from a moment on, each at the first moment at which it may.
+fn paced(outbox: &mut Outbox, start: Instant, seconds: u32) -> Vec<Instant> {
+    let (mut sent, mut now) = (Vec::new(), start);
+    while now < start + SECOND * seconds {
         match outbox.next(now) {
             Next::Send(_) => sent.push(now),
             Next::At(then) => {
                 assert!(then > now, "waiting must make progress");
                 now = then;
             }
-            Next::Empty => unreachable!("the loop ends when nothing waits"),
+            Next::Empty => break,
         }
     }
-    for window in sent.windows(PACKETS_PER_SECOND + 1) {
-        assert!(window[PACKETS_PER_SECOND] - window[0] >= Duration::from_secs(1));
+    sent
+}
+
+#[test]
+fn never_more_than_the_limit_in_any_second() {
+    let start = Instant::now();
+    let mut outbox = Outbox::new(400, 0);
+    for index in 0..400 {
+        outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
     }
-    assert_eq!(now - start, Duration::from_secs(4));
+    let sent = paced(&mut outbox, start, 60);
+    for window in sent.windows(PACKETS_PER_SECOND + 1) {
+        assert!(window[PACKETS_PER_SECOND] - window[0] >= SECOND);
+    }
+    // A link may take a quarter of a second longer for some than for others.
+    for window in sent.windows(11) {
+        assert!(window[10] - window[0] >= Duration::from_millis(1250));
+    }
+    assert_eq!(sent.len(), 400);
+    assert!(sent[399] - start < SECOND * 50, "and yet as many on average: {:?}", sent[399] - start);
 }
 
 #[test]
@@ -87,7 +97,7 @@ fn answers_go_behind_tells_leave_room_for_chatter_and_keep_nothing_out() {
     assert_eq!(first[..3], [tell("1"), tell("answer 0"), tell("answer 1")]);
     assert_eq!(first[5..], [chat("0"), chat("1"), chat("2")]);
     // Alone they have no more than their half either.
-    let second = sent_at(&mut outbox, now + SECOND);
+    let second = sent_at(&mut outbox, now + SECOND * 2);
     assert_eq!(second.iter().filter(|packet| packet.kind() == "tell").count(), PACKETS_PER_SECOND / 2);
 }
 
@@ -210,15 +220,13 @@ fn while_another_process_may_use_the_name_its_registration_and_pace_fit_beside()
         outbox.push(start, chat(&index.to_string()), Class::Channel).unwrap();
     }
     outbox.set_shared(start, true);
-    for second in 0..SHARED_FOR.as_secs() as u32 {
-        let now = start + SECOND * second;
-        outbox.set_shared(now, true);
-        assert_eq!(sent_at(&mut outbox, now).len() + PACKETS_PER_SECOND, 10);
-        assert!(matches!(outbox.next(now), Next::At(then) if then == now + SECOND));
-    }
-    assert_eq!(sent_at(&mut outbox, start + SHARED_FOR).len(), PACKETS_PER_SECOND);
+    let shared = paced(&mut outbox, start, SHARED_FOR.as_secs() as u32);
+    assert_eq!(shared.len() as u64, SHARED_FOR.as_secs() * SHARED_PACE as u64);
+    assert!(shared.windows(3).all(|window| window[2] - window[0] >= SECOND));
+    assert_eq!(SHARED_PACE + PACKETS_PER_SECOND, 10);
+    assert_eq!(sent_at(&mut outbox, start + SHARED_FOR + SECOND).len(), PACKETS_PER_SECOND);
 
-    let again = start + SHARED_FOR + SECOND;
+    let again = start + SHARED_FOR + SECOND * 3;
     outbox.set_shared(again, false);
     outbox.set_shared(again, true);
     assert_eq!(sent_at(&mut outbox, again).len(), SHARED_PACE);
@@ -270,5 +278,5 @@ fn what_a_link_that_stood_still_brings_at_once_counts_when_it_comes() {
     outbox.probed(moved);
     outbox.delayed(moved, 6);
     assert_eq!(sent_at(&mut outbox, moved).len(), PACKETS_PER_SECOND - 7);
-    assert_eq!(sent_at(&mut outbox, moved + SECOND).len(), PACKETS_PER_SECOND);
+    assert_eq!(sent_at(&mut outbox, moved + LOOKED_BACK).len(), PACKETS_PER_SECOND);
 }
