@@ -225,7 +225,7 @@ impl EventLog {
 
     fn forget_oldest(&mut self) {
         if let Some(logged) = self.recent.pop_front() {
-            self.complete_after = logged.position;
+            self.complete_after = self.complete_after.max(logged.position);
             self.bulk -= logged.event.bulk();
         }
     }
@@ -355,6 +355,20 @@ mod tests {
         let later = start + RETENTION;
         assert_eq!(seqs(&mut log, later, at(7, 1000)), None);
         assert_eq!(seqs(&mut log, later, at(7, CAPACITY as u64 + 10)), Some(vec![]));
+    }
+
+    #[test]
+    fn what_was_missing_before_an_epoch_is_so_still_when_what_was_known_is_forgotten() {
+        let now = Timestamp::now();
+        let mut log = EventLog::new(7);
+        log.append(now, event());
+        log.append(now, event());
+        log.begin(9, false);
+        for _ in 0..CAPACITY - 1 {
+            log.append(now, event());
+        }
+        assert_eq!(places(&mut log, now, at(7, 2)), None);
+        assert_eq!(places(&mut log, now, at(9, 0)).map(|places| places.len()), Some(CAPACITY - 1));
     }
 
     #[test]
