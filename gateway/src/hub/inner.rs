@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::kept::Kept;
+use super::log::Missing;
 use super::others::Others;
 use super::{Client, CloseReason, EventLog, KeptTell, Subscription};
 use crate::mud::Position;
@@ -28,8 +29,8 @@ pub(super) struct Inner {
     pub certain_until: Option<Instant>,
     /// Whether the places have leapt since that was so.
     leapt: bool,
-    /// Whether the log is what another process has written up to now.
-    pub following: bool,
+    /// What is missing of what another process has written.
+    pub missing: Missing,
     /// Tells that nobody was there to hear.
     pub kept: Kept,
     /// Up to where the log was known to this process when it began to write it without knowing all: tells that came after may be
@@ -49,7 +50,7 @@ impl Inner {
             leading,
             certain_until: None,
             leapt: false,
-            following: false,
+            missing: Missing::Anything,
             kept: Kept::default(),
             unread: None,
             ended: VecDeque::new(),
@@ -84,7 +85,7 @@ impl Inner {
 
     /// Whether all that came after a position is here, or is on its way from the process that has given it.
     pub fn reaches(&mut self, now: Timestamp, position: Position) -> bool {
-        let ahead = !self.leading && self.following && position > self.log.position();
+        let ahead = !self.leading && self.missing.is_known_at(position) && position > self.log.position();
         ahead || self.log.since(now, position).is_some()
     }
 

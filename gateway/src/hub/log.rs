@@ -54,6 +54,37 @@ impl Logged {
     }
 }
 
+/// What is missing of what others have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Nothing, up to now.
+    Nothing,
+    /// Some of it up to this place.
+    UpTo(Position),
+    /// Nobody can say.
+    Anything,
+}
+
+impl Missing {
+    /// Whether one who has all up to a place misses nothing of it.
+    pub fn is_known_at(self, position: Position) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::UpTo(place) => position >= place,
+            Self::Anything => false,
+        }
+    }
+
+    /// The same when some is missing up to another place, too; none: nobody can say which.
+    pub fn and(self, up_to: Option<Position>) -> Self {
+        match (self, up_to) {
+            (Self::Nothing, Some(place)) => Self::UpTo(place),
+            (Self::UpTo(known), Some(place)) => Self::UpTo(known.max(place)),
+            (Self::Anything, _) | (_, None) => Self::Anything,
+        }
+    }
+}
+
 /// The recent events; pure, with the time as a parameter.
 #[derive(Clone, Debug)]
 pub struct EventLog {
@@ -101,12 +132,15 @@ impl EventLog {
         self.recent.iter()
     }
 
-    /// From now on this process writes, under an epoch greater than all before. `complete` says whether nothing is
-    /// missing of what others wrote.
-    pub fn begin(&mut self, epoch: u64, complete: bool) {
-        self.end(Position { epoch: epoch.max(self.last.epoch + 1), seq: 0 });
-        if !complete {
-            self.complete_after = self.last;
+    /// From now on this process writes, under an epoch greater than all before.
+    pub(super) fn begin(&mut self, epoch: u64, missing: Missing) {
+        let before = self.last;
+        self.end(Position { epoch: epoch.max(before.epoch + 1), seq: 0 });
+        match missing {
+            Missing::Nothing => {}
+            // Who has what is missing here goes on.
+            Missing::UpTo(place) => self.complete_after = place.clamp(before, self.last),
+            Missing::Anything => self.complete_after = self.last,
         }
     }
 
@@ -317,15 +351,15 @@ mod tests {
         let mut log = EventLog::new(7);
         log.append(now, event());
         log.append(now, event());
-        log.begin(9, true);
+        log.begin(9, Missing::Nothing);
         log.append(now, event());
         assert_eq!(places(&mut log, now, at(7, 1)), Some(vec![at(7, 2), at(9, 1)]));
         // What an old writer still said when it was replaced, and an epoch nobody followed.
         assert_eq!(places(&mut log, now, at(7, 5)), Some(vec![at(9, 1)]));
         assert_eq!(places(&mut log, now, at(8, 3)), Some(vec![at(9, 1)]));
-        log.begin(9, true);
+        log.begin(9, Missing::Nothing);
         assert_eq!(log.position(), at(10, 0), "no epoch is used twice");
-        log.begin(11, false);
+        log.begin(11, Missing::Anything);
         assert_eq!(places(&mut log, now, at(10, 0)), None);
         assert_eq!(places(&mut log, now, at(11, 0)), Some(vec![]));
     }
@@ -363,7 +397,7 @@ mod tests {
         let mut log = EventLog::new(7);
         log.append(now, event());
         log.append(now, event());
-        log.begin(9, false);
+        log.begin(9, Missing::Anything);
         for _ in 0..CAPACITY - 1 {
             log.append(now, event());
         }
@@ -398,7 +432,7 @@ mod tests {
         let mut log = EventLog::new(7);
         log.append(now, chat());
         log.skip();
-        log.begin(9, true);
+        log.begin(9, Missing::Nothing);
         log.append(now, chat());
         log.append(now, event());
         log.append(now + TOLD_LATE, chat());
@@ -418,7 +452,7 @@ mod tests {
         let chat = || Arc::new(super::super::event::tests::chat("c"));
         let mut log = EventLog::new(7);
         log.skip();
-        log.begin(9, true);
+        log.begin(9, Missing::Nothing);
         // By the bus, and by the router too, for which it was the first to be accepted.
         log.append(now, chat());
         log.brought(now, &chat());

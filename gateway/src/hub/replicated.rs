@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::kept::Kept;
+use super::log::Missing;
 use super::{
     Changed, CloseReason, Epoch, Event, EventLog, Fate, Hub, Inner, KeptTell, Logged, News, Outgoing, Remote,
     SaidCopy, remote,
@@ -30,10 +31,11 @@ impl Hub {
     /// nothing is missing of what others wrote.
     pub fn lead(&self, epoch: u64) -> (u64, bool) {
         let mut inner = lock(&self.inner);
-        let complete = std::mem::replace(&mut inner.following, true);
+        let missing = std::mem::replace(&mut inner.missing, Missing::Nothing);
+        let complete = missing == Missing::Nothing;
         let after = inner.log.position();
         inner.unread = (!complete).then_some(after);
-        inner.log.begin(epoch, complete);
+        inner.log.begin(epoch, missing);
         inner.leading = true;
         if complete {
             self.out(|| Outgoing::Epoch(Epoch { begin: inner.log.position(), after }));
@@ -59,20 +61,21 @@ impl Hub {
         }
     }
 
-    /// Something of what another process has written is missing.
-    pub fn miss(&self) {
-        lock(&self.inner).following = false;
+    /// Something of what another process has written is missing, up to a place; none: nobody can say what.
+    pub fn miss(&self, up_to: Option<Position>) {
+        let mut inner = lock(&self.inner);
+        inner.missing = inner.missing.and(up_to);
     }
 
     /// Whether nothing is missing of what the others have written up to a place.
     pub fn follows(&self) -> bool {
-        lock(&self.inner).following
+        lock(&self.inner).missing == Missing::Nothing
     }
 
     /// Goes on in an epoch that another process has begun, or after its leap. False: something may be missing before it.
     pub fn go_on(&self, Epoch { begin, after }: Epoch) -> bool {
         let mut inner = lock(&self.inner);
-        let is_next = inner.following && inner.log.position() == after;
+        let is_next = inner.missing == Missing::Nothing && inner.log.position() == after;
         if is_next && !inner.leading {
             inner.log.end(begin);
         }
@@ -140,7 +143,7 @@ impl Hub {
         inner.log = state.log;
         inner.kept = Kept::default();
         inner.kept.restore(state.kept);
-        inner.following = true;
+        inner.missing = Missing::Nothing;
         let unheard: Vec<_> = inner.log.recent().filter(|logged| logged.position > before).cloned().collect();
         // Who has just started has no sessions that waited for what was long ago.
         if before != Position::default() {

@@ -230,7 +230,7 @@ fn who_has_all_of_an_epoch_goes_on_in_the_next_one_where_a_client_may_be_ahead()
     let (sender, mut told) = mpsc::channel(10);
     let (next, lacks, has_more) = (Hub::shared("Dusk", sender), Two::new().follower, Two::new());
     next.restore(two.writer.state());
-    lacks.miss();
+    lacks.miss(Some(Position { epoch: 7, seq: 1 }));
     has_more.writer.publish(tell("heard from one that was replaced already"));
     has_more.follower.restore(has_more.writer.state());
 
@@ -388,7 +388,7 @@ fn of_the_stored_tells_one_who_missed_some_of_the_log_tells_those_that_it_did_no
     let at = Timestamp::now();
     let told = KeptTell::new(Position { epoch: 7, seq: 1 }, at, Arc::new(tell("told since")));
     let stored = [vec![told], two.writer.kept()].concat();
-    two.follower.miss();
+    two.follower.miss(None);
     let (session, _) = admitted(&two.follower, None);
     assert_eq!(two.follower.lead(9), (9, false));
     assert!(two.follower.lacks_kept());
@@ -411,7 +411,7 @@ fn who_was_paused_does_not_tell_again_what_its_clients_heard_from_it() {
     }
     two.follower.publish(tell("after"));
     two.writer.follow();
-    two.writer.miss();
+    two.writer.miss(None);
     two.writer.restore(two.follower.state());
     assert_eq!(seqs(&session), [1, 2], "the chat of the old epoch, and the tell of the new one");
     two.hear();

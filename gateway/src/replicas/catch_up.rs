@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::{FromProcess, Replicas, read};
+use crate::mud::Position;
 use crate::services::replica::Part;
 
 /// How long it may take.
@@ -20,9 +21,9 @@ const PARTS: usize = 1000;
 
 impl Replicas {
     /// Asks the writer for all that the log amounts to, and takes it. When nobody answers, the next entry or beat of
-    /// the log is the occasion for another try.
-    pub(super) async fn catch_up(&self) {
-        self.services.hub.miss();
+    /// the log is the occasion for another try. Something is missing up to a place; none: nobody can say what.
+    pub(super) async fn catch_up(&self, up_to: Option<Position>) {
+        self.services.hub.miss(up_to);
         match self.ask().await {
             Some(parts) => {
                 let taken = self.services.restore(parts);

@@ -244,7 +244,7 @@ impl Replicas {
         let mut log = self.client.subscribe(subject.clone()).await?;
         let mut connected = self.connected.clone();
         if connected.wait_for(|connected| *connected).await.is_ok() && !self.services.leads() {
-            self.catch_up().await;
+            self.catch_up(None).await;
         }
         let mut to_read = self.services.to_read();
         loop {
@@ -272,23 +272,24 @@ impl Replicas {
         if self.services.leads() {
             return;
         }
-        let misses = match read(message, subject) {
+        let missing = match read(message, subject) {
             Some(Written::Record(record)) => {
-                let step = self.step(record.position);
+                let (step, place) = (self.step(record.position), record.position);
                 if step == Step::Take {
                     self.services.apply(*record);
                 }
-                step == Step::CatchUp
+                (step == Step::CatchUp).then_some(place)
             }
-            Some(Written::Epoch(epoch)) => !self.services.hub.go_on(epoch),
+            Some(Written::Epoch(epoch)) => (!self.services.hub.go_on(epoch)).then_some(epoch.begin),
             Some(Written::Beat(beat)) => {
                 self.services.on_beat(&beat);
-                beat.position > self.services.hub.position() || !self.services.hub.follows()
+                let misses = beat.position > self.services.hub.position() || !self.services.hub.follows();
+                misses.then_some(beat.position)
             }
-            None => false,
+            None => None,
         };
-        if misses {
-            self.catch_up().await;
+        if missing.is_some() {
+            self.catch_up(missing).await;
         }
     }
 

@@ -131,7 +131,7 @@ impl Services {
         if timeout(READ_WITHIN, to_read.wait_for(Option::is_none)).await.is_err() {
             tracing::warn!(position = ?self.hub.position(), ?end, "what was written to the log last is missing");
             self.log_is_read();
-            self.hub.miss();
+            self.hub.miss((end != Position::default()).then_some(end));
         }
     }
 

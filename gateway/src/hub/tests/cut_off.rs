@@ -96,3 +96,39 @@ fn a_process_that_may_have_a_successor_leaps_once_and_who_still_hears_it_goes_on
     assert_eq!(two.hear(), 4);
     assert_eq!((seqs(&there), two.follower.follows()), (places.to_vec(), true));
 }
+
+#[test]
+fn who_has_what_a_process_misses_goes_on_there_and_who_lacks_some_of_it_is_told_so() {
+    let mut two = Two::new();
+    let (first, _) = admitted(&two.writer, None);
+    two.hear();
+    let places = ["missed", "missed, too", "comes with all"].map(|text| {
+        two.writer.publish(tell(text));
+        two.writer.position()
+    });
+    let resume = |hub: &Hub, position| {
+        let of_first = News::Session { session: Box::new(remote(&first, position)), listen: None };
+        let _ = hub.hear("writer", of_first);
+        let (session, admission) = admitted(hub, Some(Resume { session: first.id, position }));
+        (admission.recovered, session)
+    };
+    two.follower.miss(Some(places[1]));
+    assert_eq!(resume(&two.follower, places[0]).0, Some(false));
+    let (recovered, session) = resume(&two.follower, places[1]);
+    assert_eq!(recovered, Some(true));
+    two.follower.restore(two.writer.state());
+    assert_eq!(seqs(&session), [places[2].seq]);
+
+    // The same with a process that comes to write the log without them.
+    let lacks = Hub::shared("Dusk", mpsc::channel(10).0);
+    lacks.restore(Two::new().writer.state());
+    lacks.miss(Some(places[1]));
+    assert_eq!(lacks.lead(9), (9, false));
+    assert_eq!(places.map(|place| resume(&lacks, place).0), [Some(false), Some(true), Some(true)]);
+
+    let knows_nothing = Hub::shared("Dusk", mpsc::channel(10).0);
+    knows_nothing.miss(Some(places[1]));
+    assert_eq!(resume(&knows_nothing, places[2]).0, Some(false));
+    knows_nothing.lead(9);
+    assert_eq!(resume(&knows_nothing, places[2]).0, Some(false));
+}
