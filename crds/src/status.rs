@@ -177,6 +177,8 @@ words! {
         StateLeft,
         /// In an event: NATS had lost the router password, and has it again.
         PasswordRestored,
+        /// In an event: another pod than before is logged in at the router.
+        FailedOver,
         /// Programmed: the pod is available.
         MinimumReplicasAvailable,
         /// Programmed: the pod is not available yet.

@@ -1,30 +1,30 @@
 //! The mudgateway operator: turns MudGateway resources into gateway pods.
 //!
-//! [`run`] is the whole of it. A change seen by a watch ([`controller`]) is noted ([`index`]) and reconciled
-//! ([`mudgateway`]); beside that, the operator keeps NATS in shape and hears the gateways' reports ([`bus`]).
+//! [`run`] is the whole of it. A change seen by a watch (`controller`) is noted (`index`) and reconciled
+//! (`mudgateway`); beside that, the operator keeps NATS in shape and hears the gateways' reports (`bus`).
 
-pub mod access;
-pub mod backoff;
-pub mod bus;
-pub mod client;
-pub mod context;
-pub mod controller;
-pub mod fair;
-pub mod http;
-pub mod index;
-pub mod key;
-pub mod leader;
+mod access;
+mod backoff;
+mod bus;
+mod client;
+mod context;
+mod controller;
+mod fair;
+mod http;
+mod index;
+mod key;
+mod leader;
 mod lock;
 pub mod metrics;
-pub mod mudgateway;
+mod mudgateway;
 pub mod network;
-pub mod queue;
+mod queue;
 pub mod settings;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
-pub mod triggers;
-pub mod watch;
+mod triggers;
+mod watch;
 
 use std::borrow::Cow;
 use std::fmt::Debug;

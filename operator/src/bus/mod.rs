@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::key::Key;
 use crate::network::desk;
 
-pub use reports::{Reports, Session, TTL};
+pub use reports::{Reports, Session};
 pub use state::{Error as StateError, Farewell, MudName, MudState, Password};
 
 /// How often the stream and the buckets are put back in shape while connected.

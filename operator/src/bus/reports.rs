@@ -8,7 +8,7 @@ use mudgateway_crds::report::{GatewayReport, REPORT_TTL_SECONDS};
 use crate::key::Key;
 
 /// How long a report holds from when it came in, by our own clock: the clocks of others may be wrong.
-pub const TTL: Duration = Duration::from_secs(REPORT_TTL_SECONDS);
+const TTL: Duration = Duration::from_secs(REPORT_TTL_SECONDS);
 
 /// What is known of a gateway's router session.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -281,7 +281,7 @@ fn failed_over(before: &MudGatewayStatus, observation: &Observation) -> Option<E
     }
     Some(Event {
         type_: EventType::Normal,
-        reason: "FailedOver".to_owned(),
+        reason: Reason::FailedOver.as_str().to_owned(),
         note: Some(shortened(&format!("pod {} is logged in at the router, after pod {last}", report.holder))),
         action: "Reconcile".to_owned(),
         secondary: None,
@@ -319,7 +319,7 @@ fn event_type(reason: Reason) -> Option<EventType> {
             | SessionReason::ShuttingDown,
         ) => None,
         Reason::Session(_) => Some(EventType::Warning),
-        Reason::Paused => Some(EventType::Normal),
+        Reason::Paused | Reason::FailedOver => Some(EventType::Normal),
         Reason::Accepted
         | Reason::AddressPending
         | Reason::Deleting

@@ -1,11 +1,12 @@
 //! What the gateways report over a real NATS, and what happens without one.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::bus::{CHANNEL_STREAM, CHANNEL_STREAM_SUBJECTS, REPORT_BUCKET, STATE_BUCKET};
+use mudgateway_crds::report::REPORT_TTL_SECONDS;
 use mudgateway_crds::report::SessionReason::{RouterRefused, SessionEstablished, Standby};
 use mudgateway_crds::status::ConditionType;
 use mudgateway_identity::{Authority, Issuer, Seeds, Subject, Validity, issue, signing_key};
@@ -163,7 +164,7 @@ async fn without_nats_everything_but_connected_is_known() {
     space.wait_for("luminari", ConditionType::Programmed, "False", "Progressing").await;
     space
         .wait_within(
-            mudgateway_operator::bus::TTL + PATIENCE,
+            Duration::from_secs(REPORT_TTL_SECONDS) + PATIENCE,
             "luminari",
             "without a bus",
             |gateway: &MudGateway| says(gateway, ConditionType::Connected, "Unknown", "BusUnavailable"),

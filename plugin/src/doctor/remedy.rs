@@ -115,7 +115,9 @@ fn known(reason: Reason, message: &str, gateway: &Gateway) -> String {
         Reason::StateLeft | Reason::PasswordRestored => {
             "nothing, if NATS is well again (checks of the cluster above)"
         }
-        Reason::Accepted | Reason::MinimumReplicasAvailable => "nothing: this is as it should be",
+        Reason::Accepted | Reason::MinimumReplicasAvailable | Reason::FailedOver => {
+            "nothing: this is as it should be"
+        }
         Reason::Session(reason) => return session(reason, gateway),
     };
     text.to_owned()
