@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::mud::NAME_BYTES;
+
 /// The most muds counted in a second; what comes of any more is not admitted. Names can be forged, so there is no
 /// telling how many come.
 const MUDS: usize = 200;
-
-/// The longest name of a mud that is counted, in bytes.
-const NAME: usize = 256;
 
 /// Counts what comes of each mud in the present second; pure, with the time as a parameter.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl Allowance {
             self.muds.clear();
         }
         let count = self.muds.get(mud).copied();
-        let room = self.muds.len() < MUDS && mud.len() <= NAME;
+        let room = self.muds.len() < MUDS && mud.len() <= NAME_BYTES;
         let admitted = count.map_or(room, |count| count < self.each_second);
         if admitted {
             self.muds.insert(mud.to_owned(), count.unwrap_or_default() + 1);
@@ -70,6 +69,6 @@ mod tests {
         let mut allowance = Allowance::new(5);
         let admitted = (0..10_000).filter(|index| allowance.admit(now, &index.to_string())).count();
         assert_eq!((admitted, allowance.muds.len()), (MUDS, MUDS));
-        assert!(!Allowance::new(5).admit(now, &"x".repeat(NAME + 1)));
+        assert!(!Allowance::new(5).admit(now, &"x".repeat(NAME_BYTES + 1)));
     }
 }

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::Bus;
 use super::links::LinkStates;
 use crate::metrics::{Direction, Metrics};
+use crate::mud::NAME_BYTES;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 
@@ -27,9 +28,6 @@ pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many answers may wait to be published.
 const ANSWERS: usize = 100;
-
-/// The longest name of a mud on the bus, in bytes: a subject must fit a line of the NATS protocol.
-pub(super) const NAME: usize = 256;
 
 /// The header that says which muds a packet to all is for.
 const AUDIENCE: &str = "Mudgateway-Audience";
@@ -223,7 +221,7 @@ impl Direct {
 
 /// Whether a mud's name can be part of a subject.
 pub(super) fn is_name(mud: &str) -> bool {
-    (1..=NAME).contains(&mud.len())
+    (1..=NAME_BYTES).contains(&mud.len())
 }
 
 fn outcome(answer: Result<Message, RequestError>) -> Handed {

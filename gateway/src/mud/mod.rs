@@ -11,6 +11,10 @@ pub use position::Position;
 pub use status::SessionStatus;
 pub use user::{Gender, User};
 
+/// The longest name of a mud, a user or a channel that is taken from another mud, in bytes. A subject must fit a line of the
+/// NATS protocol, and what is remembered is bounded.
+pub const NAME_BYTES: usize = 256;
+
 /// The identity of a mud, as it stands in the mudlist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mud {

@@ -7,16 +7,13 @@ use intermud3::packet::UserInfo;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::mud::User;
+use crate::mud::{NAME_BYTES, User};
 
 /// The most users remembered; past it the one heard of least lately is forgotten.
 const CAPACITY: usize = 5_000;
 
 /// How long a user is remembered.
 const KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// The longest name kept, in bytes.
-const NAME: usize = 256;
 
 /// The most that is written of it, in bytes: NATS takes no message over 1 MiB.
 const KEPT_BYTES: usize = 512 * 1024;
@@ -63,7 +60,7 @@ struct Cached {
 impl UserCache {
     /// Takes what a mud tells of a user of its own.
     pub fn put(&mut self, now: Instant, mud: &str, info: &UserInfo) {
-        if [mud, &info.username, &info.visname].iter().any(|name| name.len() > NAME) {
+        if [mud, &info.username, &info.visname].iter().any(|name| name.len() > NAME_BYTES) {
             return;
         }
         let key = (mud.to_owned(), info.username.to_lowercase());
@@ -187,7 +184,7 @@ mod tests {
             cache.put(now, "Dusk", &info("first", "First"));
             cache.put(now, "Flood", &info(&index.to_string(), ""));
         }
-        cache.put(now, "Flood", &info(&"x".repeat(NAME + 1), ""));
+        cache.put(now, "Flood", &info(&"x".repeat(NAME_BYTES + 1), ""));
         assert_eq!((cache.users.len(), cache.order.len()), (CAPACITY, CAPACITY));
         assert!(cache.get(now, "Dusk", "first").is_some() && cache.get(now, "Dusk", "second").is_none());
     }

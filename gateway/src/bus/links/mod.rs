@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 pub use states::{LinkState, LinkStates, Told};
 use telling::{Telling, interval as told_every};
 
-use super::direct::{Direct, NAME};
+use super::direct::Direct;
 use super::genuine::is_genuine;
 use super::lock::{Duty, Holding};
 use super::relay::{Relay, Relayed};
-use crate::mud::SessionStatus;
+use crate::mud::{NAME_BYTES, SessionStatus};
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 
@@ -175,7 +175,7 @@ impl<W: Fn() -> Wanted, H: Fn(Relayed)> Watch<W, H> {
         let arriving = self.up_since.is_none_or(|since| now.duration_since(since) < ARRIVING);
         let Wanted { network, provider } = (self.wanted)();
         let short = |names: BTreeSet<String>| -> BTreeSet<String> {
-            names.into_iter().filter(|name| name.len() <= NAME).take(CHANNELS).collect()
+            names.into_iter().filter(|name| name.len() <= NAME_BYTES).take(CHANNELS).collect()
         };
         let channels = short(network);
         let relay = duty == Duty::Holder && arriving && !channels.is_empty();
@@ -249,7 +249,7 @@ fn read(network: &str, message: &Message) -> Option<Told> {
     let told: Told = serde_json::from_slice(&message.payload).ok()?;
     let state = &told.state;
     let fits =
-        state.mud.len() <= NAME && state.channels.len() <= CHANNELS && state.provider.len() <= CHANNELS;
+        state.mud.len() <= NAME_BYTES && state.channels.len() <= CHANNELS && state.provider.len() <= CHANNELS;
     (fits && is_genuine(message, &links_subject(network, &state.mud))).then_some(told)
 }
 

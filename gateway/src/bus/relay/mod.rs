@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use election::Election;
 use recent::Recent;
 
-use super::direct::{Direct, NAME};
+use super::direct::Direct;
 use super::event::ChannelMessage;
 use super::genuine::is_stored;
 use super::links::{LinkState, LinkStates};
 use super::mailbox::Refusal;
 use crate::allowance::Allowance;
 use crate::metrics::{Direction, Metrics};
+use crate::mud::NAME_BYTES;
 use crate::supervise::Supervisor;
 use crate::sync::lock;
 
@@ -183,7 +184,7 @@ impl Relay {
         }
         let relayed: Relayed = serde_json::from_slice(&message.payload).map_err(|_| Refusal::Unreadable)?;
         let expected = relay_subject(&self.network, &relayed.message.channel, &relayed.relay);
-        let fits = *expected == *message.subject && relayed.relay.len() <= NAME;
+        let fits = *expected == *message.subject && relayed.relay.len() <= NAME_BYTES;
         if !fits || !self.is_of_elsewhere(now, &relayed.message) {
             return Err(Refusal::Origin);
         }
