@@ -157,3 +157,93 @@ fn every_service_we_announce_is_served() {
         assert!(kept || told.len() + answers.len() == 1, "{service}: {told:?} {answers:?}");
     }
 }
+
+#[test]
+fn a_request_we_do_not_serve_is_answered_and_a_broadcast_is_not() {
+    let (services, router, _) = connected();
+    from_router(&services, r#"({"ucache-update",5,"Dusk",0,0,0,"bob","Bob",0,})"#);
+    assert!(sent(&router).is_empty());
+    from_router(&services, r#"({"frobnicate",5,"Dusk","bob","Dawn",0,})"#);
+    assert_eq!(
+        sent(&router),
+        [
+            r#"({"error",5,"Dawn",0,"Dusk","bob","unk-type","frobnicate is not served here",({"frobnicate",5,"Dusk","bob","Dawn",0,}),})"#
+        ]
+    );
+}
+
+#[test]
+fn every_mud_that_asks_gets_a_key_and_only_who_waits_is_given_one() {
+    let (services, router, _) = connected();
+    from_router(&services, r#"({"auth-mud-req",5,"Dusk",0,"Dawn",0,})"#);
+    from_router(&services, r#"({"auth-mud-reply",5,"Dusk",0,"Dawn",0,42,})"#);
+    let answers = sent(&router);
+    assert_eq!(answers.len(), 1);
+    assert!(answers[0].starts_with(r#"({"auth-mud-reply",5,"Dawn",0,"Dusk",0,"#), "{answers:?}");
+    // Nothing is offered out of band here, so nobody need announce a call.
+    from_router(&services, r#"({"oob-req",5,"Dusk",0,"Dawn",0,})"#);
+    assert!(sent(&router)[0].contains("oob-req is not served here"));
+}
+
+#[test]
+fn others_questions_are_answered_from_what_our_mud_told() {
+    let (services, router, _session) = connected();
+    let users = serde_json::json!([{"name": "Ann", "title": "the Brave", "level": 5, "idle": 7}]);
+    services.sync_presence(serde_json::from_value(users).unwrap()).unwrap();
+    let cases = [
+        (
+            r#"({"who-req",5,"Dusk","bob","Dawn",0,})"#,
+            Some(r#"({"who-reply",5,"Dawn",0,"Dusk","bob",({({"Ann",7,"Level 5 the Brave",}),}),})"#),
+        ),
+        (
+            r#"({"finger-req",5,"Dusk","bob","Dawn",0,"ann",})"#,
+            Some(r#"({"finger-reply",5,"Dawn",0,"Dusk","bob","Ann","the Brave",0,0,0,7,0,"5",0,})"#),
+        ),
+        (
+            r#"({"finger-req",5,"Dusk","bob","Dawn",0,"zoe",})"#,
+            Some(
+                r#"({"error",5,"Dawn",0,"Dusk","bob","unk-user","zoe is not known here",({"finger-req",5,"Dusk","bob","Dawn",0,"zoe",}),})"#,
+            ),
+        ),
+        (
+            r#"({"locate-req",5,"Dusk","bob",0,0,"ann",})"#,
+            Some(r#"({"locate-reply",5,"Dawn",0,"Dusk","bob","Dawn","Ann",7,0,})"#),
+        ),
+        (r#"({"locate-req",5,"Dusk","bob",0,0,"zoe",})"#, None),
+        (r#"({"locate-req",5,"Dawn","ann",0,0,"ann",})"#, None),
+        (
+            r#"({"chan-who-req",5,"Dusk","bob","Dawn",0,"imud_gossip",})"#,
+            Some(r#"({"chan-who-reply",5,"Dawn",0,"Dusk","bob","imud_gossip",({"Ann",}),})"#),
+        ),
+        (
+            r#"({"chan-who-req",5,"Dusk","bob","Dawn",0,"nobody_here",})"#,
+            Some(r#"({"chan-who-reply",5,"Dawn",0,"Dusk","bob","nobody_here",({}),})"#),
+        ),
+        (r#"({"ping-req",5,"*test",0,"Dawn",0,0,})"#, Some(r#"({"ping-reply",5,"Dawn",0,"*test",0,0,})"#)),
+    ];
+    for (request, expected) in cases {
+        // Each in a second of its own, as far as the pace is concerned.
+        *lock(&services.allowance) = Allowance::new(ANSWERS);
+        router.outbox().registered(Instant::now() - Duration::from_secs(2));
+        from_router(&services, request);
+        assert_eq!(sent(&router).first().map(String::as_str), expected, "{request}");
+    }
+}
+
+#[test]
+fn muds_that_come_and_go_are_told_but_not_the_first_list() {
+    let (services, _, session) = connected();
+    let list = |state: i64| {
+        format!(
+            r#"({{"mudlist",5,"*test",0,0,0,1,(["Dusk":({{{state},"127.0.0.1",4000,0,0,"L","B","D","LP","open","a",([]),([]),}}),]),}})"#
+        )
+    };
+    services.on_link(LinkEvent::Established);
+    events(&session);
+    from_router(&services, &list(-1));
+    assert!(events(&session).is_empty());
+    from_router(&services, &list(0));
+    from_router(&services, &list(-1));
+    let names: Vec<_> = events(&session).iter().map(|event| event["method"].clone()).collect();
+    assert_eq!(names, ["mud_offline", "mud_online"]);
+}
