@@ -15,6 +15,8 @@ pub mod config;
 pub mod fuzzing;
 pub mod hub;
 pub mod keys;
+#[cfg(test)]
+mod layers;
 pub mod metrics;
 pub mod mud;
 pub mod net;

@@ -23,12 +23,10 @@ use crate::api::http::Served;
 use crate::bus::Nats;
 use crate::bus::report::ResourceName;
 use crate::keys::{KeySpec, RateLimits};
-pub use crate::mud::Mud;
-use crate::mud::Offer;
+use crate::mud::{Mud, Offer};
 use crate::net::TlsFiles;
 use crate::oob::Settings;
-pub use crate::router::RouterAddress;
-use crate::router::{PACKETS_PER_SECOND, Rules};
+use crate::router::{PACKETS_PER_SECOND, RouterAddress, Rules};
 use crate::services::{Configured, FilterDefault, Pattern, Policy};
 
 pub use layers::{Ignored, Layers, Problem};

@@ -24,12 +24,12 @@ use super::rules::{Egress, Rules};
 use super::session::{Due, Received, Session};
 use super::turn::{Door, HAND_OVER, InUse};
 use super::wire::{self, Failed, Wire};
-use super::{Class, LinkEvent, LinkListener, Next, RouterHandle, SessionStatus};
+use super::{Class, LinkEvent, LinkListener, Next, RouterAddress, RouterHandle};
 use crate::bus::Permits;
 use crate::bus::lock::{Duty, Holding};
-use crate::config::{Mud, RouterAddress};
 use crate::metrics::Metrics;
-use crate::services::packets;
+use crate::mud::{Mud, SessionStatus};
+use crate::packets;
 
 /// Between two registrations that may carry a wrong password: at least, and, after many, at most. A hundred take days.
 const SLOW_FLOOR: Duration = Duration::from_secs(30);

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::bus::NotTaken;
 use crate::metrics::Metrics;
-pub use crate::mud::SessionStatus;
+use crate::mud::SessionStatus;
 use crate::sync::lock;
 
 pub use link::Link;

@@ -6,7 +6,7 @@ use intermud3::Packet;
 use intermud3::packet::{Body, RouterEntry};
 
 use super::memory::Password;
-use crate::services::packets;
+use crate::packets;
 
 /// How long a router may take to answer a registration. Routers refuse by silence.
 pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15);

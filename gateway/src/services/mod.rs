@@ -51,7 +51,6 @@ use crate::hub::{Addressed, Event, Hub, Outgoing, SESSION_CHANNELS, Trouble};
 use crate::metrics::Metrics;
 use crate::mud::{Position, SessionStatus};
 use crate::oob::{Oob, Rules};
-pub use crate::packets;
 use crate::router::{LinkEvent, LinkListener, RouterHandle};
 use crate::sync::lock;
 

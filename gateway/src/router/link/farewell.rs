@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 use super::Link;
 use crate::bus::lock::Duty;
-use crate::config::RouterAddress;
+use crate::packets;
 use crate::router::Class;
+use crate::router::RouterAddress;
 use crate::router::ended::{Ended, ended, into_flow};
 use crate::router::routers::Routers;
 use crate::router::session::Session;
 use crate::router::wire::Wire;
-use crate::services::packets;
 
 /// How long what waits may still be sent, where no other process would send it.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bus::{ChannelKind, ChannelMessage};
-use crate::services::packets;
+use crate::packets;
 
 fn tell(text: &str) -> Packet {
     let between = packets::Between { mud: "Dawn", user: "ann", target_mud: "Dusk", target_user: "bob" };
