@@ -1,7 +1,8 @@
 //! What the operator must know of all `MudGateway`s at once: who claims which mud, and who uses which Secret.
 //!
 //! Fed by the watch, in memory, synchronous. Every change returns the objects that it concerns besides the
-//! changed one, so that they are reconciled too.
+//! changed one, so that they are reconciled too. What a Gateway's listeners make of a spec no watch tells, so whoever
+//! looked at them notes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,7 +12,7 @@ use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::ConditionType;
 
 use crate::key::{Guarded, Key};
-use crate::mudgateway::{Endpoint, Section, endpoints, secrets};
+use crate::mudgateway::{Endpoint, Section, endpoints, published, secrets};
 
 /// The conditions that are counted.
 const CONDITIONS: [ConditionType; 4] =
@@ -55,13 +56,19 @@ struct Entry {
     conditions: [usize; CONDITIONS.len()],
     /// Whether it asks for standbys and has none.
     without_standby: bool,
-    /// Its name first.
+    /// What its spec says: its name first.
     claims: Vec<(Claim, Section)>,
+    /// What is more, by the listeners of its Gateway.
+    implied: Vec<(Claim, Section)>,
     created: Timestamp,
     secrets: BTreeSet<String>,
 }
 
 impl Entry {
+    fn all_claims(&self) -> impl Iterator<Item = &(Claim, Section)> {
+        self.claims.iter().chain(&self.implied)
+    }
+
     /// Network and mud.
     fn name(&self) -> Option<(&str, &str)> {
         self.claims.iter().find_map(|(claim, _)| match claim {
@@ -144,7 +151,7 @@ impl Index {
 
     /// A way in that this one asks for, and the older `MudGateway` that has it.
     pub fn taken_endpoint(&self, key: &Key) -> Option<(Endpoint, Key)> {
-        self.entries.get(key)?.claims.iter().find_map(|(claim, section)| match claim {
+        self.entries.get(key)?.all_claims().find_map(|(claim, section)| match claim {
             Claim::Endpoint(endpoint) => {
                 let (_, holder) = who_has(self.claims.get(claim)?, section)?;
                 (holder != key).then(|| (endpoint.clone(), holder.clone()))
@@ -185,22 +192,32 @@ impl Index {
     /// else concern all at each of its changes.
     pub fn apply(&mut self, object: &Guarded) -> Vec<Key> {
         let key = Key::of(object);
+        let before = self.entries.get(&key);
         let entry = match &object.0 {
-            Ok(gateway) => Entry {
-                undecodable: false,
-                conditions: conditions(gateway),
-                without_standby: lacks_standby(gateway),
-                claims: claims(&key.namespace, gateway),
-                created: created(object),
-                secrets: secrets(&gateway.spec),
-            },
+            Ok(gateway) => Entry { created: created(object), ..entry(&key.namespace, gateway, before) },
             // Its pods may run: it keeps the claims it had while it could be read.
-            Err(_) => Entry { undecodable: true, ..self.entries.get(&key).cloned().unwrap_or_default() },
+            Err(_) => Entry { undecodable: true, ..before.cloned().unwrap_or_default() },
         };
-        let same = |before: &Entry| before.claims == entry.claims && before.created == entry.created;
-        let same = self.entries.get(&key).is_some_and(same);
-        let concerned = self.detach(&key).into_iter().chain(self.attach(&key, entry));
-        let others: BTreeSet<Key> = concerned.filter(|other| *other != key).collect();
+        self.replace(&key, entry)
+    }
+
+    /// Notes what the listeners of its Gateway add to the ways in that an object asks for, and returns the others whom
+    /// that concerns.
+    pub fn imply(&mut self, key: &Key, ways: Vec<(Endpoint, Section)>) -> Vec<Key> {
+        let implied = as_claims(ways);
+        let Some(entry) = self.entries.get(key).filter(|entry| entry.implied != implied) else {
+            return Vec::new();
+        };
+        let entry = Entry { implied, ..entry.clone() };
+        self.replace(key, entry)
+    }
+
+    fn replace(&mut self, key: &Key, entry: Entry) -> Vec<Key> {
+        let same =
+            |before: &Entry| before.all_claims().eq(entry.all_claims()) && before.created == entry.created;
+        let same = self.entries.get(key).is_some_and(same);
+        let concerned = self.detach(key).into_iter().chain(self.attach(key, entry));
+        let others: BTreeSet<Key> = concerned.filter(|other| other != key).collect();
         if same { Vec::new() } else { others.into_iter().collect() }
     }
 
@@ -227,7 +244,7 @@ impl Index {
         }
         let mut rivals = Vec::new();
         let claimant = (entry.created, key.clone());
-        for (claim, section) in &entry.claims {
+        for (claim, section) in entry.all_claims() {
             let claimants = self.claims.entry(claim.clone()).or_default();
             claimants.insert(claimant.clone(), section.clone());
             if who_has(claimants, section) == Some(&claimant) {
@@ -241,8 +258,8 @@ impl Index {
     /// Takes out an entry, and returns its rivals if it came before them.
     fn detach(&mut self, key: &Key) -> Vec<Key> {
         let Some(entry) = self.entries.remove(key) else { return Vec::new() };
-        for secret in entry.secrets {
-            let secret = Key::new(&key.namespace, &secret);
+        for secret in &entry.secrets {
+            let secret = Key::new(&key.namespace, secret);
             if let Some(users) = self.secrets.get_mut(&secret) {
                 users.remove(key);
                 if users.is_empty() {
@@ -252,26 +269,45 @@ impl Index {
         }
         let claimant = (entry.created, key.clone());
         let mut concerned = Vec::new();
-        for (claim, section) in entry.claims {
-            let Some(claimants) = self.claims.get_mut(&claim) else { continue };
-            let had_it = who_has(claimants, &section) == Some(&claimant);
+        for (claim, section) in entry.all_claims() {
+            let Some(claimants) = self.claims.get_mut(claim) else { continue };
+            let had_it = who_has(claimants, section) == Some(&claimant);
             claimants.remove(&claimant);
             if had_it {
                 concerned.extend(claimants.keys().map(|(_, key)| key.clone()));
             }
             if claimants.is_empty() {
-                self.claims.remove(&claim);
+                self.claims.remove(claim);
             }
         }
         concerned
     }
 }
 
+/// The entry of an object, but for the time of its creation.
+fn entry(namespace: &str, gateway: &MudGateway, before: Option<&Entry>) -> Entry {
+    let claims = claims(namespace, gateway);
+    let noted = before.filter(|before| before.claims == claims).map(|before| before.implied.clone());
+    Entry {
+        undecodable: false,
+        conditions: conditions(gateway),
+        without_standby: lacks_standby(gateway),
+        // Until its Gateway is looked at it is as its status tells.
+        implied: noted.unwrap_or_else(|| as_claims(published(namespace, gateway))),
+        claims,
+        created: Timestamp::default(),
+        secrets: secrets(&gateway.spec),
+    }
+}
+
 fn claims(namespace: &str, gateway: &MudGateway) -> Vec<(Claim, Section)> {
     let (network, mud) = (gateway.spec.network().to_owned(), gateway.spec.mud.name.clone());
-    let endpoints = endpoints(namespace, &gateway.spec).into_iter();
-    let endpoints = endpoints.map(|(endpoint, section)| (Claim::Endpoint(endpoint), section));
-    [(Claim::Name { network, mud }, None)].into_iter().chain(endpoints).collect()
+    let name = (Claim::Name { network, mud }, None);
+    [name].into_iter().chain(as_claims(endpoints(namespace, &gateway.spec))).collect()
+}
+
+fn as_claims(ways: Vec<(Endpoint, Section)>) -> Vec<(Claim, Section)> {
+    ways.into_iter().map(|(endpoint, section)| (Claim::Endpoint(endpoint), section)).collect()
 }
 
 fn lacks_standby(gateway: &MudGateway) -> bool {
@@ -294,196 +330,4 @@ fn created(object: &impl Resource) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{gateway, guarded, undecodable};
-
-    fn key(name: &str) -> Key {
-        Key::new("ns", name)
-    }
-
-    /// A MudGateway `ns/<name>` that claims `mud`, created `second` seconds after the epoch.
-    fn claiming(name: &str, mud: &str, second: i64) -> Guarded {
-        let mut gateway = gateway("ns", name, mud);
-        gateway.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
-            Timestamp::from_second(second).unwrap(),
-        ));
-        guarded(gateway)
-    }
-
-    #[test]
-    fn the_older_has_the_name_and_the_younger_gets_it_after_it() {
-        let mut index = Index::default();
-        assert_eq!(index.apply(&claiming("young", "Mud", 20)), []);
-        assert_eq!(index.apply(&claiming("old", "Mud", 10)), [key("young")]);
-        assert_eq!(index.senior(&key("young")), Some(key("old")));
-        assert_eq!(index.senior(&key("old")), None);
-
-        assert_eq!(index.remove(&key("old")), [key("young")]);
-        assert_eq!(index.senior(&key("young")), None);
-    }
-
-    #[test]
-    fn only_who_comes_first_concerns_the_others() {
-        let mut index = Index::default();
-        index.apply(&claiming("a", "Mud", 10));
-        index.apply(&claiming("b", "Mud", 20));
-        assert_eq!(index.apply(&claiming("c", "Mud", 30)), [], "it has nothing to take from them");
-        assert_eq!(index.apply(&claiming("a", "Mud", 10)), [], "nothing new");
-        assert_eq!(index.remove(&key("b")), []);
-        assert_eq!(index.remove(&key("a")), [key("c")]);
-    }
-
-    #[test]
-    fn of_two_of_one_second_the_first_by_name_has_it() {
-        let mut index = Index::default();
-        index.apply(&claiming("b", "Mud", 10));
-        index.apply(&claiming("a", "Mud", 10));
-        assert_eq!(index.senior(&key("b")), Some(key("a")));
-    }
-
-    #[test]
-    fn names_are_claimed_on_one_network_only() {
-        let mut index = Index::default();
-        index.apply(&claiming("a", "Mud", 10));
-        let mut elsewhere = gateway("ns", "b", "Mud");
-        elsewhere.spec.routers[0].name = "*other".to_owned();
-        index.apply(&guarded(elsewhere));
-        assert_eq!(index.senior(&key("b")), None);
-    }
-
-    #[test]
-    fn moving_to_another_network_frees_the_name() {
-        let mut index = Index::default();
-        index.apply(&claiming("a", "Mud", 10));
-        index.apply(&claiming("b", "Mud", 20));
-        let Guarded { 0: Ok(mut moved) } = claiming("a", "Mud", 10) else { panic!() };
-        moved.spec.routers[0].name = "*other".to_owned();
-        assert_eq!(index.apply(&guarded(moved)), [key("b")]);
-        assert_eq!(index.senior(&key("b")), None);
-    }
-
-    #[test]
-    fn an_object_that_became_undecodable_keeps_its_claim() {
-        let mut index = Index::default();
-        index.apply(&claiming("a", "Mud", 10));
-        index.apply(&claiming("b", "Mud", 20));
-        index.apply(&undecodable("ns", "a"));
-        assert_eq!(index.senior(&key("b")), Some(key("a")));
-        assert_eq!(index.undecodable(), 1);
-    }
-
-    /// The same, and it asks for a path at a Gateway, by a listener if that is named.
-    fn exposed(name: &str, mud: &str, second: i64, path: &str, section: Section) -> Guarded {
-        let Guarded { 0: Ok(mut gateway) } = claiming(name, mud, second) else { panic!() };
-        let parent = serde_json::json!({"name": "edge"});
-        let way = serde_json::json!({"parentRef": parent, "path": path, "sectionName": section});
-        gateway.spec.expose = serde_json::from_value(serde_json::json!({"gateway": way})).unwrap();
-        guarded(gateway)
-    }
-
-    #[test]
-    fn the_older_has_the_way_in_and_the_younger_gets_it_after_it() {
-        let at = |name: &str, mud: &str, second: i64, path: &str| exposed(name, mud, second, path, None);
-        let mut index = Index::default();
-        index.apply(&at("young", "Young", 20, "/ws"));
-        assert_eq!(index.apply(&at("old", "Old", 10, "/ws")), [key("young")]);
-        let (endpoint, holder) = index.taken_endpoint(&key("young")).unwrap();
-        assert_eq!((endpoint.to_string().as_str(), holder), ("the path /ws at Gateway ns/edge", key("old")));
-        assert_eq!((index.taken_endpoint(&key("old")), index.senior(&key("young"))), (None, None));
-
-        assert_eq!(index.apply(&at("old", "Old", 10, "/old")), [key("young")]);
-        assert_eq!(index.taken_endpoint(&key("young")), None);
-        index.apply(&at("old", "Old", 10, "/ws"));
-        assert_eq!(index.remove(&key("old")), [key("young")]);
-        assert_eq!(index.taken_endpoint(&key("young")), None);
-    }
-
-    #[test]
-    fn who_names_no_listener_asks_for_all_of_them() {
-        let at = |name: &str, second: i64, section: &str| {
-            let section = (section != "all").then(|| section.to_owned());
-            exposed(name, name, second, "/ws", section)
-        };
-        let taken = |index: &Index, name: &str| index.taken_endpoint(&key(name)).map(|(_, holder)| holder);
-        for [older, younger] in [["all", "http"], ["http", "all"], ["all", "all"], ["http", "http"]] {
-            let mut index = Index::default();
-            index.apply(&at("young", 20, younger));
-            assert_eq!(index.apply(&at("old", 10, older)), [key("young")], "{older} {younger}");
-            assert_eq!(taken(&index, "young"), Some(key("old")), "{older} {younger}");
-            assert_eq!(index.remove(&key("old")), [key("young")]);
-            assert_eq!(taken(&index, "young"), None);
-        }
-
-        // Who has nothing takes nothing from others, until it has.
-        let mut index = Index::default();
-        for (name, second, section) in
-            [("a", 1, "http"), ("b", 2, "all"), ("c", 3, "https"), ("d", 4, "https")]
-        {
-            index.apply(&at(name, second, section));
-        }
-        let all = |index: &Index| ["a", "b", "c", "d"].map(|name| taken(index, name));
-        assert_eq!(all(&index), [None, Some(key("a")), None, Some(key("c"))]);
-        assert_eq!(index.remove(&key("a")), ["b", "c", "d"].map(key));
-        assert_eq!(all(&index), [None, None, Some(key("b")), Some(key("b"))]);
-    }
-
-    #[test]
-    fn who_asks_for_standbys_and_has_none_is_counted() {
-        let mut index = Index::default();
-        for (name, replicas, standbys) in [("a", 1, 0), ("b", 2, 0), ("c", 2, 1)] {
-            let mut gateway = gateway("ns", name, name);
-            gateway.spec.replicas = replicas;
-            let status = format!(r#"{{"standbys": {standbys}}}"#);
-            gateway.status = serde_json::from_str(&status).unwrap();
-            index.apply(&guarded(gateway));
-        }
-        assert_eq!(index.without_standby(), 1);
-    }
-
-    #[test]
-    fn secrets_lead_to_their_users() {
-        let mut index = Index::default();
-        let mut user = gateway("ns", "a", "Mud");
-        user.spec.api.keys = serde_json::from_str(r#"[{"secretRef": {"name": "bot"}}]"#).unwrap();
-        index.apply(&guarded(user));
-        assert_eq!(index.users_of(&key("bot")), [key("a")]);
-        assert_eq!(index.users_of(&Key::new("other", "bot")), []);
-
-        index.apply(&claiming("a", "Mud", 10));
-        assert_eq!(index.users_of(&key("bot")), []);
-        assert!(index.secrets.is_empty());
-    }
-
-    #[test]
-    fn a_network_leads_to_its_muds() {
-        let mut index = Index::default();
-        let mut on_it = gateway("ns", "a", "First");
-        on_it.spec.routers.clear();
-        on_it.spec.network_ref = serde_json::from_str(r#"{"name": "i4"}"#).unwrap();
-        on_it.spec.egress =
-            serde_json::from_str(r#"{"proxy": {"host": "h", "secretRef": {"name": "login"}}}"#).unwrap();
-        index.apply(&guarded(on_it));
-        index.apply(&claiming("b", "Second", 10));
-        assert_eq!(index.on_network("i4"), [key("a")]);
-        assert_eq!(index.mud_of(&key("a")), Some(("i4", "First")));
-        assert!(index.is_claimed("i4", "First") && !index.is_claimed("i4", "Second"));
-        assert_eq!(index.users_of(&key("login")), [key("a")]);
-    }
-
-    #[test]
-    fn what_a_new_list_lacks_is_gone() {
-        let mut index = Index::new([Some("ns".to_owned()), Some("other".to_owned())]);
-        index.apply(&claiming("a", "Mud", 10));
-        index.apply(&claiming("b", "Mud", 20));
-        index.apply(&guarded(gateway("other", "c", "Third")));
-        assert!(!index.is_complete());
-
-        let (gone, concerned) = index.complete(&Some("ns".to_owned()), &HashSet::from([key("b")]));
-        assert_eq!((gone, concerned), (vec![key("a")], vec![key("b")]));
-        assert!(!index.is_complete());
-        index.complete(&Some("other".to_owned()), &HashSet::from([Key::new("other", "c")]));
-        assert!(index.is_complete());
-        assert_eq!(index.len(), 2);
-    }
-}
+mod tests;

@@ -1,10 +1,13 @@
 //! The ways in from outside that only one MudGateway can have: two that publish one URL would get each other's clients.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use mudgateway_crds::MudGatewaySpec;
+use http::Uri;
 use mudgateway_crds::mudgateway::{ExposeGateway, ExposeIngress};
+use mudgateway_crds::{MudGateway, MudGatewaySpec};
 
+use super::gateway_api::Edge;
 use crate::key::Key;
 
 /// A way in, as a spec asks for it.
@@ -42,6 +45,16 @@ pub enum Endpoint {
         /// The host name.
         host: String,
     },
+}
+
+impl Endpoint {
+    fn is_http(&self) -> bool {
+        matches!(self, Self::Http { .. })
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. })
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -91,10 +104,62 @@ fn by_gateway(namespace: &str, spec: &MudGatewaySpec, exposed: &ExposeGateway) -
     http.into_iter().chain(tcp.into_iter().chain(tls).map(|endpoint| (endpoint, None))).collect()
 }
 
+/// What the listeners of its Gateway add to that: a spec that names no host name asks for theirs, and another may name
+/// one of them.
+pub fn implied(namespace: &str, spec: &MudGatewaySpec, edge: &Edge) -> Vec<(Endpoint, Section)> {
+    let (Some(exposed), Edge::Found(edge)) = (nameless(spec), edge) else { return Vec::new() };
+    let mut hosts: BTreeMap<&str, Section> = BTreeMap::new();
+    let section = &exposed.section_name;
+    for listener in edge.listeners.iter().filter(|listener| listener.takes_http()) {
+        if let Some(host) = listener.exact_hostname()
+            && section.as_ref().is_none_or(|section| *section == listener.name)
+        {
+            let by = hosts.entry(host).and_modify(|by| *by = None);
+            by.or_insert_with(|| Some(listener.name.clone()));
+        }
+    }
+    let http = hosts.into_iter().flat_map(|(host, by)| {
+        let ways = named(namespace, spec, exposed, host).into_iter();
+        ways.filter(|(way, _)| way.is_http()).map(move |(way, _)| (way, by.clone()))
+    });
+    let listener = exposed.tls_section.as_deref().and_then(|section| edge.listener(section));
+    let tls = listener.and_then(|listener| listener.exact_hostname());
+    let tls = tls.into_iter().flat_map(|host| named(namespace, spec, exposed, host));
+    http.chain(tls.filter(|(way, _)| way.is_tls())).collect()
+}
+
+/// The same as far as a status tells it.
+pub fn published(namespace: &str, gateway: &MudGateway) -> Vec<(Endpoint, Section)> {
+    let spec = &gateway.spec;
+    let told = gateway.status.as_ref().and_then(|status| status.endpoints.as_ref());
+    let (Some(exposed), Some(told)) = (nameless(spec), told) else { return Vec::new() };
+    let ways = |url: &Option<String>| {
+        let host = url.as_ref().and_then(|url| url.parse::<Uri>().ok()?.host().map(str::to_owned));
+        host.into_iter().flat_map(|host| named(namespace, spec, exposed, &host))
+    };
+    let http = ways(&told.websocket).filter(|(way, _)| way.is_http());
+    http.chain(ways(&told.tcp).filter(|(way, _)| way.is_tls())).collect()
+}
+
+fn nameless(spec: &MudGatewaySpec) -> Option<&ExposeGateway> {
+    spec.expose.gateway.as_ref().filter(|exposed| exposed.hostname.is_none())
+}
+
+/// What it would ask for if it named a host name.
+fn named(
+    namespace: &str,
+    spec: &MudGatewaySpec,
+    exposed: &ExposeGateway,
+    host: &str,
+) -> Vec<(Endpoint, Section)> {
+    by_gateway(namespace, spec, &ExposeGateway { hostname: Some(host.to_owned()), ..exposed.clone() })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::gateway_api::Gateway;
     use super::*;
     use crate::testing::gateway;
 
@@ -127,5 +192,44 @@ mod tests {
                 "muds.example at the listener tls of Gateway ns/edge"
             ]
         );
+    }
+
+    /// What is implied by listeners, and by a status that publishes what they make of it.
+    fn implied_by(gateway_spec: Value, told: Value) -> [Vec<(String, Section)>; 2] {
+        let mut object = gateway("ns", "a", "Mud");
+        object.spec.expose = serde_json::from_value(json!({"gateway": gateway_spec})).unwrap();
+        object.status = serde_json::from_value(json!({"endpoints": told})).unwrap();
+        let edge = Edge::Found(Gateway::read(&json!({"spec": {"listeners": [
+            {"name": "http", "port": 80, "protocol": "HTTP", "hostname": "muds.example"},
+            {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "muds.example"},
+            {"name": "other", "port": 81, "protocol": "HTTP", "hostname": "other.example"},
+            {"name": "any", "port": 82, "protocol": "HTTP", "hostname": "*.example"},
+            {"name": "tls", "port": 7443, "protocol": "TLS", "hostname": "tls.example"},
+        ]}})));
+        [implied("ns", &object.spec, &edge), published("ns", &object)]
+            .map(|ways| ways.into_iter().map(|(way, section)| (way.to_string(), section)).collect())
+    }
+
+    #[test]
+    fn who_names_no_host_asks_for_those_of_the_listeners() {
+        let way = |host: &str, section: Option<&str>| {
+            (format!("the path /ws of {host} at Gateway ns/edge"), section.map(str::to_owned))
+        };
+        let (muds, other) = (way("muds.example", None), way("other.example", Some("other")));
+        let edge = json!({"name": "edge"});
+        let told = json!({"websocket": "wss://muds.example:8443/ws", "tcp": "a.ns.svc:8081"});
+        let by_all = implied_by(json!({"parentRef": edge}), told.clone());
+        assert_eq!(by_all, [vec![muds.clone(), other], vec![muds]]);
+        let by_one = implied_by(json!({"parentRef": edge, "sectionName": "http"}), told.clone());
+        let muds = vec![way("muds.example", Some("http"))];
+        assert_eq!(by_one, [muds.clone(), muds]);
+        let by_any = implied_by(json!({"parentRef": edge, "sectionName": "any"}), json!({}));
+        assert_eq!(by_any, [vec![], vec![]], "it has the names that nobody names");
+        let named = implied_by(json!({"parentRef": edge, "hostname": "muds.example"}), told);
+        assert_eq!(named, [vec![], vec![]]);
+        let tls = json!({"parentRef": edge, "sectionName": "any", "tlsSection": "tls"});
+        let told = json!({"tcp": "tls.example:7443"});
+        let tls_way = ("tls.example at the listener tls of Gateway ns/edge".to_owned(), None);
+        assert_eq!(implied_by(tls, told), [vec![tls_way.clone()], vec![tls_way]]);
     }
 }

@@ -84,15 +84,18 @@ impl Gateway {
     /// The listener that takes HTTP for a host name, or the one of the given name; one with TLS is preferred.
     pub fn http(&self, hostname: Option<&str>, name: Option<&str>) -> Option<&Listener> {
         let fits = |listener: &&Listener| {
-            matches!(listener.protocol.as_str(), "HTTP" | "HTTPS")
-                && name.is_none_or(|name| listener.name == name)
-                && listener.takes(hostname)
+            listener.takes_http() && name.is_none_or(|name| listener.name == name) && listener.takes(hostname)
         };
         self.listeners.iter().filter(fits).max_by_key(|listener| listener.protocol == "HTTPS")
     }
 }
 
 impl Listener {
+    /// Whether it takes HTTP.
+    pub fn takes_http(&self) -> bool {
+        matches!(self.protocol.as_str(), "HTTP" | "HTTPS")
+    }
+
     fn takes(&self, hostname: Option<&str>) -> bool {
         let Some(own) = self.hostname.as_deref() else { return true };
         match (own.strip_prefix('*'), hostname) {

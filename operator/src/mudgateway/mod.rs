@@ -43,7 +43,7 @@ pub use self::apply::params;
 use self::children::Kind;
 use self::dereference::Facts;
 pub use self::dereference::secrets;
-pub use self::endpoint::{Endpoint, Section, endpoints};
+pub use self::endpoint::{Endpoint, Section, endpoints, published};
 use self::own_secrets::OwnSecret;
 use self::rejection::Rejection;
 use self::validate::{Gateway, Keys};
@@ -278,6 +278,8 @@ async fn carry_out(
         Err(unknown) => return Ok(reject(Rejection::NetworkUnavailable(unknown), gateway, key, context)),
     };
     let facts = dereference::dereference(context, key, gateway, senior, network).await?;
+    let concerned = context.index().imply(key, endpoint::implied(&key.namespace, &gateway.spec, &facts.edge));
+    context.triggers.send(concerned);
     let facts = Facts { taken: context.index().taken_endpoint(key), ..facts };
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
@@ -415,7 +417,7 @@ fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
     let outside = match &applied.exposure.problem {
         // Our Service, Ingress and Secrets are watched, and the index tells of other MudGateways.
         Some(_) if gateway.spec.expose.gateway.is_none() => None,
-        Some(problem) if problem.reason == Reason::EndpointConflict => None,
+        Some(problem) if problem.reason == Reason::EndpointConflict => Some(RECHECK),
         Some(_) => Some(RECHECK_SOON),
         None => gateway.spec.expose.gateway.as_ref().map(|_| RECHECK),
     };

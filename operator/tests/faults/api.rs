@@ -258,7 +258,7 @@ async fn serve(Shared(api): Shared<Api>, request: Request) -> Response {
     if verb == "watch" {
         return api.watch(&target, &query, fault);
     }
-    if target.is_unknown_kind() {
+    if target.is_gateway_api() && api.all("gateways").is_empty() {
         return unknown_kind();
     }
     let answer = api.answer(verb, &target, &query, body, merge);

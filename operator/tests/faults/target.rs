@@ -54,8 +54,8 @@ impl Target {
         if self.part.is_empty() { self.resource.clone() } else { format!("{}/{}", self.resource, self.part) }
     }
 
-    /// Nobody installed the Gateway API here.
-    pub(crate) fn is_unknown_kind(&self) -> bool {
+    /// Nobody installed that here, unless there is a Gateway.
+    pub(crate) fn is_gateway_api(&self) -> bool {
         self.group.starts_with("gateway.networking.k8s.io")
     }
 }

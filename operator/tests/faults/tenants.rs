@@ -55,6 +55,34 @@ async fn who_is_to_go_does_not_wait_for_those_that_hang() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_host_of_a_listener_is_for_one_whether_it_is_named_or_not() {
+    for hostnames in [[json!(null), json!("muds.example")], [json!("muds.example"), json!(null)]] {
+        let mut world = World::new().await;
+        let edge = Target::new("gateway.networking.k8s.io/v1", TENANT, "gateways", "edge");
+        let listener = json!({"name": "http", "port": 80, "protocol": "HTTP", "hostname": "muds.example"});
+        world.api.put(&edge, json!({"spec": {"listeners": [listener]}}));
+        // Of one second the first by name is the older.
+        for (name, hostname) in ["first", "second"].into_iter().zip(&hostnames) {
+            let way = json!({"parentRef": {"name": "edge"}, "hostname": hostname});
+            world.create(name, json!({"expose": {"gateway": way}}));
+        }
+        world.start_operator().await;
+        for (name, reason) in [("first", "RouteNotAccepted"), ("second", "EndpointConflict")] {
+            let deployment = Target::new("apps/v1", TENANT, "deployments", &format!("{name}-gateway"));
+            world.until("pods", 5, async |world| world.api.get(&deployment).is_some()).await;
+            let mut object = world.api.get(&deployment).unwrap();
+            object["status"] = json!({"observedGeneration": 9, "availableReplicas": 1});
+            world.api.put(&deployment, object);
+            world.until(reason, 5, async |world| world.says(name, "Programmed", reason)).await;
+        }
+        let (_, _, message) = world.condition("second", "Programmed").unwrap();
+        assert!(message.starts_with("the path /ws"), "{message}");
+        assert!(message.contains("is that of the older MudGateway tenant-a/first"), "{message}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_objects_that_are_refused_do_not_hold_up_anothers_one() {
     let mut world = World::new().await;
     world.api.fail_in(
