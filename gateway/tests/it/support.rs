@@ -13,6 +13,7 @@ use mudgateway_identity::Login;
 use mudgateway_layout::Layout;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testnats::{NatsServer, Options};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -263,12 +264,9 @@ pub fn is(kind: &str) -> impl Fn(&Value) -> bool {
     move |event| event["method"] == kind
 }
 
-/// A nats-server process with what the operator makes on it. It is killed when dropped.
+/// A nats-server with what the operator makes on it.
 pub struct Nats {
-    child: Child,
-    data: TempDir,
-    port: u16,
-    config: String,
+    server: NatsServer,
     admin: Login,
 }
 
@@ -287,70 +285,34 @@ impl Nats {
 
     /// The same, with nothing made on it.
     pub async fn bare(config: &str, admin: Login) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let (child, port) = Self::spawn(&data, None, config).await;
-        Self { child, data, port, config: config.to_owned(), admin }
+        let program = std::env::var_os("NATS_SERVER").map_or_else(|| "nats-server".into(), PathBuf::from);
+        let options = Options { config: config.to_owned(), ..Options::default() };
+        let server = NatsServer::start(program, options).await.unwrap_or_else(|error| panic!("{error}"));
+        Self { server, admin }
     }
 
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        self.server.url()
     }
 
     /// Sends it a signal, such as `-STOP`.
     pub async fn signal(&self, signal: &str) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+        self.server.signal(signal).await.unwrap();
     }
 
     /// Kills the server.
     pub async fn stop(&mut self) {
-        self.child.kill().await.unwrap();
+        self.server.kill().await.unwrap();
     }
 
     /// Starts it again, with its data and on its port. The operator would make anew what was in memory.
     pub async fn restart(&mut self) {
-        (self.child, _) = Self::spawn(&self.data, Some(self.port), &self.config).await;
+        self.server.restart().await.unwrap_or_else(|error| panic!("{error}"));
         self.prepare().await;
     }
 
     pub async fn context(&self) -> jetstream::Context {
         jetstream::new(self.admin.options().connect(self.url()).await.unwrap())
-    }
-
-    async fn spawn(data: &TempDir, port: Option<u16>, config: &str) -> (Child, u16) {
-        let file = data.path().join("nats.conf");
-        std::fs::write(&file, config).unwrap();
-        let program = std::env::var_os("NATS_SERVER").map_or_else(|| "nats-server".into(), PathBuf::from);
-        let mut child = Command::new(program)
-            .args(["--addr", "127.0.0.1", "--jetstream", "--port"])
-            .arg(port.map_or_else(|| "-1".to_owned(), |port| port.to_string()))
-            .arg("--store_dir")
-            .arg(data.path())
-            .arg("--config")
-            .arg(file)
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("cannot start nats-server ({error}): use `make test-integration`")
-            });
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready = async {
-            let mut port = None;
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, address)) = line.split_once("Listening for client connections on ") {
-                    port = address.rsplit(':').next().unwrap().parse().ok();
-                }
-                if line.contains("Server is ready") {
-                    break;
-                }
-            }
-            port.expect("it says where it listens")
-        };
-        let port = timeout(WITHIN, ready).await.expect("nats-server gets ready");
-        // Read on, or the server would stall on a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        (child, port)
     }
 
     /// Makes what the operator makes.

@@ -13,11 +13,11 @@ use mudgateway_identity::{Authority, Issuer, Seeds, Subject, Validity, issue, si
 use serde_json::json;
 
 use crate::harness::{NO_NATS, Operator, PATIENCE, Space, eventually, message, says, wait_for_event};
-use crate::nats::{Nats, report, report_by, unused_port};
+use crate::nats::{Nats, report, report_by};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_drive_connected() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", "LuminariMUD", json!({})).await;
     let bucket = nats.reports().await;
@@ -53,7 +53,7 @@ async fn reports_drive_connected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_and_the_buckets_are_bounded() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     nats.reports().await;
     let jetstream = nats.jetstream().await;
@@ -76,7 +76,7 @@ async fn the_stream_and_the_buckets_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_room_for_the_muds_state_is_a_setting_and_its_fill_is_told() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     nats.reports().await;
     let state = nats.jetstream().await.get_key_value(STATE_BUCKET).await.unwrap();
@@ -98,19 +98,19 @@ async fn the_room_for_the_muds_state_is_a_setting_and_its_fill_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nats_loses_is_made_again() {
-    let (space, mut nats) = (Space::new().await, Nats::start());
+    let (space, mut nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", "LuminariMUD", json!({})).await;
     report(&nats.reports().await, &space, "luminari", SessionEstablished).await;
     space.wait_for("luminari", ConditionType::Accepted, "True", "Accepted").await;
 
-    nats.kill();
+    nats.kill().await;
     eventually("the loss", async || (operator.metric("i3op_bus_connected").await == 0.0).then_some(())).await;
     // Reconciling goes on meanwhile.
     space.create("dawn", "DawnMUD", json!({})).await;
     space.wait_for("dawn", ConditionType::Accepted, "True", "Accepted").await;
 
-    nats.revive_empty();
+    nats.revive_empty().await;
     let bucket = nats.reports().await;
     report(&bucket, &space, "dawn", SessionEstablished).await;
     space.wait_for("dawn", ConditionType::Connected, "True", "SessionEstablished").await;
@@ -119,7 +119,7 @@ async fn what_nats_loses_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_operator_hears_at_once_what_was_reported() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", "LuminariMUD", json!({})).await;
     report(&nats.reports().await, &space, "luminari", RouterRefused).await;
@@ -133,7 +133,7 @@ async fn a_restarted_operator_hears_at_once_what_was_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fail_over_is_told_though_the_operator_was_restarted_meanwhile() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", "LuminariMUD", json!({})).await;
     let bucket = nats.reports().await;
@@ -193,7 +193,7 @@ async fn tls_to_nats_by_its_ca_a_wrong_one_is_told_and_the_end_of_credentials_to
     certificates(folder.path(), "stranger");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let config = format!("tls {{cert_file: {:?}, key_file: {:?}}}\n", path("server.crt"), path("server.key"));
-    let nats = Nats::start_with(unused_port(), &config);
+    let nats = Nats::start_with(None, &config).await;
     std::fs::copy(path("stranger.ca"), path("ca")).unwrap();
     // A server that asks nobody who he is takes any; these end.
     let seeds = Seeds::new([1, 2, 3, 4, 5, 6, 7, 8].map(|byte| [byte; 32]));

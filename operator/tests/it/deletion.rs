@@ -91,7 +91,7 @@ pub(crate) async fn hear_of_the_end(nats: &Nats, network: &str) -> Subscriber {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_router_is_told_first_and_nats_forgets_last() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Delete").await;
     let mirror: Secret = space.api().get("luminari-router-password").await.unwrap();
@@ -116,7 +116,7 @@ async fn the_router_is_told_first_and_nats_forgets_last() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_retained_is_taken_up_by_a_mudgateway_made_anew() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Retain").await;
     // No gateway runs here that could answer: that holds nothing up.
@@ -135,7 +135,7 @@ async fn what_is_retained_is_taken_up_by_a_mudgateway_made_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_who_never_had_the_name_harms_nobody() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Delete").await;
     // Of the same second the first by name has it.
@@ -170,7 +170,7 @@ pub(crate) async fn elsewhere(space: &Space, name: &str, network: &str) {
 /// The operators do not see each other's MudGateways, as those that watch some namespaces only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retained_name_is_given_to_no_other_namespace_until_it_is_given_up() {
-    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let stranger = Operator::start(&other, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Retain").await;
@@ -201,7 +201,7 @@ async fn a_retained_name_is_given_to_no_other_namespace_until_it_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_no_router_knows_is_free_after_the_end() {
-    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let stranger = Operator::start(&other, &nats.url()).await;
     nats.reports().await;

@@ -27,7 +27,7 @@ async fn start(space: &Space) -> (Operator, Nats) {
     let operator = Operator::start_with(space, &format!("nats://127.0.0.1:{port}"), FLAGS).await;
     // As a pod of NATS waits for the Secret.
     let config = entry(space, KEYS, "auth.conf").await;
-    let nats = Nats::start_with(port, &format!("max_control_line: 64KB\n{config}"));
+    let nats = Nats::start_with(Some(port), &format!("max_control_line: 64KB\n{config}")).await;
     (operator, nats)
 }
 

@@ -29,7 +29,7 @@ async fn is_on(space: &Space, network: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_changes_its_network_gives_up_the_name_on_the_former_one() {
-    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let stranger = Operator::start(&other, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Delete").await;
@@ -56,7 +56,7 @@ async fn who_changes_its_network_gives_up_the_name_on_the_former_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_retained_on_the_former_network_is_there_when_it_comes_back() {
-    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let stranger = Operator::start(&other, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Retain").await;
@@ -80,7 +80,7 @@ async fn what_is_retained_on_the_former_network_is_there_when_it_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_come_to_a_network_stays_and_gives_up_both_at_its_end() {
-    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start());
+    let (space, other, nats) = (Space::new().await, Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let stranger = Operator::start(&other, &nats.url()).await;
     let network = on_the_network(&space, &nats, "Delete").await;

@@ -2,52 +2,44 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use async_nats::jetstream::{self, kv};
 use mudgateway_crds::bus::{REPORT_BUCKET, report_key};
 use mudgateway_crds::report::{GatewayReport, SessionReason};
-use tempfile::TempDir;
+use testnats::{NatsServer, Options};
 
 use crate::harness::{Space, eventually, run_ok};
 
-/// A nats-server with JetStream, on loopback. It ends with this value.
-pub(crate) struct Nats {
-    port: u16,
-    store: TempDir,
-    child: Child,
-}
+/// A nats-server, on loopback. It ends with this value.
+pub(crate) struct Nats(NatsServer);
 
 impl Nats {
     /// Starts a server with an empty store.
-    pub(crate) fn start() -> Self {
-        Self::start_with(unused_port(), "")
+    pub(crate) async fn start() -> Self {
+        Self::start_with(None, "").await
     }
 
-    /// Starts a server at a port, with more in its configuration.
-    pub(crate) fn start_with(port: u16, config: &str) -> Self {
-        let store = TempDir::new().unwrap();
-        std::fs::write(store.path().join("nats.conf"), config).unwrap();
-        let child = spawn(port, store.path());
-        Self { port, store, child }
+    /// Starts a server, at a port if one is given, with more in its configuration.
+    pub(crate) async fn start_with(port: Option<u16>, config: &str) -> Self {
+        let folder = run_ok("tests/cluster/tools/build", &["--path", "nats-server"], b"").stdout;
+        let program = Path::new(String::from_utf8(folder).unwrap().trim()).join("nats-server");
+        let options = Options { port, config: config.to_owned(), ..Options::default() };
+        Self(NatsServer::start(program, options).await.unwrap_or_else(|error| panic!("{error}")))
     }
 
     /// Its URL.
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        self.0.url()
     }
 
     /// Kills it.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) async fn kill(&mut self) {
+        self.0.kill().await.unwrap();
     }
 
     /// Starts it again at the same place, with nothing in its store.
-    pub(crate) fn revive_empty(&mut self) {
-        self.store = TempDir::new().unwrap();
-        std::fs::write(self.store.path().join("nats.conf"), "").unwrap();
-        self.child = spawn(self.port, self.store.path());
+    pub(crate) async fn revive_empty(&mut self) {
+        *self = Self::start_with(Some(self.0.address().port()), "").await;
     }
 
     /// A client of it.
@@ -64,30 +56,9 @@ impl Nats {
     }
 }
 
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A port that nobody listens at.
 pub(crate) fn unused_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn spawn(port: u16, store: &Path) -> Child {
-    let folder = run_ok("tests/cluster/tools/build", &["--path", "nats-server"], b"").stdout;
-    let folder = String::from_utf8(folder).unwrap();
-    Command::new(Path::new(folder.trim()).join("nats-server"))
-        .args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"])
-        .arg(store)
-        .arg("--config")
-        .arg(store.join("nats.conf"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
 }
 
 /// Reports as the gateway of a MudGateway does.

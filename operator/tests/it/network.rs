@@ -96,7 +96,7 @@ async fn a_network_reaches_its_muds_and_a_change_restarts_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_gateways_report_adds_up_in_the_status_of_the_network() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     // The reports of these tests name this router.
     let routers = ["*demo", "*spare"].map(|name| json!({"name": name, "host": "router.example", "port": 1}));
@@ -146,7 +146,7 @@ async fn permit(space: &Space, nats: &Nats, mud: &str, step: Step) -> PermitAnsw
 
 #[tokio::test(flavor = "multi_thread")]
 async fn muds_that_wait_for_a_router_are_counted() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     // So long that nobody's turn comes while this runs.
     apply(&space, spec(json!({"limits": {"connectIntervalMilliseconds": 60000}}))).await.unwrap();

@@ -43,7 +43,7 @@ async fn stored(space: &Space, bucket: &kv::Store, password: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_mirrored_and_comes_back_when_nats_has_lost_it() {
-    let (space, mut nats) = (Space::new().await, Nats::start());
+    let (space, mut nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", MUD, json!({})).await;
     bucket(&nats).await.put(key(&space), "559354526".into()).await.unwrap();
@@ -61,9 +61,9 @@ async fn it_is_mirrored_and_comes_back_when_nats_has_lost_it() {
     // One key is lost, and then everything.
     bucket(&nats).await.delete(key(&space)).await.unwrap();
     stored(&space, &bucket(&nats).await, "-7").await;
-    nats.kill();
+    nats.kill().await;
     eventually("the loss", async || (operator.metric("i3op_bus_connected").await == 0.0).then_some(())).await;
-    nats.revive_empty();
+    nats.revive_empty().await;
     stored(&space, &bucket(&nats).await, "-7").await;
     let events = space.api::<Event>().list(&ListParams::default()).await.unwrap();
     assert!(events.iter().any(|event| event.reason.as_deref() == Some("PasswordRestored")));
@@ -73,7 +73,7 @@ async fn it_is_mirrored_and_comes_back_when_nats_has_lost_it() {
 /// The Secret of docs/OPERATOR.md, as it stands there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mud_that_was_elsewhere_before_brings_its_password_along() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATOR.md");
     let document = std::fs::read_to_string(document).unwrap();
@@ -91,7 +91,7 @@ async fn a_mud_that_was_elsewhere_before_brings_its_password_along() {
 /// The whole of docs/BACKUP.md: MudGateways and Secrets, and nothing of NATS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fleet_comes_back_from_a_backup() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     space.create("luminari", MUD, json!({})).await;
     bucket(&nats).await.put(key(&space), "559354526".into()).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_fleet_comes_back_from_a_backup() {
     drop(nats);
     lose(&space).await;
 
-    let nats = Nats::start();
+    let nats = Nats::start().await;
     run_ok("scripts/backup", &["restore", &backup, "--namespace", &space.name], b"");
     let operator = Operator::start(&space, &nats.url()).await;
     stored(&space, &bucket(&nats).await, "559354526").await;
@@ -168,7 +168,7 @@ async fn lose(space: &Space) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_somebody_else_is_not_taken() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let theirs: Secret = serde_json::from_value(json!({
         "metadata": {"name": MIRROR}, "stringData": {"password": "1", "mud": MUD, "network": format!("*{}", space.name)},
     }))

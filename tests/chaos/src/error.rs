@@ -32,6 +32,9 @@ pub enum Error {
         /// The end of its log.
         log: String,
     },
+    /// There is no NATS.
+    #[error(transparent)]
+    NoNats(#[from] testnats::Error),
     /// NATS could not be prepared or asked.
     #[error("NATS: {0}")]
     Nats(#[from] async_nats::Error),

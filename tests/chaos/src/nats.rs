@@ -7,12 +7,11 @@ use std::time::Duration;
 use async_nats::jetstream::{self, stream};
 use mudgateway_crds::bus::{LOCK_BUCKET, bucket_stream};
 use mudgateway_layout::Layout;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use testnats::{NatsServer, Options};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
-use crate::process::{Log, start};
 use crate::secure::{Identity, Security};
 
 /// How long a cluster may take to find a leader.
@@ -72,13 +71,9 @@ pub struct Nats {
 }
 
 struct Node {
-    command: Vec<String>,
-    program: PathBuf,
-    address: SocketAddr,
-    child: Option<Child>,
     /// Before the folder it lies on.
     _disk: Option<Disk>,
-    data: TempDir,
+    server: NatsServer,
 }
 
 /// A small file system in memory, until it is dropped.
@@ -104,8 +99,8 @@ impl Drop for Disk {
 }
 
 impl Node {
-    /// One of those that have these ports, with more in its configuration.
-    async fn new(
+    /// Starts one of those that have these ports, with more in its configuration.
+    async fn start(
         program: &Path,
         name: usize,
         ports: &[(u16, u16)],
@@ -117,40 +112,28 @@ impl Node {
             Storage::SmallDisk => Some(Disk::mount(data.path()).await?),
             Storage::Plenty | Storage::Limited => None,
         };
-        let (port, cluster_port) = ports[name];
-        let config = data.path().join("nats.conf");
         let limit = if storage == Storage::Limited { LITTLE } else { PLENTY };
-        let jetstream = format!("jetstream {{ max_file_store: {limit}, store_dir: {:?} }}", data.path());
-        std::fs::write(&config, format!("{jetstream}\n{more}"))?;
-        let mut command: Vec<String> =
-            ["--addr", "127.0.0.1", "--port", &port.to_string(), "--config"].map(str::to_owned).into();
-        command.push(config.display().to_string());
-        if ports.len() > 1 {
-            let url = |port: u16| format!("nats://127.0.0.1:{port}");
-            let routes: Vec<_> = ports.iter().map(|(_, port)| url(*port)).collect();
-            let more = [
-                "--name",
-                &node_name(name),
-                "--cluster_name",
-                "chaos",
-                "--cluster",
-                &url(cluster_port),
-                "--routes",
-                &routes.join(","),
-            ];
-            command.extend(more.map(str::to_owned));
-        }
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { command, program: program.to_owned(), address, child: None, _disk: disk, data })
+        let options = Options {
+            port: Some(ports[name].0),
+            config: more.to_owned(),
+            jetstream: format!("max_file_store: {limit}"),
+            args: if ports.len() > 1 { cluster(name, ports) } else { Vec::new() },
+        };
+        Ok(Self { _disk: disk, server: NatsServer::start_in(data, program, options).await? })
     }
+}
 
-    async fn start(&mut self) -> Result<(), Error> {
-        let (child, log): (Child, Log) =
-            start(&self.program, Command::new(&self.program).args(&self.command))?;
-        self.child = Some(child);
-        log.wait("nats-server", "Server is ready").await?;
-        Ok(())
-    }
+/// The arguments of a server of a cluster.
+fn cluster(name: usize, ports: &[(u16, u16)]) -> Vec<String> {
+    let url = |port: u16| format!("nats://127.0.0.1:{port}");
+    let routes: Vec<_> = ports.iter().map(|(_, port)| url(*port)).collect();
+    let arguments = [
+        ("--name", node_name(name)),
+        ("--cluster_name", "chaos".to_owned()),
+        ("--cluster", url(ports[name].1)),
+        ("--routes", routes.join(",")),
+    ];
+    arguments.into_iter().flat_map(|(argument, value)| [argument.to_owned(), value]).collect()
 }
 
 fn node_name(index: usize) -> String {
@@ -170,10 +153,7 @@ impl Nats {
         let ports = free_ports(count)?;
         let mut nodes = Vec::new();
         for name in 0..count {
-            nodes.push(Node::new(program, name, &ports, storage, &more).await?);
-        }
-        for node in &mut nodes {
-            node.start().await?;
+            nodes.push(Node::start(program, name, &ports, storage, &more).await?);
         }
         let nats = Self { nodes, storage, security };
         nats.prepare().await?;
@@ -182,7 +162,7 @@ impl Nats {
 
     /// Where a server is.
     pub fn address(&self, node: usize) -> SocketAddr {
-        self.nodes[node % self.nodes.len()].address
+        self.nodes[node % self.nodes.len()].server.address()
     }
 
     /// By what the gateway of a mud logs in, where that is asked for.
@@ -198,10 +178,7 @@ impl Nats {
     /// # Errors
     /// When the system does not let us.
     pub async fn kill(&mut self, node: usize) -> Result<(), Error> {
-        if let Some(mut child) = self.nodes[node].child.take() {
-            child.kill().await?;
-        }
-        Ok(())
+        Ok(self.nodes[node].server.kill().await?)
     }
 
     /// Starts again what was killed, with its data and on its port. One server loses what was in memory, such as the locks: the
@@ -210,8 +187,8 @@ impl Nats {
     /// # Errors
     /// When one does not get ready.
     pub async fn restart_all(&mut self) -> Result<(), Error> {
-        for node in self.nodes.iter_mut().filter(|node| node.child.is_none()) {
-            node.start().await?;
+        for node in self.nodes.iter_mut().filter(|node| !node.server.is_running()) {
+            node.server.restart().await?;
         }
         if self.nodes.len() == 1 { self.prepare().await } else { Ok(()) }
     }
@@ -229,7 +206,7 @@ impl Nats {
 
     fn fill_disk(&self) -> Result<(), Error> {
         for node in &self.nodes {
-            let mut filler = std::fs::File::create(node.data.path().join(FILLER))?;
+            let mut filler = std::fs::File::create(node.server.data().join(FILLER))?;
             while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
         }
         Ok(())
@@ -258,7 +235,7 @@ impl Nats {
             return Ok(());
         }
         for node in 0..self.nodes.len() {
-            std::fs::remove_file(self.nodes[node].data.path().join(FILLER))?;
+            std::fs::remove_file(self.nodes[node].server.data().join(FILLER))?;
             self.kill(node).await?;
         }
         self.restart_all().await
@@ -277,8 +254,8 @@ impl Nats {
     }
 
     async fn context(&self) -> Result<jetstream::Context, async_nats::Error> {
-        let alive = self.nodes.iter().find(|node| node.child.is_some());
-        let address = alive.map_or_else(|| self.address(0), |node| node.address);
+        let alive = self.nodes.iter().find(|node| node.server.is_running());
+        let address = alive.map_or_else(|| self.address(0), |node| node.server.address());
         let login = self.security.as_ref().map(Security::admin).transpose()?.unwrap_or_default();
         Ok(jetstream::new(login.options().connect(format!("nats://{address}")).await?))
     }

@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use kube::{Client, Config};
+use testnats::{NatsServer, Options};
 
 use crate::audit::{Audit, Requests};
 use crate::fleet::Fleet;
-use crate::process::{Nats, Operator};
+use crate::process::Operator;
 use crate::report::{Figures, Load, Times};
 
 /// How long the operator must have written nothing before it counts as idle.
@@ -72,6 +73,8 @@ enum Error {
     Config(#[from] kube::config::InferConfigError),
     #[error("watching: {0}")]
     Watch(#[from] kube::runtime::watcher::Error),
+    #[error(transparent)]
+    NoNats(#[from] testnats::Error),
     #[error("NATS: {0}")]
     Nats(#[from] async_nats::Error),
     #[error("connecting to NATS: {0}")]
@@ -121,7 +124,7 @@ async fn run(args: &Args, log: &File) -> Result<Figures> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_from(Config::infer().await?)?;
     let audit = Audit::new(&args.audit_log);
-    let nats = Nats::start(&args.nats_server).await?;
+    let nats = NatsServer::start(&args.nats_server, Options::default()).await?;
     let operator = Operator::start(args, &nats, log)?;
     operator.during(operator.synced(0)).await?;
     let fleet = Fleet::new(client.clone(), args.count, args.namespaces);

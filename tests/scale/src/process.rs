@@ -1,12 +1,11 @@
-//! The operator and the nats-server. Killed when dropped.
+//! The operator. Killed when dropped.
 
 use std::fs::File;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use testnats::NatsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -17,45 +16,10 @@ use crate::{Args, Error, Result};
 /// How long a program may take to do what it should.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-const NATS: &str = "127.0.0.1:4222";
 const HTTP: &str = "127.0.0.1:9090";
 
 /// Ticks of the processor's clock in a second, as Linux counts them for programs.
 const TICKS: u64 = 100;
-
-/// A nats-server with JetStream.
-pub struct Nats {
-    _child: Child,
-    _data: TempDir,
-}
-
-impl Nats {
-    /// Starts it, and waits until it listens.
-    pub async fn start(program: &Path) -> Result<Self> {
-        let data = tempfile::tempdir()?;
-        let child = Command::new(program)
-            .args(["--addr", "127.0.0.1", "--port", "4222", "--jetstream", "--store_dir"])
-            .arg(data.path())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| Error::Start(program.to_owned(), error))?;
-        let began = Instant::now();
-        while TcpStream::connect(NATS).await.is_err() {
-            if began.elapsed() > PATIENCE {
-                let last = "it does not listen".to_owned();
-                return Err(Error::Timeout { what: "nats-server", within: PATIENCE, last });
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(Self { _child: child, _data: data })
-    }
-
-    /// Where it is.
-    pub fn url(&self) -> String {
-        format!("nats://{NATS}")
-    }
-}
 
 /// An operator.
 pub struct Operator {
@@ -65,7 +29,7 @@ pub struct Operator {
 
 impl Operator {
     /// Starts it; what it logs goes to a file.
-    pub fn start(args: &Args, nats: &Nats, log: &File) -> Result<Self> {
+    pub fn start(args: &Args, nats: &NatsServer, log: &File) -> Result<Self> {
         let child = Command::new(&args.operator)
             .args(["--gateway-image=gateway:scale", "--log-level=warn", "--http-listen", HTTP, "--nats-url"])
             .arg(nats.url())
