@@ -1,20 +1,26 @@
 //! Channels: what is said and heard on them, and which are switched on at the router.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use intermud3::text::clean;
 use jiff::Timestamp;
 
-use super::{BusLink, SWITCHED_OFF, Said, Services};
-use crate::bus::{
-    ChannelEvent, ChannelKind, ChannelMessage, EchoFilter, EmoteTarget, Path, Scope, StreamPlace, Wanted,
-};
+use super::copies::Copies;
+use super::{BusLink, Said, Services};
+use crate::bus::{ChannelEvent, ChannelKind, ChannelMessage, EmoteTarget, Path, Scope, StreamPlace, Wanted};
 use crate::hub::SaidCopy;
 use crate::metrics::{Copy, Direction};
 use crate::packets;
 use crate::router::{Accepted, Class, NotAccepted};
 use crate::sync::lock;
+
+/// The most channels remembered as switched off.
+const SWITCHED_OFF: usize = 1000;
+
+/// After a registration the router tells all muds it knows, bit by bit, for some seconds.
+const LISTS_SETTLE: Duration = Duration::from_secs(15);
 
 /// What is configured about a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +36,31 @@ pub struct Configured {
 impl From<Scope> for Configured {
     fn from(scope: Scope) -> Self {
         Self { scope, listen: true, subscribe: false }
+    }
+}
+
+/// What there is to know since the router last accepted us.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    since: Option<Instant>,
+    /// Channels we have told the router to switch off.
+    switched_off: HashSet<String>,
+}
+
+impl Registered {
+    /// The router has just accepted us.
+    pub fn at(now: Instant) -> Self {
+        Self { since: Some(now), switched_off: HashSet::new() }
+    }
+
+    /// Whether the router has told all the muds it knew.
+    pub fn has_settled(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.duration_since(since) >= LISTS_SETTLE)
+    }
+
+    /// Whether a channel is to be switched off; once.
+    fn switches_off(&mut self, channel: &str) -> bool {
+        self.switched_off.len() < SWITCHED_OFF && self.switched_off.insert(channel.to_owned())
     }
 }
 
@@ -78,7 +109,7 @@ impl Services {
     /// Switches a channel on at the router. While there is no session nothing is needed: the registration does it.
     pub fn listen(&self, channel: &str) {
         if self.scope(channel) == Scope::Network {
-            lock(&self.switched_off).remove(channel);
+            lock(&self.registered).switched_off.remove(channel);
             self.switch(channel, true);
         }
     }
@@ -119,24 +150,18 @@ impl Services {
             return;
         }
         // Held to the end: the log has the copies in the order in which they were decided about.
-        let mut echoes = lock(&self.echoes);
-        if !lock(&self.brought).takes(path, &message.channel) {
-            return;
-        }
-        if self.comes_by_bus(&message.mud) {
-            for (path, message) in lock(&self.in_step).take(Instant::now(), &echoes, path, message) {
-                self.decide_copy(&mut echoes, path, stream.filter(|_| path == Path::Bus), message);
-            }
-        } else {
-            self.decide_copy(&mut echoes, path, stream, message);
+        let mut copies = lock(&self.copies);
+        let hosted = self.comes_by_bus(&message.mud);
+        for (path, message) in copies.take(Instant::now(), (path, message), hosted) {
+            self.decide_copy(&mut copies, path, stream.filter(|_| path == Path::Bus), message);
         }
     }
 
     /// Delivers what waited in vain for its twin by the bus.
     pub(super) fn deliver_late(&self, now: Instant) {
-        let mut echoes = lock(&self.echoes);
-        for (path, message) in lock(&self.in_step).late(now) {
-            self.decide_copy(&mut echoes, path, None, message);
+        let mut copies = lock(&self.copies);
+        for (path, message) in copies.late(now) {
+            self.decide_copy(&mut copies, path, None, message);
         }
     }
 
@@ -149,7 +174,7 @@ impl Services {
     /// Decides about a copy, and tells it if it is the first.
     fn decide_copy(
         &self,
-        echoes: &mut EchoFilter,
+        copies: &mut Copies,
         path: Path,
         stream: Option<StreamPlace>,
         message: ChannelMessage,
@@ -158,7 +183,7 @@ impl Services {
             return;
         }
         let at = now_in_microseconds();
-        let delivered = echoes.admit(Instant::now(), path, &message);
+        let delivered = copies.admit(Instant::now(), path, &message);
         self.metrics.channels.copy(path, if delivered { Copy::Delivered } else { Copy::Swallowed });
         if delivered {
             self.metrics.channels.message(Direction::In, self.configured.contains_key(&message.channel));
@@ -181,8 +206,8 @@ impl Services {
         if self.is_wanted_of_router(channel) {
             return;
         }
-        let mut switched_off = lock(&self.switched_off);
-        if switched_off.len() < SWITCHED_OFF && switched_off.insert(channel.to_owned()) {
+        let mut registered = lock(&self.registered);
+        if registered.switches_off(channel) {
             self.switch(channel, false);
         }
     }

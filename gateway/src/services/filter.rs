@@ -36,13 +36,24 @@ pub struct Decision {
 }
 
 /// The messages that wait for a decision; pure, with the time as a parameter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FilterDesk {
+    undecided: FilterDefault,
     /// All wait equally long, so the first is due first.
     waiting: VecDeque<(Uuid, Instant, ChanFilter)>,
 }
 
 impl FilterDesk {
+    /// No messages yet.
+    pub fn new(undecided: FilterDefault) -> Self {
+        Self { undecided, waiting: VecDeque::new() }
+    }
+
+    /// What becomes of a message that nobody decides about.
+    pub fn undecided(&self) -> Decision {
+        Decision { drop: self.undecided == FilterDefault::Drop, ..Decision::default() }
+    }
+
     /// Lets a message wait for a decision; false when too many wait.
     pub fn wait(&mut self, now: Instant, id: Uuid, request: ChanFilter) -> bool {
         let room = self.waiting.len() < WAITING;
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn messages_wait_for_a_while_and_not_too_many() {
         let now = Instant::now();
-        let mut desk = FilterDesk::default();
+        let mut desk = FilterDesk::new(FilterDefault::Pass);
         let ids: Vec<Uuid> = (0..=WAITING).map(|index| Uuid::from_u128(index as u128)).collect();
         let fit = ids.iter().filter(|id| desk.wait(now, **id, request(SAID))).count();
         assert_eq!(fit, WAITING);

@@ -3,8 +3,10 @@
 mod carry;
 mod channels;
 mod complaints;
+mod copies;
 mod directory;
 mod filter;
+mod following;
 mod history;
 mod in_step;
 mod inbound;
@@ -21,7 +23,7 @@ mod ucache;
 pub mod useless;
 pub mod users;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,11 +34,15 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
 
 pub use channels::Configured;
+use channels::Registered;
 use complaints::Complaints;
+use copies::Copies;
 use directory::Change;
 pub use directory::{Channel, Counts, Directory, MudInfo};
 use filter::FilterDesk;
 pub use filter::{Decision, FilterDefault};
+pub use following::Followed;
+use following::Following;
 pub use history::{History, Said};
 pub use owned::ChannelError;
 pub use policy::{NoPattern, Pattern, Policy};
@@ -46,10 +52,10 @@ use ucache::{Announced, UserCache};
 use crate::allowance::Allowance;
 pub use crate::bus::Scope;
 use crate::bus::lock::Duty;
-use crate::bus::{Direct, EchoFilter, Path, Publisher, Relay, StreamPlace, Writes};
+use crate::bus::{Direct, Path, Publisher, Relay, StreamPlace, Writes};
 use crate::hub::{Addressed, Event, Hub, Outgoing, SESSION_CHANNELS, Trouble};
 use crate::metrics::Metrics;
-use crate::mud::{Position, SessionStatus};
+use crate::mud::SessionStatus;
 use crate::oob::{Oob, Rules};
 use crate::router::{LinkEvent, LinkListener, RouterHandle};
 use crate::sync::lock;
@@ -87,51 +93,34 @@ pub struct Services {
     router: RouterHandle,
     bus: Option<BusLink>,
     directory: Mutex<Directory>,
-    echoes: Mutex<EchoFilter>,
-    /// What the present session with the router has brought talk of.
-    brought: Mutex<relay::Brought>,
-    /// What waits for its twin by the bus.
-    in_step: Mutex<in_step::InStep>,
+    copies: Mutex<Copies>,
     /// How far the stream of the bus was read.
     stream: Mutex<Option<StreamPlace>>,
-    /// What the process that holds the session tells, while that is another one.
-    followed: watch::Sender<Option<replica::Followed>>,
-    /// Up to where the log is to be read before this process writes it.
-    to_read: watch::Sender<Option<Position>>,
+    following: Following,
     history: Mutex<History>,
     presence: Mutex<Presence>,
     /// Users of other muds.
     users: Mutex<UserCache>,
-    announce_users: bool,
-    announced: Mutex<Announced>,
+    /// Which of our users all muds have been told of; none: they are not told.
+    announced: Option<Mutex<Announced>>,
     allowance: Mutex<Allowance>,
     complaints: Mutex<Complaints>,
     filter: Mutex<FilterDesk>,
-    filter_default: FilterDefault,
     /// Counts the channel lists that came.
     channel_lists: watch::Sender<u64>,
     ignored: AtomicU64,
     replies: broadcast::Sender<Event>,
-    /// When the router last accepted us.
-    established: Mutex<Option<Instant>>,
+    registered: Mutex<Registered>,
     /// What this process may do with the session.
     duty: Mutex<Duty>,
     started: Instant,
-    /// Channels we have told the router to switch off, since it last accepted us.
-    switched_off: Mutex<HashSet<String>>,
 }
 
 /// How long after its start a process is not ready because nobody has told it what was said before.
 const CATCH_UP: Duration = Duration::from_secs(10);
 
-/// The most channels remembered as switched off.
-const SWITCHED_OFF: usize = 1000;
-
 /// How many answers may wait for one who waits for them.
 const REPLIES: usize = 256;
-
-/// After a registration the router tells all muds it knows, bit by bit, for some seconds.
-const LISTS_SETTLE: Duration = Duration::from_secs(15);
 
 /// What the services are told at the start.
 #[derive(Clone, Debug, Default)]
@@ -176,28 +165,22 @@ impl Services {
             router,
             bus,
             directory: Mutex::default(),
-            echoes: Mutex::default(),
-            brought: Mutex::default(),
-            in_step: Mutex::default(),
+            copies: Mutex::default(),
             stream: Mutex::default(),
-            followed: watch::Sender::default(),
-            to_read: watch::Sender::default(),
+            following: Following::default(),
             history: Mutex::new(History::new(setup.history)),
             presence: Mutex::default(),
             users: Mutex::default(),
-            announce_users: setup.announce_users,
-            announced: Mutex::default(),
+            announced: setup.announce_users.then(Mutex::default),
             allowance: Mutex::new(Allowance::new(ANSWERS)),
             complaints: Mutex::default(),
-            filter: Mutex::default(),
-            filter_default: setup.filter_default,
+            filter: Mutex::new(FilterDesk::new(setup.filter_default)),
             channel_lists: watch::Sender::new(0),
             ignored: AtomicU64::new(0),
             replies: broadcast::Sender::new(REPLIES),
-            established: Mutex::default(),
+            registered: Mutex::default(),
             duty: Mutex::new(Duty::Unknown),
             started: Instant::now(),
-            switched_off: Mutex::default(),
         }
     }
 
@@ -331,8 +314,7 @@ impl Services {
         if let Some(router) = self.router.status().router {
             lock(&self.directory).use_router(&router);
         }
-        lock(&self.switched_off).clear();
-        *lock(&self.established) = Some(Instant::now());
+        *lock(&self.registered) = Registered::at(Instant::now());
         for channel in self.wanted().network {
             self.switch(&channel, true);
         }
@@ -424,7 +406,7 @@ impl Services {
 
     fn on_mudlist(&self, list: Mudlist) {
         // The whole list comes after each registration: only what changes later is news.
-        let settled = lock(&self.established).is_some_and(|since| since.elapsed() >= LISTS_SETTLE);
+        let settled = lock(&self.registered).has_settled(Instant::now());
         if !list.unreadable.is_empty() {
             tracing::debug!(entries = list.unreadable.len(), "entries of a mudlist cannot be read");
         }
@@ -458,10 +440,7 @@ impl LinkListener for Services {
         match event {
             LinkEvent::Established => self.on_established(),
             LinkEvent::Packet(packet) => self.on_packet(Path::Router, packet),
-            LinkEvent::Ended => {
-                *lock(&self.brought) = relay::Brought::default();
-                lock(&self.in_step).restart();
-            }
+            LinkEvent::Ended => lock(&self.copies).restart(),
             LinkEvent::Expired(packet) => self.on_expired(&packet),
         }
     }

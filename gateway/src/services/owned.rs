@@ -9,7 +9,7 @@ use intermud3::packet::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::filter::{Decision, FilterDefault, decide};
+use super::filter::{Decision, decide};
 use super::{Channel, Services, inbound};
 use crate::bus::{Path, Scope};
 use crate::hub::{Event, FilterRequested};
@@ -180,7 +180,7 @@ impl Services {
     }
 
     fn undecided(&self) -> Decision {
-        Decision { drop: self.filter_default == FilterDefault::Drop, ..Decision::default() }
+        lock(&self.filter).undecided()
     }
 
     fn check_network(&self, channel: &str) -> Result<(), ChannelError> {

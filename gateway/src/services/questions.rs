@@ -128,8 +128,8 @@ impl Services {
         if self.bus.is_some() {
             self.hub.note(Change::Presence(presence.users(now).unwrap_or_default().to_vec()));
         }
-        if self.announce_users && self.router.status().is_connected() {
-            lock(&self.announced).update(presence.users(now).unwrap_or_default(), |info| {
+        if let Some(announced) = self.announced.as_ref().filter(|_| self.router.status().is_connected()) {
+            lock(announced).update(presence.users(now).unwrap_or_default(), |info| {
                 self.router.post(packets::ucache_update(&self.mud, info.clone()), Class::Background)
             });
         }

@@ -60,7 +60,7 @@ impl Services {
         // lost before that session began: now it would be out of order.
         let said = Instant::now().checked_sub(Duration::from_millis(age));
         let later = said.and_then(|said| said.checked_add(SAID_ABOUT));
-        if later.is_some_and(|later| lock(&self.echoes).brought_after(later, &message.channel)) {
+        if later.is_some_and(|later| lock(&self.copies).brought_after(later, &message.channel)) {
             return;
         }
         self.deliver(Path::Relay { by, number }, None, message);

@@ -9,29 +9,21 @@ use intermud3::lpc::Limits;
 use intermud3::packet::{Body, ChanlistReply, ChannelEntry, Header, Mudlist};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use super::{Directory, Presence, Said, Services};
+use super::{Directory, Followed, Presence, Said, Services};
 use crate::bus::lock::{Duty, LockListener};
-use crate::bus::{EchoFilter, Remembered, StreamPlace};
+use crate::bus::{Remembered, StreamPlace};
 use crate::hub::{
     Admission, Change, Changed, EventLog, Fate, HubState, KeptTell, Logged, News, Record, Session,
 };
 use crate::mud::{Position, SessionStatus, User};
 use crate::sync::lock;
 
-/// How long what the holder told of its session is taken to be so.
-const CURRENT: Duration = Duration::from_millis(3500);
-
 /// The most muds in one record: with all they say of themselves they fit into a message.
 const MUDS: usize = 100;
 
 /// The largest piece of a list; NATS takes no message over 1 MiB.
 const LIMITS: Limits = Limits { output_bytes: 900_000, ..Limits::DEFAULT };
-
-/// How long who comes to hold the session may read what the one before has written, before it writes on without. Short of the
-/// time in which it may open a session.
-const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// The bytes of a part of a snapshot, about; one that holds a single large thing may have more.
 const PART: usize = 200_000;
@@ -78,13 +70,6 @@ pub enum Part {
     End,
 }
 
-/// What a process knows of the one that writes the log.
-#[derive(Clone, Debug)]
-pub struct Followed {
-    since: Instant,
-    status: SessionStatus,
-}
-
 impl LockListener for Services {
     fn position(&self) -> Position {
         self.hub.position()
@@ -126,9 +111,7 @@ impl Services {
         if !self.hub.follows() {
             return;
         }
-        self.to_read.send_replace(Some(end));
-        let mut to_read = self.to_read.subscribe();
-        if timeout(READ_WITHIN, to_read.wait_for(Option::is_none)).await.is_err() {
+        if !self.following.read_up_to(end).await {
             tracing::warn!(position = ?self.hub.position(), ?end, "what was written to the log last is missing");
             self.log_is_read();
             self.hub.miss((end != Position::default()).then_some(end));
@@ -137,12 +120,12 @@ impl Services {
 
     /// Up to where the log is to be read; none: nobody waits for that. Who reads it says when it is, and nothing is left.
     pub fn to_read(&self) -> watch::Receiver<Option<Position>> {
-        self.to_read.subscribe()
+        self.following.to_read()
     }
 
     /// The log is read as far as it is to be.
     pub fn log_is_read(&self) {
-        self.to_read.send_replace(None);
+        self.following.is_read();
     }
 
     /// What this process is among those of the mud, in a word.
@@ -156,16 +139,13 @@ impl Services {
 
     /// How the mud's session with the router is, whichever process holds it.
     pub fn network_status(&self) -> SessionStatus {
-        let followed = self.followed.borrow().clone();
-        match followed {
-            Some(followed) if !self.leads() && followed.since.elapsed() < CURRENT => followed.status,
-            _ => self.router.status(),
-        }
+        let followed = if self.leads() { None } else { self.following.status() };
+        followed.unwrap_or_else(|| self.router.status())
     }
 
     /// Changes whenever the process that holds the session tells how it is.
     pub fn followed(&self) -> watch::Receiver<Option<Followed>> {
-        self.followed.subscribe()
+        self.following.told()
     }
 
     /// A session gets events from now on; what it wanted before it came here is switched on, and of what all clients are
@@ -181,7 +161,7 @@ impl Services {
 
     /// Whether this process knows one that holds the session and is there.
     pub fn knows_holder(&self) -> bool {
-        self.followed.borrow().as_ref().is_some_and(|followed| followed.since.elapsed() < CURRENT)
+        self.following.status().is_some()
     }
 
     /// What the others are told each second.
@@ -192,8 +172,7 @@ impl Services {
     /// Takes what the process that writes the log tells.
     pub fn on_beat(&self, beat: &Beat) {
         if beat.position.epoch >= self.hub.position().epoch {
-            let followed = Followed { since: Instant::now(), status: beat.status.clone() };
-            self.followed.send_replace(Some(followed));
+            self.following.hear(beat.status.clone());
         }
     }
 
@@ -203,7 +182,7 @@ impl Services {
         match change {
             Change::Event { event, fate } => self.hub.take(position, at, Some(event), fate),
             Change::Copy(copy) => {
-                lock(&self.echoes).admit(Instant::now(), copy.path, &copy.message);
+                lock(&self.copies).admit(Instant::now(), copy.path, &copy.message);
                 self.reached(copy.stream);
                 if copy.delivered {
                     lock(&self.history).record(Said { message: copy.message.clone(), at });
@@ -227,7 +206,7 @@ impl Services {
     /// All that another process needs to go on, in parts that fit into messages each.
     pub fn snapshot(&self) -> Vec<Part> {
         // No copy of a message is decided about meanwhile, so that all is of one moment.
-        let echoes = lock(&self.echoes);
+        let copies = lock(&self.copies);
         let HubState { log, kept } = self.hub.state();
         let mut parts = vec![Part::Start {
             position: log.position(),
@@ -244,9 +223,9 @@ impl Services {
         };
         parts.extend(in_parts(log.recent().map(event), Part::Events));
         parts.extend(in_parts(kept, Part::Kept));
-        parts.extend(in_parts(echoes.remembered(Instant::now()), Part::Echoes));
+        parts.extend(in_parts(copies.remembered(Instant::now()), Part::Echoes));
         parts.extend(in_parts(lock(&self.history).all(), Part::History));
-        drop(echoes);
+        drop(copies);
         let (lists, presence) =
             (lock(&self.directory).lists(MUDS), lock(&self.presence).told(Instant::now()));
         parts.extend(lists.iter().filter_map(written).map(Part::List));
@@ -288,7 +267,7 @@ impl Services {
             }
         }
         *lock(&self.directory) = directory;
-        *lock(&self.echoes) = EchoFilter::of(Instant::now(), echoes);
+        lock(&self.copies).restore(Instant::now(), echoes);
         *lock(&self.stream) = stream;
         self.hub.restore(HubState { log: EventLog::of(position, complete_after, ends, recent), kept });
         self.on_beat(&Beat { position, status: *status });

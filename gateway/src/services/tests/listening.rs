@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::hub::Resume;
+use crate::mud::Position;
 
 #[test]
 fn a_channel_stays_on_while_its_only_client_changes_its_connection() {
