@@ -103,7 +103,7 @@ async fn info() -> Json<Value> {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
-    match api.metrics.encode(&api.services) {
+    match api.metrics.encode(&api.services.now()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -6,10 +6,9 @@ use intermud3::Packet;
 use mudgateway_identity::Trouble;
 use mudgateway_telemetry::metrics::{Book, By, Counter, FloatGauge, Gauge, Histogram, MOMENTS, WAITS};
 
-use super::Direction;
+use super::{Direction, Now};
 use crate::bus::lock::Duty;
 use crate::bus::{Handed, Refusal, Store, WriteTrouble};
-use crate::services::Services;
 
 /// The bus and the session lock.
 #[derive(Clone, Debug)]
@@ -211,10 +210,10 @@ impl BusMetrics {
     }
 
     /// Brings the gauges up to date.
-    pub(super) fn read(&self, services: &Services) {
-        self.configured.set(i64::from(services.bus_connected().is_some()));
-        self.connected.set(i64::from(services.bus_connected() == Some(true)));
-        self.publish_queue.set(i64::try_from(services.unpublished()).unwrap_or(i64::MAX));
-        self.epoch.set(services.hub.position().epoch as f64);
+    pub(super) fn read(&self, now: &Now) {
+        self.configured.set(i64::from(now.bus.is_some()));
+        self.connected.set(i64::from(now.bus == Some(true)));
+        self.publish_queue.set(i64::try_from(now.unpublished).unwrap_or(i64::MAX));
+        self.epoch.set(now.epoch as f64);
     }
 }

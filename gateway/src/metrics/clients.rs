@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use mudgateway_telemetry::metrics::{Book, By, Counter, Gauge, Histogram};
 
-use super::{catch_up, gauge};
+use super::{Now, catch_up, gauge};
 use crate::hub::{CloseReason, Transport};
-use crate::services::Services;
 
 /// Buckets of requests in seconds, fewer than elsewhere, for there is a histogram for each method: what needs the router
 /// waits for at most a tenth of a second, a question to another mud for half a minute.
@@ -192,20 +191,16 @@ impl ClientMetrics {
     }
 
     /// Brings the gauges up to date.
-    pub(super) fn read(&self, services: &Services) {
-        for transport in Transport::ALL {
-            self.sessions.of([transport.as_str()]).set(gauge(services.hub.count(transport)));
+    pub(super) fn read(&self, now: &Now) {
+        for (transport, sessions) in Transport::ALL.into_iter().zip(now.sessions) {
+            self.sessions.of([transport.as_str()]).set(gauge(sessions));
         }
-        let (mut all, mut most) = (0, 0);
-        for session in services.hub.sessions() {
-            let waiting = session.queue.bytes();
-            all += waiting;
-            most = most.max(waiting);
-            self.queue_limit_bytes.set(gauge(session.queue.limit()));
+        if let Some(limit) = now.queue_limit {
+            self.queue_limit_bytes.set(gauge(limit));
         }
-        catch_up(&self.tells_dropped, services.hub.tells_dropped());
-        self.queued_bytes.set(gauge(all));
-        self.most_queued_bytes.set(gauge(most));
+        catch_up(&self.tells_dropped, now.tells_dropped);
+        self.queued_bytes.set(gauge(now.queued));
+        self.most_queued_bytes.set(gauge(now.most_queued));
     }
 }
 

@@ -5,6 +5,7 @@
 mod bus;
 mod channels;
 mod clients;
+mod now;
 mod oob;
 mod python;
 mod relay;
@@ -17,11 +18,10 @@ use mudgateway_telemetry::metrics::{Book, Counter, EventLoop};
 pub use bus::BusMetrics;
 pub use channels::{ChannelMetrics, Copy};
 pub use clients::{Authenticated, ClientMetrics, Connected, Outcome};
+pub use now::Now;
 pub use oob::{Called, OobMetrics};
 pub use relay::RelayMetrics;
 pub use router::{Direction, RouterMetrics, Traffic};
-
-use crate::services::Services;
 
 /// All metrics of the gateway.
 #[derive(Debug)]
@@ -76,15 +76,15 @@ impl Metrics {
         &self.book
     }
 
-    /// The text form, with the gauges as they are now.
+    /// The text form, with what is so now.
     ///
     /// # Errors
     /// Never in practice: writing to a text does not fail.
-    pub fn encode(&self, services: &Services) -> Result<String, fmt::Error> {
-        self.router.read(services);
-        self.clients.read(services);
-        self.bus.read(services);
-        self.python.read(services, &self.clients);
+    pub fn encode(&self, now: &Now) -> Result<String, fmt::Error> {
+        self.router.read(now);
+        self.clients.read(now);
+        self.bus.read(now);
+        self.python.read(now, &self.clients);
         self.book.encode()
     }
 }

@@ -2,9 +2,8 @@
 
 use mudgateway_telemetry::metrics::{Book, Gauge};
 
-use super::{ClientMetrics, gauge};
+use super::{ClientMetrics, Now, gauge};
 use crate::hub::Transport;
-use crate::services::Services;
 
 /// The gauges under those names.
 #[derive(Debug)]
@@ -39,9 +38,9 @@ impl Names {
         }
     }
 
-    pub(super) fn read(&self, services: &Services, clients: &ClientMetrics) {
-        self.status.set(i64::from(services.router_status().is_connected()));
-        let [websocket, tcp] = Transport::ALL.map(|transport| services.hub.count(transport));
+    pub(super) fn read(&self, now: &Now, clients: &ClientMetrics) {
+        self.status.set(i64::from(now.status.is_connected()));
+        let [websocket, tcp] = now.sessions;
         self.websocket.set(gauge(websocket));
         self.sessions.set(gauge(websocket + tcp));
         let open = Transport::ALL.map(|transport| clients.connections.of([transport.as_str()]).get());

@@ -8,9 +8,8 @@ use intermud3::packet::{Body, ErrorPacket};
 use mudgateway_crds::report::SessionReason;
 use mudgateway_telemetry::metrics::{Book, By, Counter, FloatGauge, Gauge, Histogram, MOMENTS, WAITS};
 
-use super::{catch_up, gauge};
+use super::{Now, catch_up, gauge};
 use crate::router::{Class, OUTBOX_PACKETS};
-use crate::services::Services;
 
 /// How router sessions end most often: an alert on one of them needs its first.
 const ENDINGS: [SessionReason; 5] = [
@@ -223,23 +222,21 @@ impl RouterMetrics {
     }
 
     /// Brings the gauges up to date, and the counters that others count for us.
-    pub(super) fn read(&self, services: &Services) {
-        let status = services.router_status();
+    pub(super) fn read(&self, now: &Now) {
+        let status = &now.status;
         self.connected.set(i64::from(status.is_connected()));
         let since = status.since.filter(|_| status.is_connected());
         self.connected_since.set(since.map_or(0.0, |since| since.as_millisecond() as f64 / 1000.0));
-        let waiting = services.router().waiting_by_class();
-        self.waiting.set(gauge(waiting.iter().sum()));
+        self.waiting.set(gauge(now.waiting.iter().sum()));
         self.capacity.set(gauge(OUTBOX_PACKETS));
-        for (class, waiting) in Class::ALL.into_iter().zip(waiting) {
+        for (class, waiting) in Class::ALL.into_iter().zip(now.waiting) {
             self.waiting_by_class.of([class.as_str()]).set(gauge(waiting));
         }
-        catch_up(&self.ignored, services.ignored());
-        catch_up(&self.requests_dropped, services.requests_dropped());
-        let known = services.known();
-        self.muds.of(["up"]).set(gauge(known.muds_up));
-        self.muds.of(["down"]).set(gauge(known.muds - known.muds_up));
-        self.channels.set(gauge(known.channels));
+        catch_up(&self.ignored, now.ignored);
+        catch_up(&self.requests_dropped, now.requests_dropped);
+        self.muds.of(["up"]).set(gauge(now.muds_up));
+        self.muds.of(["down"]).set(gauge(now.muds - now.muds_up));
+        self.channels.set(gauge(now.channels));
     }
 }
 

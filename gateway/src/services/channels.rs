@@ -152,7 +152,7 @@ impl Services {
         // Held to the end: the log has the copies in the order in which they were decided about.
         let mut copies = lock(&self.copies);
         let hosted = self.comes_by_bus(&message.mud);
-        for (path, message) in copies.take(Instant::now(), (path, message), hosted) {
+        for (path, message) in copies.take(Instant::now(), path, message, hosted) {
             self.decide_copy(&mut copies, path, stream.filter(|_| path == Path::Bus), message);
         }
     }

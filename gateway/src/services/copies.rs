@@ -7,9 +7,6 @@ use super::in_step::InStep;
 use super::relay::Brought;
 use crate::bus::{ChannelMessage, EchoFilter, Path, Remembered};
 
-/// A copy, and the way it came.
-pub(super) type Copy = (Path, ChannelMessage);
-
 /// Which copies are decided about, in which order, and which of them is the first.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
@@ -22,7 +19,13 @@ pub(super) struct Copies {
 
 impl Copies {
     /// Takes a copy; returns what is to be decided about now, in this order. What a hosted mud says comes by the bus, too.
-    pub fn take(&mut self, now: Instant, (path, message): Copy, hosted: bool) -> Vec<Copy> {
+    pub fn take(
+        &mut self,
+        now: Instant,
+        path: Path,
+        message: ChannelMessage,
+        hosted: bool,
+    ) -> Vec<(Path, ChannelMessage)> {
         if !self.brought.takes(path, &message.channel) {
             Vec::new()
         } else if hosted {
@@ -33,7 +36,7 @@ impl Copies {
     }
 
     /// What has waited in vain for its twin by the bus.
-    pub fn late(&mut self, now: Instant) -> Vec<Copy> {
+    pub fn late(&mut self, now: Instant) -> Vec<(Path, ChannelMessage)> {
         self.in_step.late(now)
     }
 

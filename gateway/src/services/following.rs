@@ -52,7 +52,7 @@ impl Following {
     }
 
     /// The log is read as far as it is to be, or nobody waits for that any more.
-    pub fn is_read(&self) {
+    pub fn note_read(&self) {
         self.to_read.send_replace(None);
     }
 

@@ -12,6 +12,7 @@ mod in_step;
 mod inbound;
 pub mod kept;
 pub mod lists;
+mod now;
 mod owned;
 mod policy;
 mod presence;

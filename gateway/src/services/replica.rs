@@ -125,7 +125,7 @@ impl Services {
 
     /// The log is read as far as it is to be.
     pub fn log_is_read(&self) {
-        self.following.is_read();
+        self.following.note_read();
     }
 
     /// What this process is among those of the mud, in a word.
