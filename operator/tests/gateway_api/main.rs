@@ -139,7 +139,7 @@ async fn programmed(space: &Space) -> MudGateway {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn muds_are_reached_through_a_real_gateway() {
-    let (space, nats) = (Space::new().await, Nats::start());
+    let (space, nats) = (Space::new().await, Nats::start().await);
     let operator = Operator::start(&space, &nats.url()).await;
     let (edge, endpoints) = made_when_the_gateway_api_comes(&space).await;
     let mut mud = Mud::start(space).await;
