@@ -223,8 +223,7 @@ pub(super) async fn say_farewell(state: &MudState, name: &MudName, key: &Key) {
 async fn wait(object: &Guarded, key: &Key, context: &Context, why: &str) -> Result<(), status::Error> {
     let deleting = Outcome::Deleting(why.to_owned());
     let observation = observe(object.meta().generation, deleting, None, key, context);
-    let cached = object.0.as_ref().ok().and_then(|gateway| gateway.status.as_ref());
-    status::update(context, key, cached, &observation).await
+    status::update(context, key, object.0.as_ref().ok(), &observation).await
 }
 
 async fn forget(

@@ -203,7 +203,7 @@ async fn tell(error: &Error, object: &Guarded, network: Option<String>, key: &Ke
     let Some(reason) = error.telling(failures) else { return };
     let outcome = Outcome::Failed { reason, message: error.to_string() };
     let observation = observe(generation, outcome, network, key, context);
-    let cached = object.0.as_ref().ok().and_then(|gateway| gateway.status.as_ref());
+    let cached = object.0.as_ref().ok();
     let told = tokio::time::timeout(TELL, status::update(context, key, cached, &observation)).await;
     if let Ok(Err(error)) = told {
         warn!(reason = api_error::reason(&error.source), mudgateway = %key, %error, "it is not told why nothing happens");
@@ -254,7 +254,7 @@ async fn decodable(
         carry_out(gateway, key, context, turn).await?
     };
     let observation = observe(gateway.metadata.generation, outcome, turn.network.clone(), key, context);
-    status::update(context, key, gateway.status.as_ref(), &observation).await?;
+    status::update(context, key, Some(gateway), &observation).await?;
     Ok(done)
 }
 

@@ -70,7 +70,7 @@ pub async fn leave(
     let moved = Outcome::Moving("it comes to the new network".to_owned());
     let observation =
         observe(object.metadata.generation, moved, Some(name::of(gateway).network), key, context);
-    status::update(context, key, object.status.as_ref(), &observation).await?;
+    status::update(context, key, Some(object), &observation).await?;
     Ok(None)
 }
 

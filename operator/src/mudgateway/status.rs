@@ -44,37 +44,53 @@ pub struct Error {
 
 /// Brings the status in line with an observation.
 ///
-/// `cached` is the status as the watch last saw it. If it says all that already, nothing is even read; if not,
-/// the live one decides, for our own last write may not have come back by the watch yet.
+/// `cached` is the object as the watch last saw it. If its status says all that already, nothing is asked for; if not, it
+/// is written on the condition that nothing has changed since. Our own last write may not have come back by the watch
+/// yet: then the API server refuses, and the live object decides.
 ///
 /// # Errors
 /// When the API server refuses.
 pub async fn update(
     context: &Context,
     key: &Key,
-    cached: Option<&MudGatewayStatus>,
+    cached: Option<&MudGateway>,
     observation: &Observation,
 ) -> Result<(), Error> {
-    let now = whole_seconds(Timestamp::now());
-    if cached.is_some_and(|cached| next(cached, observation, now) == *cached) {
-        return Ok(());
+    // One that has none yet was changed since: it is held until its end.
+    if let Some(cached) = cached.filter(|cached| cached.status.is_some()) {
+        let seen = StatusView { metadata: cached.metadata.clone(), status: cached.status.clone() };
+        match write(context, key, &seen, observation).await {
+            Err(Error { source: kube::Error::Api(refused) }) if refused.code == 409 => {}
+            written => return written,
+        }
     }
     let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(live) = api.get_opt(&key.name).await? else { return Ok(()) };
-    let before = live.status.clone().unwrap_or_default();
-    let after = next(&before, observation, now);
-    if live.status.is_some() && before == after {
+    write(context, key, &live, observation).await
+}
+
+/// Writes what an observation adds to the status of an object that is as it was seen.
+async fn write(
+    context: &Context,
+    key: &Key,
+    seen: &StatusView,
+    observation: &Observation,
+) -> Result<(), Error> {
+    let before = seen.status.clone().unwrap_or_default();
+    let after = next(&before, observation, whole_seconds(Timestamp::now()));
+    if seen.status.is_some() && before == after {
         return Ok(());
     }
     let patch = json!({
         "apiVersion": MudGateway::api_version(&()),
         "kind": MudGateway::kind(&()),
         // The uid, so that an object created anew under this name meanwhile does not get it.
-        "metadata": {"uid": live.uid()},
+        "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
         "status": after,
     });
+    let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
     api.patch_status(&key.name, &apply::params(), &Patch::Apply(patch)).await?;
-    publish(context, &live, &events(&before, observation)).await;
+    publish(context, seen, &events(&before, observation)).await;
     Ok(())
 }
 

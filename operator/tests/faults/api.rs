@@ -312,6 +312,12 @@ impl Api {
         if uid.is_string() && now.as_ref().is_some_and(|now| now["metadata"]["uid"] != *uid) {
             return failure(409, "Conflict", "the uid is another one");
         }
+        let version = &body["metadata"]["resourceVersion"];
+        if version.is_string()
+            && now.as_ref().is_some_and(|now| now["metadata"]["resourceVersion"] != *version)
+        {
+            return failure(409, "Conflict", "the object has been modified");
+        }
         if now.is_none() && (merge || !target.part.is_empty()) {
             return failure(404, "NotFound", "not found");
         }
