@@ -31,6 +31,8 @@ pub struct Seen {
     /// Its metadata, and its status; none: it has none, or one that cannot be decoded.
     pub metadata: ObjectMeta,
     status: Option<IntermudNetworkStatus>,
+    /// Whether we wrote that status.
+    is_ours: bool,
     /// The last of its states that could be decoded: muds go on by it. None: there was none.
     pub network: Option<Arc<IntermudNetwork>>,
     /// Why it cannot be decoded now.
@@ -61,13 +63,15 @@ impl Seen {
         let metadata = object.metadata.clone();
         // Apart: whatever it is, it is no reason not to carry out the spec.
         let status = object.data.as_object_mut().and_then(|fields| fields.remove("status"));
-        let status = status.and_then(|status| serde_json::from_value(status).ok());
+        let status: Option<IntermudNetworkStatus> =
+            status.and_then(|status| serde_json::from_value(status).ok());
+        let is_ours = before.is_some_and(|before| before.is_ours && before.status == status);
         let decoded = serde_json::to_value(object).and_then(serde_json::from_value::<IntermudNetwork>);
         let (network, error) = match decoded {
             Ok(network) => (Some(Arc::new(network)), None),
             Err(error) => (before.and_then(|before| before.network.clone()), Some(error.to_string())),
         };
-        Self { metadata, status, network, error }
+        Self { metadata, status, is_ours, network, error }
     }
 
     /// The spec that the muds go by.
@@ -145,7 +149,7 @@ impl Networks {
     /// Takes note of a status that was written, which the watch may tell of later.
     fn wrote(&self, name: &str, status: IntermudNetworkStatus) {
         if let Some(seen) = lock(&self.seen).get_mut(name) {
-            seen.status = Some(status);
+            (seen.status, seen.is_ours) = (Some(status), true);
         }
     }
 
@@ -247,6 +251,21 @@ mod tests {
         networks.apply(odd);
         let (_, seen) = networks.all().pop().unwrap();
         assert_eq!((seen.status, seen.error), (None, None));
+    }
+
+    #[test]
+    fn a_status_is_ours_until_another_writes_it() {
+        let networks = Networks::default();
+        let with = |muds: i32| {
+            let mut object = object(&json!({"routers": routers()}));
+            object.data["status"] = json!({"muds": muds});
+            networks.apply(object);
+            networks.all().pop().unwrap().1.is_ours
+        };
+        assert!(!with(1), "it was there before us");
+        networks.wrote("i4", IntermudNetworkStatus { muds: 2, ..Default::default() });
+        assert!(with(2) && with(2), "our own write comes back by the watch");
+        assert!(!with(3) && !with(2));
     }
 
     #[test]

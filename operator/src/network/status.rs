@@ -84,7 +84,8 @@ fn count(context: &Context) {
 async fn update(context: &Context, name: &str, seen: &Seen, facts: &Facts) -> kube::Result<()> {
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
     let after = next(seen, facts, now);
-    if seen.status.as_ref() == Some(&after) {
+    let sees_all = context.settings.scopes().contains(&None);
+    if seen.status.as_ref() == Some(&after) || !sees_all && is_for_others(seen, facts) {
         return Ok(());
     }
     let patch = json!({
@@ -99,6 +100,13 @@ async fn update(context: &Context, name: &str, seen: &Seen, facts: &Facts) -> ku
     api.patch_status(name, &params(), &Patch::Apply(patch)).await?;
     context.networks.wrote(name, after);
     Ok(())
+}
+
+/// Whether a status is left to other operators, who have muds on the network where we have none. Each would else write
+/// over what the other wrote, for ever.
+fn is_for_others(seen: &Seen, facts: &Facts) -> bool {
+    let is_current = |status: &IntermudNetworkStatus| status.observed_generation == seen.metadata.generation;
+    facts.reports.is_empty() && !seen.is_ours && seen.status.as_ref().is_some_and(is_current)
 }
 
 /// The status after an observation. The same observation twice gives the same status.
@@ -253,6 +261,20 @@ mod tests {
         for condition in &after.conditions {
             assert_eq!((condition.status.as_str(), condition.last_transition_time.0), ("False", seconds(99)));
         }
+    }
+
+    #[test]
+    fn who_has_no_mud_on_a_network_leaves_its_status_to_others() {
+        let (nobody, somebody) = (Facts::default(), Facts { reports: vec![None], waiting: 0 });
+        let mut network = network();
+        assert!(!is_for_others(&network, &nobody), "nobody has said anything");
+        network.status = Some(next(&network, &somebody, seconds(5)));
+        assert!(is_for_others(&network, &nobody) && !is_for_others(&network, &somebody));
+        network.is_ours = true;
+        assert!(!is_for_others(&network, &nobody), "its last mud has gone");
+        network.is_ours = false;
+        network.metadata.generation = Some(4);
+        assert!(!is_for_others(&network, &nobody), "it is about an older spec");
     }
 
     #[test]
