@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::backoff::Failures;
 use crate::bus::{MudState, Reports, Session};
-use crate::fair::Fair;
+use crate::fair::Places;
 use crate::index::{Index, Scope};
 use crate::key::Key;
 use crate::lock::lock;
@@ -22,6 +22,7 @@ use crate::mudgateway::children::Children;
 use crate::mudgateway::own_secrets::OwnSecrets;
 use crate::network::Networks;
 use crate::network::permits::Permits;
+use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::triggers::Triggers;
@@ -52,9 +53,9 @@ pub struct Context {
     /// Nothing new is begun once this is cancelled.
     pub shutdown: CancellationToken,
     /// Who may reconcile at the same time.
-    pub fair: Arc<Fair>,
-    /// The same for those that are deleted.
-    pub fair_ends: Arc<Fair>,
+    pub places: Arc<Places>,
+    /// When each was looked at last.
+    pub pace: Arc<Pace>,
     /// Who waits for that.
     pub queue: Arc<Queue>,
     /// The objects of all gateways, as the watches last saw them.
@@ -92,8 +93,8 @@ impl Context {
             networks: Networks::default(),
             permits: Arc::default(),
             shutdown,
-            fair: Arc::new(Fair::new(settings.concurrency.into())),
-            fair_ends: Arc::new(Fair::new(settings.concurrency.into())),
+            places: Arc::new(Places::new(settings.concurrency.into())),
+            pace: Arc::default(),
             queue: Arc::default(),
             children: Arc::default(),
             leading: watch::Sender::new(false),
@@ -205,6 +206,7 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.reports().forget(key);
         self.failures.forget(key);
+        self.pace.forget(key);
         self.has_left(key);
         for name in own_secrets(&key.name) {
             self.secrets.changed(&Key::new(&key.namespace, name));

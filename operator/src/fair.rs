@@ -2,6 +2,9 @@
 //!
 //! A tenant whose thousand objects each hang until their time is up must not hold up another's only one. So a
 //! reconciliation first waits for one of its namespace's places, and then for one of all.
+//!
+//! Neither must what is short wait for what is long. To carry a new object out takes twenty requests, and to tell in its
+//! status that its pod runs two: behind a thousand new ones the first would be told to be ready when the last had begun.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +16,49 @@ use crate::lock::lock;
 /// A namespace may have one of so many places.
 const SHARE: usize = 4;
 
-/// The places. It keeps something of a namespace only while one of its objects is or wants to be reconciled.
+/// What is to be done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// All of it: it is new.
+    Create,
+    /// What has changed.
+    Keep,
+    /// Its end.
+    End,
+}
+
+/// The places for each kind of work. Those that are deleted have their own, and new ones may have three quarters of the
+/// others.
+#[derive(Debug)]
+pub struct Places {
+    create: Fair,
+    all: Fair,
+    end: Fair,
+}
+
+impl Places {
+    /// So many, and as many for those that are deleted.
+    pub fn new(places: usize) -> Self {
+        let create = Fair::new((places - places / SHARE).max(1));
+        Self { create, all: Fair::new(places), end: Fair::new(places) }
+    }
+
+    /// Waits for a place for an object of a namespace.
+    pub async fn place(&self, work: Work, namespace: &str) -> Place<'_> {
+        match work {
+            Work::Create => {
+                let leave = self.create.place(namespace).await;
+                let mut place = self.all.place(namespace).await;
+                place.leave = Some(Box::new(leave));
+                place
+            }
+            Work::Keep => self.all.place(namespace).await,
+            Work::End => self.end.place(namespace).await,
+        }
+    }
+}
+
+/// Places that are given fairly. It keeps something of a namespace only while one of its objects is or wants to be reconciled.
 #[derive(Debug)]
 pub struct Fair {
     all: Arc<Semaphore>,
@@ -27,6 +72,8 @@ pub struct Place<'a> {
     fair: &'a Fair,
     namespace: String,
     permits: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    /// A place among those of its kind, where they may not have all.
+    leave: Option<Box<Self>>,
 }
 
 impl Fair {
@@ -41,7 +88,7 @@ impl Fair {
 
     /// Waits for a place for an object of a namespace. Those of one namespace come in the order in which they ask.
     pub async fn place(&self, namespace: &str) -> Place<'_> {
-        let mut place = Place { fair: self, namespace: namespace.to_owned(), permits: None };
+        let mut place = Place { fair: self, namespace: namespace.to_owned(), permits: None, leave: None };
         place.take().await;
         place
     }
@@ -87,17 +134,21 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    /// Whether a place is given at once.
-    fn try_place<'a>(fair: &'a Fair, namespace: &'a str) -> Option<Place<'a>> {
-        let mut waiting = Box::pin(fair.place(namespace));
+    /// What is there at once.
+    fn now<T>(mut waiting: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
         match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(place) => Some(place),
             Poll::Pending => None,
         }
+    }
+
+    fn try_place<'a>(fair: &'a Fair, namespace: &'a str) -> Option<Place<'a>> {
+        now(Box::pin(fair.place(namespace)))
     }
 
     #[test]
@@ -108,6 +159,24 @@ mod tests {
         assert!(try_place(&fair, "quiet").is_some());
         drop(held);
         assert!(try_place(&fair, "noisy").is_some());
+    }
+
+    #[test]
+    fn what_is_short_does_not_wait_for_what_is_long() {
+        let places = Places::new(16);
+        let take = |work, namespace| now(Box::pin(places.place(work, namespace)));
+        let names: Vec<String> = (0..5).map(|index| format!("tenant-{index}")).collect();
+        let fill = |work| -> Vec<_> {
+            let all = names.iter().flat_map(|name| (0..5).map(move |_| name));
+            all.filter_map(|name| take(work, name)).collect()
+        };
+        let new = fill(Work::Create);
+        assert_eq!(new.len(), 12);
+        assert!(take(Work::Keep, "tenant-0").is_some(), "not even its own new ones hold one up");
+        assert_eq!(fill(Work::Keep).len(), 4);
+        assert_eq!(fill(Work::End).len(), 16);
+        drop(new);
+        assert_eq!(fill(Work::Keep).len(), 16, "who runs may have all places");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod lock;
 pub mod metrics;
 mod mudgateway;
 pub mod network;
+pub mod pace;
 mod queue;
 pub mod settings;
 pub mod telemetry;

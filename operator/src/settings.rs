@@ -104,7 +104,7 @@ pub struct Settings {
     #[arg(long, env = "HTTP_LISTEN", default_value = "[::]:9090")]
     pub http_listen: SocketAddr,
 
-    /// How many MudGateways to reconcile at the same time, and how many that are deleted
+    /// How many MudGateways to reconcile at the same time, new ones in three quarters of the places; and how many that are deleted
     #[arg(long, env = "CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 

@@ -207,9 +207,17 @@ struct Seen {
 impl Children {
     /// The object of a kind that the MudGateway of this key has, or that only has its name.
     pub fn get(&self, kind: Kind, gateway: &Key) -> Option<Child> {
-        let key = Key::new(&gateway.namespace, kind.name_for(&gateway.name));
-        lock(&self.seen).get(&kind)?.objects.get(&key).cloned()
+        lock(&self.seen).get(&kind)?.objects.get(&key(kind, gateway)).cloned()
     }
+
+    /// Whether there is one.
+    pub fn has(&self, kind: Kind, gateway: &Key) -> bool {
+        lock(&self.seen).get(&kind).is_some_and(|seen| seen.objects.contains_key(&key(kind, gateway)))
+    }
+}
+
+fn key(kind: Kind, gateway: &Key) -> Key {
+    Key::new(&gateway.namespace, kind.name_for(&gateway.name))
 }
 
 impl Seen {
@@ -321,6 +329,8 @@ mod tests {
         let seen =
             [("ns", "a"), ("ns", "b"), ("other", "a")].map(|(ns, name)| get(&children, ns, name).is_some());
         assert_eq!(seen, [false, true, true]);
+        let has = |name: &str| children.has(Kind::Deployment, &Key::new("ns", name));
+        assert!(!has("a") && has("b"));
         there.note(&Event::Delete(child("other", "a")));
         assert!(get(&children, "other", "a").is_none());
         assert!(children.get(Kind::Service, &Key::new("ns", "b")).is_none());

@@ -51,7 +51,7 @@ use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
 use crate::backoff::{self, Backoff};
 use crate::context::Context;
-use crate::fair::Place;
+use crate::fair::{Place, Work};
 use crate::key::{Guarded, Key};
 use crate::metrics;
 use crate::network::Unknown;
@@ -152,16 +152,17 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let key = Key::of(object.as_ref());
     let turn = async {
         context.leading().await;
+        let work = work(&object, &key, &context);
+        if work == Work::Keep && !is_news(&object) {
+            context.pace.turn(&key).await;
+        }
         let _waiting = context.queue.enter();
         context.listed().await;
         if wants_network(&object) {
             // Not in vain for ever: what comes of it is told.
             let _ = tokio::time::timeout(NETWORKS, context.networks.listed()).await;
         }
-        // Who is to go need not wait for those whose reconciliations hang.
-        let ends = object.meta().deletion_timestamp.is_some();
-        let fair = if ends { &context.fair_ends } else { &context.fair };
-        fair.place(&key.namespace).await
+        context.places.place(work, &key.namespace).await
     };
     let mut turn = tokio::select! {
         place = turn => Turn { place, network: None },
@@ -180,6 +181,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
                 context.failures.forget(&key);
             }
             context.metrics.reconciled(outcome, start);
+            context.pace.looked(key);
             Ok(action)
         }
         Err(error) => {
@@ -189,6 +191,24 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
             Err(error)
         }
     }
+}
+
+/// Who has pods is no longer new.
+fn work(object: &Guarded, key: &Key, context: &Context) -> Work {
+    if object.meta().deletion_timestamp.is_some() {
+        Work::End
+    } else if context.children.has(Kind::Deployment, key) {
+        Work::Keep
+    } else {
+        Work::Create
+    }
+}
+
+/// Whether its spec has changed since its status was written.
+fn is_news(object: &Guarded) -> bool {
+    let Ok(gateway) = &object.0 else { return true };
+    let told = gateway.status.as_ref().and_then(|status| status.observed_generation);
+    told.is_some() && told != gateway.metadata.generation
 }
 
 fn wants_network(object: &Guarded) -> bool {

@@ -39,9 +39,9 @@ async fn who_is_to_go_does_not_wait_for_those_that_hang() {
     for index in 0..40 {
         world.create(&format!("bad-{index}"), json!({}));
     }
-    // A tenant has a quarter of the sixteen places.
+    // A tenant has a quarter of the sixteen places, and its new ones three of these four.
     let size = "i3op_reconcile_queue_size";
-    world.until("they wait", 5, async |world| world.metric(size).await == 36.0).await;
+    world.until("they wait", 5, async |world| world.metric(size).await == 37.0).await;
 
     let leaves = Target::new("intermud.dev/v1alpha1", TENANT, "mudgateways", "leaves");
     let mut object = world.api.get(&leaves).unwrap();
@@ -51,6 +51,29 @@ async fn who_is_to_go_does_not_wait_for_those_that_hang() {
     assert!(took < Duration::from_secs(5), "it took {took:?}");
     let oldest = "i3op_reconcile_queue_oldest_seconds";
     world.until("that is told", 90, async |world| world.metric(oldest).await >= 20.0).await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_runs_does_not_wait_for_those_that_are_new() {
+    let world = World::start().await;
+    world.create("runs", json!({}));
+    world.until("programmed", 5, async |world| world.is_programmed("runs")).await;
+    // Nothing of its own is under way any more.
+    world.pass(10).await;
+    world.api.fail("create", "secrets", Fault::Hang);
+    for index in 0..40 {
+        world.create(&format!("new-{index}"), json!({}));
+    }
+    // As above.
+    let size = "i3op_reconcile_queue_size";
+    world.until("they wait", 5, async |world| world.metric(size).await == 37.0).await;
+
+    world.change("runs", json!({"mud": {"driver": "FluffOS"}}));
+    let map = Target::new("v1", TENANT, "configmaps", "runs-gateway");
+    let has = |world: &World| world.api.get(&map).is_some_and(|map| map.to_string().contains("FluffOS"));
+    let took = world.until("its change", 60, async |world| has(world)).await;
+    assert!(took < Duration::from_secs(2), "it took {took:?}");
     world.stop().await;
 }
 
