@@ -21,8 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What was sent within this time may reach the router within one of its seconds: a link does not always take equally long.
 const LOOKED_BACK: Duration = Duration::from_millis(1250);
 
-/// The most packets within that time, at a pace of so many in a second: as many again as the pace allows on average, so that a
-/// backlog goes as fast as before, but not in heaps. Of the default pace that is the ten of a router's second.
+/// The most packets within that time: as many as a pace of so many a second allows on average, so that a backlog goes at that
+/// pace, but not in heaps. With the default pace it is the ten that a router takes in a second.
 const fn within_looked_back(pace: usize) -> usize {
     pace + pace.div_ceil(4)
 }
