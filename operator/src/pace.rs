@@ -15,7 +15,7 @@ use crate::lock::lock;
 /// The least time from one look at an object to the next, as long as nobody changes its spec.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// When each object was looked at last. Bounded: objects that are gone are forgotten.
+/// When each object was looked at last. Bounded: only those of the last pause are kept.
 #[derive(Debug, Default)]
 pub struct Pace {
     last: Mutex<HashMap<Key, Instant>>,
@@ -24,7 +24,10 @@ pub struct Pace {
 impl Pace {
     /// Notes that an object has been looked at.
     pub fn looked(&self, key: Key) {
-        lock(&self.last).insert(key, Instant::now());
+        let (mut last, now) = (lock(&self.last), Instant::now());
+        // An object may be gone, and forgotten, by the time that the look at it ends.
+        last.retain(|_, looked| now < *looked + PAUSE);
+        last.insert(key, now);
     }
 
     /// Waits until it is time to look at it again.
@@ -59,5 +62,16 @@ mod tests {
         pace.forget(&key);
         pace.turn(&key).await;
         assert!(start.elapsed() < PAUSE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_objects_that_nobody_looks_at_any_more() {
+        let pace = Pace::default();
+        for name in ["a", "b"] {
+            pace.looked(Key::new("ns", name));
+        }
+        tokio::time::sleep(PAUSE).await;
+        pace.looked(Key::new("ns", "c"));
+        assert_eq!(lock(&pace.last).len(), 1);
     }
 }
