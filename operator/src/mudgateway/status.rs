@@ -58,27 +58,28 @@ pub async fn update(
 ) -> Result<(), Error> {
     // One that has none yet was changed since: it is held until its end.
     if let Some(cached) = cached.filter(|cached| cached.status.is_some()) {
-        let seen = StatusView { metadata: cached.metadata.clone(), status: cached.status.clone() };
-        match write(context, key, &seen, observation).await {
+        match write(context, key, cached, cached.status.as_ref(), observation).await {
             Err(Error { source: kube::Error::Api(refused) }) if refused.code == 409 => {}
             written => return written,
         }
     }
     let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
     let Some(live) = api.get_opt(&key.name).await? else { return Ok(()) };
-    write(context, key, &live, observation).await
+    write(context, key, &live, live.status.as_ref(), observation).await
 }
 
 /// Writes what an observation adds to the status of an object that is as it was seen.
 async fn write(
     context: &Context,
     key: &Key,
-    seen: &StatusView,
+    seen: &impl Resource<DynamicType = ()>,
+    status: Option<&MudGatewayStatus>,
     observation: &Observation,
 ) -> Result<(), Error> {
-    let before = seen.status.clone().unwrap_or_default();
-    let after = next(&before, observation, whole_seconds(Timestamp::now()));
-    if seen.status.is_some() && before == after {
+    let none = MudGatewayStatus::default();
+    let before = status.unwrap_or(&none);
+    let after = next(before, observation, whole_seconds(Timestamp::now()));
+    if status.is_some() && *before == after {
         return Ok(());
     }
     let patch = json!({
@@ -90,7 +91,7 @@ async fn write(
     });
     let api: Api<StatusView> = Api::namespaced(context.client.clone(), &key.namespace);
     api.patch_status(&key.name, &apply::params(), &Patch::Apply(patch)).await?;
-    publish(context, seen, &events(&before, observation)).await;
+    publish(context, seen, &events(before, observation)).await;
     Ok(())
 }
 
@@ -109,7 +110,7 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// Events are best effort: a refused one must not fail the reconciliation.
-async fn publish(context: &Context, object: &StatusView, events: &[Event]) {
+async fn publish(context: &Context, object: &impl Resource<DynamicType = ()>, events: &[Event]) {
     let reference = object.object_ref(&());
     for event in events {
         if let Err(error) = context.recorder.publish(event, &reference).await {
