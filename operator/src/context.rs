@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::{SetOnce, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::backoff::Failures;
 use crate::bus::{MudState, Reports, Session};
-use crate::fair::Places;
 use crate::index::{Index, Scope};
 use crate::key::Key;
 use crate::lock::lock;
@@ -22,10 +21,8 @@ use crate::mudgateway::children::Children;
 use crate::mudgateway::own_secrets::OwnSecrets;
 use crate::network::Networks;
 use crate::network::permits::Permits;
-use crate::pace::Pace;
-use crate::queue::Queue;
 use crate::settings::Settings;
-use crate::triggers::Triggers;
+use crate::workqueue::WorkQueue;
 
 /// The one name under which this operator writes: server-side apply tells by it what is ours.
 pub const FIELD_MANAGER: &str = "mudgateway-operator";
@@ -45,19 +42,11 @@ pub struct Context {
     pub metrics: Metrics,
     /// Failures in a row of each object.
     pub failures: Arc<Failures>,
-    /// Requests to reconcile.
-    pub triggers: Triggers,
+    /// Who is reconciled when.
+    pub work: Arc<WorkQueue>,
     /// The networks that the provider maintains.
     pub networks: Networks,
     permits: Arc<Mutex<Permits>>,
-    /// Nothing new is begun once this is cancelled.
-    pub shutdown: CancellationToken,
-    /// Who may reconcile at the same time.
-    pub places: Arc<Places>,
-    /// When each was looked at last.
-    pub pace: Arc<Pace>,
-    /// Who waits for that.
-    pub queue: Arc<Queue>,
     /// The objects of all gateways, as the watches last saw them.
     pub children: Arc<Children>,
     /// The Secrets that we make.
@@ -67,19 +56,19 @@ pub struct Context {
     reports: Arc<Mutex<Reports>>,
     listed: Arc<SetOnce<()>>,
     mud_state: Arc<Mutex<Option<MudState>>>,
-    /// Since when a mud is leaving its network.
-    leaving: Arc<Mutex<HashMap<Key, Instant>>>,
+    leaving: Arc<Mutex<HashMap<Key, Leaving>>>,
+}
+
+/// A mud that leaves its network.
+struct Leaving {
+    since: Instant,
+    /// Takes its leave of the router.
+    farewell: Option<JoinHandle<()>>,
 }
 
 impl Context {
     /// A context for an operator that starts now.
-    pub fn new(
-        client: Client,
-        settings: Settings,
-        metrics: Metrics,
-        access: Access,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub fn new(client: Client, settings: Settings, metrics: Metrics, access: Access) -> Self {
         let reporter =
             Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
         Self {
@@ -89,13 +78,9 @@ impl Context {
             access: Arc::new(access),
             metrics,
             failures: Arc::default(),
-            triggers: Triggers::default(),
+            work: Arc::new(WorkQueue::new(settings.concurrency.into())),
             networks: Networks::default(),
             permits: Arc::default(),
-            shutdown,
-            places: Arc::new(Places::new(settings.concurrency.into())),
-            pace: Arc::default(),
-            queue: Arc::default(),
             children: Arc::default(),
             leading: watch::Sender::new(false),
             index: Arc::new(Mutex::new(Index::new(settings.scopes()))),
@@ -122,10 +107,16 @@ impl Context {
         Arc::clone(&self.permits)
     }
 
+    /// Has all reconciled.
+    pub fn trigger_all(&self) {
+        let all: Vec<Key> = self.index().keys().cloned().collect();
+        self.work.request(all);
+    }
+
     /// Has the muds on a network reconciled.
     pub fn trigger_network(&self, network: &str) {
         let concerned = self.index().on_network(network);
-        self.triggers.send(concerned);
+        self.work.request(concerned);
     }
 
     /// The `MudGateway`s that use a Secret: by themselves, or as their network says.
@@ -182,7 +173,23 @@ impl Context {
 
     /// How long ago a mud was first seen to leave its network, by our own clock.
     pub fn leaving_for(&self, key: &Key) -> Duration {
-        lock(&self.leaving).entry(key.clone()).or_insert_with(Instant::now).elapsed()
+        lock(&self.leaving).entry(key.clone()).or_insert_with(Leaving::now).since.elapsed()
+    }
+
+    /// Has a mud that leaves its network take its leave, once, and says whether that is done. It takes its time, and
+    /// nothing is asked of the API server meanwhile, so nobody waits for it: the mud is looked at again afterwards.
+    pub fn has_taken_leave(&self, key: &Key, farewell: impl Future<Output = ()> + Send + 'static) -> bool {
+        let mut leaving = lock(&self.leaving);
+        let leaving = leaving.entry(key.clone()).or_insert_with(Leaving::now);
+        if let Some(farewell) = &leaving.farewell {
+            return farewell.is_finished();
+        }
+        let (key, work) = (key.clone(), Arc::clone(&self.work));
+        leaving.farewell = Some(tokio::spawn(async move {
+            farewell.await;
+            work.request([key]);
+        }));
+        false
     }
 
     /// Notes that it has left.
@@ -198,7 +205,12 @@ impl Context {
     /// Brings the gauges in line with what there is.
     pub fn count_objects(&self) {
         self.metrics.count_objects(&self.index(), self.networks.undecodable());
-        let (size, oldest) = self.queue.look();
+        // Who does not lead lets everything wait.
+        let (size, oldest) = if *self.leading.borrow() {
+            self.work.lock().look(tokio::time::Instant::now())
+        } else {
+            Default::default()
+        };
         self.metrics.waiting(size, oldest);
     }
 
@@ -206,10 +218,16 @@ impl Context {
     pub fn forget(&self, key: &Key) {
         self.reports().forget(key);
         self.failures.forget(key);
-        self.pace.forget(key);
+        self.work.lock().forget(key);
         self.has_left(key);
         for name in own_secrets(&key.name) {
             self.secrets.changed(&Key::new(&key.namespace, name));
         }
+    }
+}
+
+impl Leaving {
+    fn now() -> Self {
+        Self { since: Instant::now(), farewell: None }
     }
 }

@@ -3,61 +3,67 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::controller::{ReconcileRequest, trigger_owners, trigger_self, trigger_with};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{Controller, Predicate, WatchStreamExt, controller, predicates};
+use kube::runtime::{Predicate, WatchStreamExt, predicates};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::index::Scope;
 use crate::key::{Guarded, Key};
 use crate::mudgateway::build::{SELECTOR, secret_of};
 use crate::mudgateway::children::{Child, Kind, Sight};
-use crate::mudgateway::{error_policy, reconcile};
-use crate::watch;
-
-/// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+use crate::{runner, watch};
 
 /// Where kubectl keeps what it applied last.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Reconciles the `MudGateway`s of one scope until `shutdown`, then ends what has begun.
-///
-/// The controller itself takes on whatever is asked for; how much runs at the same time is for [`crate::fair`] to say.
-pub async fn run(context: Context, scope: Scope, shutdown: CancellationToken) {
-    let client = context.client.clone();
+/// Watches the scopes, and reconciles their `MudGateway`s until `shutdown`; then ends what has begun.
+pub async fn run(context: Context, scopes: Vec<Scope>, shutdown: CancellationToken) {
+    let (stores, requests): (Vec<_>, Vec<_>) =
+        scopes.into_iter().map(|scope| requests(context.clone(), scope)).unzip();
+    let work = Arc::clone(&context.work);
+    let requests = stream::select_all(requests).for_each(|key| {
+        work.request([key]);
+        future::ready(())
+    });
+    tokio::select! {
+        () = requests => {}
+        () = runner::run(context, stores, shutdown) => {}
+    }
+}
+
+/// The `MudGateway`s of a scope, and which of them are to be looked at when something has changed.
+fn requests(context: Context, scope: Scope) -> (Store<Guarded>, BoxStream<'static, Key>) {
     let (store, writer) = reflector::store();
-    let changes = watch::events(api(&client, &scope), watch::config(), "MudGateway", &context.metrics)
-        .modify(slim)
-        .reflect(writer);
+    let changes =
+        watch::events(api(&context.client, &scope), watch::config(), "MudGateway", &context.metrics)
+            .modify(slim)
+            .reflect(writer);
     let changes = note_in_index(changes, store.clone(), context.clone(), scope.clone())
         // The operator's own writes to the status are no reason to reconcile. Deletions are not in this stream.
         .predicate_filter(
             predicates::generation.combine(predicates::finalizers).combine(deletion),
             Default::default(),
         );
-    let mut controller = Controller::for_stream(changes, store.clone());
+    let mut requests = vec![trigger_self(changes, ()).boxed()];
     for kind in Kind::ALL {
-        controller = controller.owns_stream_with(children(&context, kind, &scope), kind.resource());
+        requests.push(trigger_owners(children(&context, kind, &scope), (), kind.resource()).boxed());
     }
-    controller
-        .watches_stream(secrets(&context, &scope), concerned_by(context.clone()))
-        .reconcile_on(context.triggers.requests(store))
-        .with_config(controller::Config::default().debounce(DEBOUNCE))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, error_policy, Arc::new(context))
-        .for_each(async |result| log(result))
-        .await;
+    let secrets = secrets(&context, &scope);
+    requests.push(trigger_with(secrets, concerned_by(context)).boxed());
+    // What fails is opened again, and not passed on.
+    let keys = stream::select_all(requests).filter_map(|request| future::ready(request.ok()));
+    (store, keys.map(|request: ReconcileRequest<Guarded>| Key::of_ref(&request.obj_ref)).boxed())
 }
 
 /// Leaves out of a MudGateway what nobody here looks at: who set which field, and kubectl's copy of the whole. As trees
@@ -158,22 +164,6 @@ fn note(event: Event<Guarded>, store: &Store<Guarded>, context: &Context, scope:
             (context.complete(scope, &listed), None)
         }
     };
-    context.triggers.send(concerned);
+    context.work.request(concerned);
     changed
-}
-
-/// Failed reconciliations were logged where it was decided when to try again.
-fn log(
-    result: Result<
-        (ObjectRef<Guarded>, controller::Action),
-        controller::Error<crate::mudgateway::Error, watcher::Error>,
-    >,
-) {
-    match result {
-        Ok((object, action)) => debug!(%object, ?action, "reconciled"),
-        Err(controller::Error::ReconcilerFailed(..)) => {}
-        // Deleted between the request and its turn.
-        Err(controller::Error::ObjectNotFound(object)) => debug!(%object, "gone before it was reconciled"),
-        Err(error) => warn!(reason = "QueueFailed", %error, "a request to reconcile was lost"),
-    }
 }

@@ -31,7 +31,12 @@ impl Key {
         Self::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
     }
 
-    /// The reference under which the controller knows the `MudGateway` of this key.
+    /// The key in a reference.
+    pub fn of_ref(reference: &ObjectRef<Guarded>) -> Self {
+        Self::new(reference.namespace.clone().unwrap_or_default(), &reference.name)
+    }
+
+    /// The reference under which the store knows the `MudGateway` of this key.
     pub fn to_ref(&self) -> ObjectRef<Guarded> {
         ObjectRef::new(&self.name).within(&self.namespace)
     }

@@ -1,7 +1,8 @@
 //! The mudgateway operator: turns MudGateway resources into gateway pods.
 //!
-//! [`run`] is the whole of it. A change seen by a watch (`controller`) is noted (`index`) and reconciled
-//! (`mudgateway`); beside that, the operator keeps NATS in shape and hears the gateways' reports (`bus`).
+//! [`run`] is the whole of it. A change seen by a watch (`controller`) is noted (`index`), waits for its turn (`workqueue`),
+//! and is reconciled (`runner`, `mudgateway`); beside that, the operator keeps NATS in shape and hears the gateways'
+//! reports (`bus`).
 
 mod access;
 mod backoff;
@@ -9,7 +10,6 @@ mod bus;
 mod client;
 mod context;
 mod controller;
-mod fair;
 mod http;
 mod index;
 mod key;
@@ -18,14 +18,13 @@ mod lock;
 pub mod metrics;
 mod mudgateway;
 pub mod network;
-pub mod pace;
-mod queue;
+mod runner;
 pub mod settings;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
-mod triggers;
 mod watch;
+mod workqueue;
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -106,12 +105,10 @@ pub async fn serve(
     let no_networks = no_networks(Api::all(client.clone()));
     let identity = identity(&settings);
     let access = Access::find(&client, &settings).await?;
-    let context = Context::new(client, settings, metrics, access, shutdown.clone());
+    let context = Context::new(client, settings, metrics, access);
     info!(version = env!("CARGO_PKG_VERSION"), ?scopes, "operator started");
 
-    let controllers = future::join_all(
-        scopes.into_iter().map(|scope| controller::run(context.clone(), scope, shutdown.clone())),
-    );
+    let controller = controller::run(context.clone(), scopes, shutdown);
     let bus = Bus::new(context.clone());
     let networks = future::join(network::watch(context.clone()), network_statuses(context.clone()));
     let event_loop = context.metrics.event_loop.measure();
@@ -122,7 +119,7 @@ pub async fn serve(
     tokio::select! {
         () = event_loop => {}
         // Ends after the shutdown, with the last reconciliation.
-        _ = controllers => {}
+        () = controller => {}
         () = bus.run() => {}
         _ = networks => {}
         error = no_networks => return Err(error),

@@ -132,7 +132,7 @@ impl Bus {
         self.context.set_mud_state(Some(MudState::new(jetstream.clone(), state)));
         self.set_connected(true);
         // What NATS has lost meanwhile is to come back.
-        self.context.triggers.send(self.context.index().keys().cloned().collect::<Vec<_>>());
+        self.context.trigger_all();
         info!("session with NATS established");
 
         let permits = self.context.shared_permits();
@@ -166,7 +166,7 @@ impl Bus {
     fn receive_password(&self, entry: &kv::Entry) {
         let concerned = parse_state_key(&entry.key)
             .and_then(|(network, mud)| self.context.index().holder(&network, &mud));
-        self.context.triggers.send(concerned);
+        self.context.work.request(concerned);
     }
 
     /// Notes when the credentials end. What is wrong with them is told when they are used.
@@ -198,7 +198,7 @@ impl Bus {
         };
         let changed = self.context.reports().record(key.clone(), report, Instant::now());
         if changed {
-            self.context.triggers.send([key]);
+            self.context.work.request([key]);
         }
     }
 
@@ -209,7 +209,7 @@ impl Bus {
         let mut reports = self.context.reports();
         let news = reports.set_connected(connected, Instant::now());
         if news {
-            self.context.triggers.send(reports.silent(index.keys()));
+            self.context.work.request(reports.silent(index.keys()));
         }
         news
     }
@@ -220,7 +220,7 @@ impl Bus {
             ticks.tick().await;
             let index = self.context.index();
             let expired = self.context.reports().expire(index.keys(), Instant::now());
-            self.context.triggers.send(expired);
+            self.context.work.request(expired);
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use kube::Resource;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt};
-use kube::runtime::controller::Action;
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::mudgateway::DeletionPolicy;
 use mudgateway_crds::status::Reason;
@@ -15,10 +14,9 @@ use tracing::{info, warn};
 
 use super::children::{Child, Kind};
 use super::verdict::Outcome;
-use super::{apply, name, observe, status};
+use super::{Again, apply, name, observe, status};
 use crate::bus::{Farewell, MudName, MudState};
 use crate::context::Context;
-use crate::fair::Place;
 use crate::key::{Guarded, Key};
 
 /// What holds a MudGateway until its end is carried out.
@@ -125,14 +123,9 @@ pub async fn hold(context: &Context, key: &Key, gateway: &MudGateway) -> Result<
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn carry_out(
-    object: &Guarded,
-    key: &Key,
-    context: &Context,
-    place: &mut Place<'_>,
-) -> Result<Action, super::Error> {
+pub async fn carry_out(object: &Guarded, key: &Key, context: &Context) -> Result<Again, super::Error> {
     if !has_finalizer(object.meta()) {
-        return Ok(Action::await_change());
+        return Ok(None);
     }
     let (names, state) = names(object, key, context).await;
     let deployment = deployment(context, key, object.meta()).await?;
@@ -145,21 +138,20 @@ pub async fn carry_out(
     };
     match (next(progress), &state) {
         (Step::Farewell, Some(state)) => {
-            for name in &names {
-                // It takes its time, and nothing is asked of the API server meanwhile.
-                place.without(say_farewell(state, name, key)).await;
+            if !context.has_taken_leave(key, say_farewell(state.clone(), names, key.clone())) {
+                return Ok(None);
             }
             end_pods(context, key, deployment.as_ref()).await?;
-            Ok(Action::requeue(AGAIN))
+            Ok(Some(AGAIN))
         }
         (Step::End, _) => {
             warn!(reason = "StateUnavailable", mudgateway = %key, "the router is not told that the mud leaves: NATS is away");
             end_pods(context, key, deployment.as_ref()).await?;
-            Ok(Action::requeue(AGAIN))
+            Ok(Some(AGAIN))
         }
         (Step::Wait(why), _) => {
             wait(object, key, context, why).await?;
-            Ok(Action::requeue(AGAIN))
+            Ok(Some(AGAIN))
         }
         (Step::Forget, Some(state)) => forget(object, key, context, state, &names).await,
         (Step::Leave, _) => leave(object, key, context).await,
@@ -205,16 +197,20 @@ pub(super) fn limit(context: &Context) -> Duration {
     Duration::from_secs(context.settings.deletion_seconds.into())
 }
 
-/// Has the gateway take its leave of the router.
-pub(super) async fn say_farewell(state: &MudState, name: &MudName, key: &Key) {
-    match state.retire(name).await {
-        Ok(Farewell::Said) => info!(mudgateway = %key, "the router was told that the mud leaves"),
-        Ok(Farewell::NobodyThere) => info!(mudgateway = %key, "no gateway runs that could take its leave"),
-        Ok(Farewell::NoAnswer) => {
-            warn!(reason = "NoAnswer", mudgateway = %key, "the gateway did not take its leave in time");
-        }
-        Err(error) => {
-            warn!(reason = "StateUnavailable", mudgateway = %key, %error, "the gateway could not be told to take its leave");
+/// Has the gateway take its leave of the router, under each of its names.
+pub(super) async fn say_farewell(state: MudState, names: Vec<MudName>, key: Key) {
+    for name in &names {
+        match state.retire(name).await {
+            Ok(Farewell::Said) => info!(mudgateway = %key, "the router was told that the mud leaves"),
+            Ok(Farewell::NobodyThere) => {
+                info!(mudgateway = %key, "no gateway runs that could take its leave");
+            }
+            Ok(Farewell::NoAnswer) => {
+                warn!(reason = "NoAnswer", mudgateway = %key, "the gateway did not take its leave in time");
+            }
+            Err(error) => {
+                warn!(reason = "StateUnavailable", mudgateway = %key, %error, "the gateway could not be told to take its leave");
+            }
         }
     }
 }
@@ -232,7 +228,7 @@ async fn forget(
     context: &Context,
     state: &MudState,
     names: &[MudName],
-) -> Result<Action, super::Error> {
+) -> Result<Again, super::Error> {
     let policy = object.0.as_ref().map_or(DeletionPolicy::Retain, |gateway| gateway.spec.deletion_policy);
     for name in names {
         if let Err(error) = state.forget(name, key, policy == DeletionPolicy::Delete).await {
@@ -241,14 +237,14 @@ async fn forget(
             }
             warn!(reason = "StateUnavailable", mudgateway = %key, %error, "NATS did not forget the mud, will try again");
             wait(object, key, context, "NATS, which is to forget the mud, does not do so").await?;
-            return Ok(Action::requeue(AGAIN));
+            return Ok(Some(AGAIN));
         }
     }
     info!(mudgateway = %key, ?policy, "its end is carried out");
     Ok(release(context, key, object.meta()).await?)
 }
 
-async fn leave(object: &Guarded, key: &Key, context: &Context) -> Result<Action, super::Error> {
+async fn leave(object: &Guarded, key: &Key, context: &Context) -> Result<Again, super::Error> {
     let note = "NATS could not be reached: what it has of the mud stays there, its password too. A MudGateway of the \
                 same mud goes on with it";
     warn!(reason = Reason::StateLeft.as_str(), mudgateway = %key, note);
@@ -288,7 +284,7 @@ fn deployments(context: &Context, key: &Key) -> Api<Child> {
 }
 
 /// Lets the MudGateway go. By all finalizers there are, for it may have come with ours from a backup.
-async fn release(context: &Context, key: &Key, metadata: &ObjectMeta) -> Result<Action, Error> {
+async fn release(context: &Context, key: &Key, metadata: &ObjectMeta) -> Result<Again, Error> {
     let others: Vec<&String> =
         metadata.finalizers.iter().flatten().filter(|finalizer| *finalizer != FINALIZER).collect();
     let patch = serde_json::json!({"metadata": {
@@ -298,9 +294,9 @@ async fn release(context: &Context, key: &Key, metadata: &ObjectMeta) -> Result<
     }});
     let api: Api<MudGateway> = Api::namespaced(context.client.clone(), &key.namespace);
     match api.patch_metadata(&key.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Action::await_change()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(source) => Err(Error { action: "letting it go", source }),
-        Ok(_) => Ok(Action::await_change()),
+        Ok(_) => Ok(None),
     }
 }
 

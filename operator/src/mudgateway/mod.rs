@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::error_boundary::InvalidObject;
-use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use mudgateway_crds::MudGateway;
 use mudgateway_crds::status::{Endpoints, Reason};
@@ -51,10 +50,10 @@ use self::verdict::{Applied, Observation, Outcome};
 use crate::access::{self, CREDENTIALS, GatewayFiles, gateway_files};
 use crate::backoff::{self, Backoff};
 use crate::context::Context;
-use crate::fair::{Place, Work};
 use crate::key::{Guarded, Key};
 use crate::metrics;
 use crate::network::Unknown;
+use crate::workqueue::Work;
 
 /// The most that one reconciliation may take: an API server that hangs must not hold a place for ever.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -67,9 +66,6 @@ const TAKEN: Backoff = Backoff { first: RECHECK_SOON, most: RECHECK };
 
 /// When to look again for what is wrong outside and may be mended at any moment.
 const RECHECK_SOON: Duration = Duration::from_secs(4);
-
-/// How long a MudGateway on a network waits for the networks to be listed.
-const NETWORKS: Duration = Duration::from_secs(10);
 
 /// After so many failures in a row the user is told of them, whatever they are.
 const TELLING: u32 = 3;
@@ -133,68 +129,50 @@ impl Error {
     }
 }
 
-/// What a reconciliation has while it is under way.
-struct Turn<'a> {
-    place: Place<'a>,
-    /// Where the mud's name is claimed now, once that is so.
-    network: Option<String>,
+/// When to look at an object again, if nothing tells of a change before.
+type Again = Option<Duration>;
+
+/// What came of a look at an object.
+#[derive(Debug)]
+pub struct Looked {
+    /// When to look again, if nothing tells of a change before.
+    pub again: Again,
+    /// Whether it is as it should be for now, and neither in the middle of something nor to be tried again.
+    pub settled: bool,
 }
 
 /// Brings the cluster in line with one object.
-///
-/// # Errors
-/// When the API server is away or refuses; [`error_policy`] says when it is tried again.
-#[tracing::instrument(skip_all, fields(trace_id))]
-pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+#[tracing::instrument(name = "reconcile", skip_all, fields(mudgateway = %Key::of(object.as_ref()), trace_id))]
+pub async fn reconcile(object: Arc<Guarded>, context: Context) -> Looked {
     if let Some(trace) = traces::id(&Span::current()) {
         Span::current().record("trace_id", trace);
     }
     let key = Key::of(object.as_ref());
-    let turn = async {
-        context.leading().await;
-        let work = work(&object, &key, &context);
-        if work == Work::Keep && !is_news(&object) {
-            context.pace.turn(&key).await;
-        }
-        let _waiting = context.queue.enter();
-        context.listed().await;
-        if wants_network(&object) {
-            // Not in vain for ever: what comes of it is told.
-            let _ = tokio::time::timeout(NETWORKS, context.networks.listed()).await;
-        }
-        context.places.place(work, &key.namespace).await
-    };
-    let mut turn = tokio::select! {
-        place = turn => Turn { place, network: None },
-        // Nothing is begun any more, and who waits must not hold up the end.
-        () = context.shutdown.cancelled() => return Ok(Action::await_change()),
-    };
     let start = Instant::now();
     context.metrics.reconciling.inc();
-    // Not before there is a place: a thousand that wait shall not have room for all that is to be done.
-    let done = Box::pin(one(&object, &key, &context, &mut turn));
+    let mut network = None;
+    let done = one(&object, &key, &context, &mut network);
     let result = tokio::time::timeout(TIMEOUT, done).await.unwrap_or(Err(Error::Timeout));
     context.metrics.reconciling.dec();
     match result {
-        Ok((outcome, action)) => {
+        Ok((outcome, again)) => {
             if outcome != metrics::Outcome::Rejected {
                 context.failures.forget(&key);
             }
             context.metrics.reconciled(outcome, start);
-            context.pace.looked(key);
-            Ok(action)
+            Looked { again, settled: again.is_none_or(|after| after > RECHECK_SOON) }
         }
         Err(error) => {
             context.metrics.reconcile_error(error.reason());
             context.metrics.reconciled(metrics::Outcome::Failed, start);
-            Box::pin(tell(&error, &object, turn.network, &key, &context)).await;
-            Err(error)
+            tell(&error, &object, network, &key, &context).await;
+            Looked { again: after_failure(&object, &key, &error, &context), settled: false }
         }
     }
 }
 
 /// Who has pods is no longer new.
-fn work(object: &Guarded, key: &Key, context: &Context) -> Work {
+pub fn work(object: &Guarded, key: &Key, context: &Context) -> Work {
     if object.meta().deletion_timestamp.is_some() {
         Work::End
     } else if context.children.has(Kind::Deployment, key) {
@@ -205,13 +183,14 @@ fn work(object: &Guarded, key: &Key, context: &Context) -> Work {
 }
 
 /// Whether its spec has changed since its status was written.
-fn is_news(object: &Guarded) -> bool {
+pub fn is_news(object: &Guarded) -> bool {
     let Ok(gateway) = &object.0 else { return true };
     let told = gateway.status.as_ref().and_then(|status| status.observed_generation);
     told.is_some() && told != gateway.metadata.generation
 }
 
-fn wants_network(object: &Guarded) -> bool {
+/// Whether it is on a network that the provider maintains, and needs it.
+pub fn wants_network(object: &Guarded) -> bool {
     let deleted = object.meta().deletion_timestamp.is_some();
     !deleted && object.0.as_ref().is_ok_and(|gateway| gateway.spec.network_ref.is_some())
 }
@@ -230,25 +209,29 @@ async fn tell(error: &Error, object: &Guarded, network: Option<String>, key: &Ke
     }
 }
 
-/// When to try again after a failure.
-pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    let key = Key::of(object.as_ref());
-    if !context.index().contains(&key) {
-        return Action::await_change();
+/// When to try again; never, if it is gone.
+fn after_failure(object: &Guarded, key: &Key, error: &Error, context: &Context) -> Again {
+    if !context.index().contains(key) {
+        return None;
     }
-    let generation = object.meta().generation;
-    let failures = context.failures.count(key.clone(), generation);
+    let failures = context.failures.count(key.clone(), object.meta().generation);
     let delay = backoff::RECONCILE.delay(failures, rand::random());
     warn!(reason = error.reason(), mudgateway = %key, failures, ?delay, %error, "reconciliation failed");
-    Action::requeue(delay)
+    Some(delay)
 }
 
-async fn one(object: &Guarded, key: &Key, context: &Context, turn: &mut Turn<'_>) -> Result<Done, Error> {
+/// `network` gets where the mud's name is claimed, once that is so.
+async fn one(
+    object: &Guarded,
+    key: &Key,
+    context: &Context,
+    network: &mut Option<String>,
+) -> Result<Done, Error> {
     match &object.0 {
         _ if object.meta().deletion_timestamp.is_some() => {
-            Ok((metrics::Outcome::Applied, deletion::carry_out(object, key, context, &mut turn.place).await?))
+            Ok((metrics::Outcome::Applied, deletion::carry_out(object, key, context).await?))
         }
-        Ok(gateway) => decodable(gateway, key, context, turn).await,
+        Ok(gateway) => decodable(gateway, key, context, network).await,
         Err(invalid) => undecodable(invalid, key, context).await,
     }
 }
@@ -259,34 +242,34 @@ async fn undecodable(object: &InvalidObject, key: &Key, context: &Context) -> Re
     warn!(reason = "InvalidSpec", mudgateway = %key, error = %object.error, "the object cannot be decoded");
     let observation = observe(object.metadata.generation, outcome, None, key, context);
     status::update(context, key, None, &observation).await?;
-    Ok((metrics::Outcome::Undecodable, Action::await_change()))
+    Ok((metrics::Outcome::Undecodable, None))
 }
 
 async fn decodable(
     gateway: &MudGateway,
     key: &Key,
     context: &Context,
-    turn: &mut Turn<'_>,
+    claimed: &mut Option<String>,
 ) -> Result<Done, Error> {
     let (outcome, done) = if gateway.spec.paused {
-        (Outcome::Paused, (metrics::Outcome::Paused, Action::await_change()))
+        (Outcome::Paused, (metrics::Outcome::Paused, None))
     } else {
-        carry_out(gateway, key, context, turn).await?
+        carry_out(gateway, key, context, claimed).await?
     };
-    let observation = observe(gateway.metadata.generation, outcome, turn.network.clone(), key, context);
+    let observation = observe(gateway.metadata.generation, outcome, claimed.clone(), key, context);
     status::update(context, key, Some(gateway), &observation).await?;
     Ok(done)
 }
 
 /// How a reconciliation ended, and when to look again.
-type Done = (metrics::Outcome, Action);
+type Done = (metrics::Outcome, Again);
 
 /// Steps one to four.
 async fn carry_out(
     gateway: &MudGateway,
     key: &Key,
     context: &Context,
-    turn: &mut Turn<'_>,
+    claimed: &mut Option<String>,
 ) -> Result<(Outcome, Done), Error> {
     let senior = context.index().senior(key);
     let network = match &gateway.spec.network_ref {
@@ -299,22 +282,22 @@ async fn carry_out(
     };
     let facts = dereference::dereference(context, key, gateway, senior, network).await?;
     let concerned = context.index().imply(key, endpoint::implied(&key.namespace, &gateway.spec, &facts.edge));
-    context.triggers.send(concerned);
+    context.work.request(concerned);
     let facts = Facts { taken: context.index().taken_endpoint(key), ..facts };
     let uid = gateway.uid().unwrap_or_default();
     let valid = match validate::validate(key, gateway, &facts, &context.settings) {
-        Ok(valid) => match moving::leave(gateway, &valid, context, &mut turn.place).await? {
+        Ok(valid) => match moving::leave(gateway, &valid, context).await? {
             Some(why) => return Ok(moves(why)),
-            None => name::claim(&valid, context).await.map(|claimed| (valid, claimed)),
+            None => name::claim(&valid, context).await.map(|is_claimed| (valid, is_claimed)),
         },
         Err(rejection) => Err(rejection),
     };
     match valid {
-        Ok((valid, claimed)) => {
-            turn.network = claimed.then(|| valid.network.name.clone());
+        Ok((valid, is_claimed)) => {
+            *claimed = is_claimed.then(|| valid.network.name.clone());
             let applied = program(valid, gateway, &facts, context).await?;
-            let action = after_apply(&applied, gateway);
-            Ok((Outcome::Applied(Box::new(applied)), (metrics::Outcome::Applied, action)))
+            let again = after_apply(&applied, gateway);
+            Ok((Outcome::Applied(Box::new(applied)), (metrics::Outcome::Applied, again)))
         }
         Err(rejection) => {
             if rejection.reason() == Reason::NameConflict {
@@ -329,13 +312,12 @@ async fn carry_out(
 
 /// A mud that has not left its former network yet.
 fn moves(why: &str) -> (Outcome, Done) {
-    let action = Action::requeue(deletion::AGAIN);
-    (Outcome::Moving(why.to_owned()), (metrics::Outcome::Applied, action))
+    (Outcome::Moving(why.to_owned()), (metrics::Outcome::Applied, Some(deletion::AGAIN)))
 }
 
 fn reject(rejection: Rejection, gateway: &MudGateway, key: &Key, context: &Context) -> (Outcome, Done) {
-    let action = after_rejection(&rejection, gateway, key, context);
-    (Outcome::Rejected(rejection), (metrics::Outcome::Rejected, action))
+    let again = after_rejection(&rejection, gateway, key, context);
+    (Outcome::Rejected(rejection), (metrics::Outcome::Rejected, again))
 }
 
 /// Carries out a spec: has the object held until its end, sees to the router password, makes the API key if it is the
@@ -433,7 +415,7 @@ fn observe(
 }
 
 /// The watches tell of our own objects; nothing tells of a Gateway, or of the time.
-fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
+fn after_apply(applied: &Applied, gateway: &MudGateway) -> Again {
     let outside = match &applied.exposure.problem {
         // Our Service, Ingress and Secrets are watched, and the index tells of other MudGateways.
         Some(_) if gateway.spec.expose.gateway.is_none() => None,
@@ -442,28 +424,21 @@ fn after_apply(applied: &Applied, gateway: &MudGateway) -> Action {
         None => gateway.spec.expose.gateway.as_ref().map(|_| RECHECK),
     };
     let key = key_end::recheck_in(&gateway.spec.api.keys, Timestamp::now());
-    outside
-        .into_iter()
-        .chain(key)
-        .chain(applied.renew_login_in)
-        .min()
-        .map_or_else(Action::await_change, Action::requeue)
+    outside.into_iter().chain(key).chain(applied.renew_login_in).min()
 }
 
 /// The watches tell when a Secret appears, a spec changes or a name becomes free. Who waits for others to give up a name
 /// asks ever more seldom.
-fn after_rejection(rejection: &Rejection, gateway: &MudGateway, key: &Key, context: &Context) -> Action {
+fn after_rejection(rejection: &Rejection, gateway: &MudGateway, key: &Key, context: &Context) -> Again {
     if !matches!(rejection, Rejection::ObjectExists { .. }) {
         context.failures.forget(key);
     }
     match rejection {
         Rejection::ObjectExists { .. } => {
             let times = context.failures.count(key.clone(), gateway.metadata.generation);
-            Action::requeue(TAKEN.delay(times, rand::random()))
+            Some(TAKEN.delay(times, rand::random()))
         }
-        Rejection::NameKept { .. } | Rejection::NetworkUnavailable(Unknown::NotListed) => {
-            Action::requeue(RECHECK)
-        }
+        Rejection::NameKept { .. } | Rejection::NetworkUnavailable(Unknown::NotListed) => Some(RECHECK),
         Rejection::InvalidSpec(_)
         | Rejection::NetworkUnavailable(Unknown::Unreadable(_))
         | Rejection::NameConflict { .. }
@@ -471,6 +446,6 @@ fn after_rejection(rejection: &Rejection, gateway: &MudGateway, key: &Key, conte
         | Rejection::ProxyLoginNotFound(_)
         | Rejection::SecretNotFound { .. }
         | Rejection::ImageNotAllowed(_)
-        | Rejection::ApiKeyLost(_) => Action::await_change(),
+        | Rejection::ApiKeyLost(_) => None,
     }
 }

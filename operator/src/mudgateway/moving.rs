@@ -12,7 +12,6 @@ use super::validate::Gateway;
 use super::{Outcome, name, observe, status};
 use crate::bus::{MudName, MudState};
 use crate::context::Context;
-use crate::fair::Place;
 use crate::key::Key;
 
 /// What a mud that moves may wait for.
@@ -26,7 +25,6 @@ pub async fn leave(
     object: &MudGateway,
     gateway: &Gateway,
     context: &Context,
-    place: &mut Place<'_>,
 ) -> Result<Option<&'static str>, super::Error> {
     let Some(name) = left(object, gateway, context).await? else { return Ok(None) };
     let key = &gateway.key;
@@ -47,7 +45,9 @@ pub async fn leave(
     let progress = Progress { elapsed, limit, has_name: true, bus: state.is_some(), pods };
     match (deletion::next(progress), state) {
         (Step::Farewell, Some(state)) => {
-            place.without(deletion::say_farewell(&state, &name, key)).await;
+            if !context.has_taken_leave(key, deletion::say_farewell(state, vec![name], key.clone())) {
+                return Ok(Some("the gateway takes its leave of the router"));
+            }
             deletion::end_pods(context, key, deployment.as_ref()).await?;
             return Ok(Some("the gateway pods end"));
         }

@@ -41,9 +41,12 @@ async fn who_changes_its_network_gives_up_the_name_on_the_former_one() {
 
     let next = format!("*{}", other.name);
     move_to(&space, &next).await;
-    take_leave(&nats, &mut asked).await;
     let moving = space.wait_for("luminari", ConditionType::Programmed, "False", "Moving").await;
-    assert!(message(&moving, ConditionType::Programmed).contains("the gateway pods end"));
+    assert!(message(&moving, ConditionType::Programmed).contains("takes its leave of the router"));
+    take_leave(&nats, &mut asked).await;
+    let end =
+        |gateway: &MudGateway| message(gateway, ConditionType::Programmed).contains("the gateway pods end");
+    space.wait("luminari", "the pods to end", end).await;
     assert_eq!(left(&space, &nats, &network).await[2..], [true, true], "pods that end still write");
     end_pods(&space, "luminari").await;
     is_on(&space, &next).await;
