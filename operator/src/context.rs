@@ -205,12 +205,7 @@ impl Context {
     /// Brings the gauges in line with what there is.
     pub fn count_objects(&self) {
         self.metrics.count_objects(&self.index(), self.networks.undecodable());
-        // Who does not lead lets everything wait.
-        let (size, oldest) = if *self.leading.borrow() {
-            self.work.lock().look(tokio::time::Instant::now())
-        } else {
-            Default::default()
-        };
+        let (size, oldest) = self.work.lock().look(tokio::time::Instant::now());
         self.metrics.waiting(size, oldest);
     }
 

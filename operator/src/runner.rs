@@ -34,6 +34,8 @@ pub async fn run(context: Context, stores: Vec<Store<Guarded>>, shutdown: Cancel
         _ = begin => {}
         () = shutdown.cancelled() => return,
     }
+    context.work.open();
+    context.trigger_all();
     let networks = context.networks.clone();
     let mut networks = pin!(timeout(NETWORKS, networks.listed()));
     let mut runner = Runner { context, stores, knows_networks: false, tasks: JoinSet::new() };

@@ -4,6 +4,7 @@ mod lane;
 mod pace;
 mod queue;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use crate::lock::lock;
 /// How long to gather changes of one object: an apply of its four objects is one reason to look again, not four.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// The queue that all parts of the operator share.
+/// The queue that all parts of the operator share. Until it is open nothing is kept: who does not lead may wait for months.
 #[derive(Debug)]
 pub struct WorkQueue {
+    is_open: AtomicBool,
     queue: Mutex<Queue>,
     asked: Notify,
 }
@@ -27,11 +29,19 @@ pub struct WorkQueue {
 impl WorkQueue {
     /// With so many places, and as many for objects that are deleted.
     pub fn new(places: usize) -> Self {
-        Self { queue: Mutex::new(Queue::new(places)), asked: Notify::new() }
+        Self { is_open: AtomicBool::new(false), queue: Mutex::new(Queue::new(places)), asked: Notify::new() }
+    }
+
+    /// Takes in what is asked for from now on. Whoever opens it asks for all that there is.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
     }
 
     /// Has objects reconciled soon.
     pub fn request(&self, keys: impl IntoIterator<Item = Key>) {
+        if !self.is_open.load(Ordering::SeqCst) {
+            return;
+        }
         let mut queue = self.lock();
         let at = Instant::now() + DEBOUNCE;
         keys.into_iter().for_each(|key| queue.request(key, at));
@@ -59,11 +69,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_requests_hears_of_one_that_came_before() {
         let (work, key) = (WorkQueue::new(1), Key::new("ns", "a"));
+        work.open();
         work.request([key.clone()]);
         work.asked().await;
         assert!(poll!(std::pin::pin!(work.asked())).is_pending());
         assert_eq!(work.lock().pop_due(Instant::now()), None, "more may come");
         tokio::time::advance(DEBOUNCE).await;
         assert_eq!(work.lock().pop_due(Instant::now()), Some(key));
+    }
+    #[tokio::test]
+    async fn before_it_is_open_nothing_is_kept() {
+        let work = WorkQueue::new(1);
+        work.request([Key::new("ns", "a")]);
+        assert_eq!(work.lock().next_due(), None);
+        assert!(poll!(std::pin::pin!(work.asked())).is_pending());
     }
 }
