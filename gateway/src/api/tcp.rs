@@ -17,6 +17,9 @@ use super::rpc::IdScanner;
 use crate::hub::{CloseReason, Line, Session, Transport};
 use crate::net::{Listener, Stream};
 
+/// What is read at once. Most requests are shorter, and for one that is not the buffer grows.
+const BUFFER_BYTES: usize = 1024;
+
 /// How long a client may take to hear why it is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -81,7 +84,8 @@ async fn converse(
     session: &Arc<Session>,
     stream: Stream,
 ) -> io::Result<Option<(Stream, CloseReason)>> {
-    let mut lines = FramedRead::with_capacity(stream, LineDecoder::new(api.limits.message_bytes), 4096);
+    let mut lines =
+        FramedRead::with_capacity(stream, LineDecoder::new(api.limits.message_bytes), BUFFER_BYTES);
     session.queue.push(welcome());
     let unauthenticated = sleep(api.limits.authentication);
     tokio::pin!(unauthenticated);

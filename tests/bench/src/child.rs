@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use i3_router::RunningRouter;
 use mudgateway_chaos::nats::Nats;
@@ -42,6 +43,9 @@ fn built_program(messages: &str) -> Option<PathBuf> {
     })
 }
 
+/// How many were started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
 /// A gateway.
 pub struct Gateway {
     /// What it says.
@@ -62,7 +66,8 @@ impl Gateway {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("MUD_NAME", "Benchmarked")
+            // Another one each time: a mud whose process was just killed waits until its lock on NATS has ended.
+            .env("MUD_NAME", format!("Benchmarked-{}", STARTED.fetch_add(1, Ordering::Relaxed)))
             .env("I3_ROUTER_NAME", router.name())
             .env("I3_ROUTER_HOST", router.addr().ip().to_string())
             .env("I3_ROUTER_PORT", router.addr().port().to_string())
