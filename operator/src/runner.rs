@@ -113,8 +113,12 @@ impl Runner {
                 debug!(mudgateway = %key, ?again, "reconciled");
                 self.context.work.lock().done(key, again, settled, Instant::now());
             }
-            // What is wrong with the program is not hidden. Nobody ends a task before its time.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            // What is wrong with the program is not hidden.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Queue {
     /// In the order of [`Work::ALL`]. Who waits for other work now is still in the lane of before.
     lanes: [Lane; Work::ALL.len()],
     running: HashMap<Key, Running>,
+    /// Whether the last place went to one that runs, and not to a new one.
+    kept_last: bool,
     pace: Pace,
 }
 
@@ -77,6 +79,7 @@ impl Queue {
             waiting: HashMap::new(),
             lanes: Default::default(),
             running: HashMap::new(),
+            kept_last: false,
             pace: Pace::default(),
         }
     }
@@ -138,7 +141,12 @@ impl Queue {
 
     /// Gives a place to whose turn it is, if there is one.
     pub fn start(&mut self) -> Option<Key> {
-        Work::ALL.into_iter().find_map(|work| self.start_one(work))
+        let mut order = Work::ALL;
+        // With so few places there is no part of them to leave to new ones, so they take turns.
+        if self.places < SHARE && self.kept_last {
+            order.swap(Work::Keep as usize, Work::Create as usize);
+        }
+        order.into_iter().find_map(|work| self.start_one(work))
     }
 
     fn start_one(&mut self, work: Work) -> Option<Key> {
@@ -149,6 +157,9 @@ impl Queue {
             if self.waiting.get(&key).is_some_and(|waiting| waiting.work == work) {
                 self.waiting.remove(&key);
                 self.running.insert(key.clone(), Running { work, again: false });
+                if work != Work::End {
+                    self.kept_last = work == Work::Keep;
+                }
                 return Some(key);
             }
         }
@@ -345,15 +356,17 @@ mod tests {
     }
 
     #[test]
-    fn with_one_place_all_get_their_turn() {
+    fn with_one_place_what_is_new_and_what_runs_take_turns() {
         let mut queue = Queue::new(1);
-        fill(&mut queue, &["a"], 1, Work::Create);
-        fill(&mut queue, &["b"], 1, Work::Keep);
-        for expected in ["b", "a"] {
-            let turn = started(&mut queue);
-            assert_eq!(turn.iter().map(|key| key.namespace.as_str()).collect::<Vec<_>>(), [expected]);
-            queue.done(turn[0].clone(), None, true, Instant::now());
-        }
+        fill(&mut queue, &["new"], 3, Work::Create);
+        fill(&mut queue, &["runs"], 3, Work::Keep);
+        let turns = std::iter::from_fn(|| {
+            let key = queue.start()?;
+            assert_eq!(queue.start(), None);
+            queue.done(key.clone(), None, true, Instant::now());
+            Some(key.namespace)
+        });
+        assert_eq!(turns.collect::<Vec<_>>(), ["runs", "new", "runs", "new", "runs", "new"]);
     }
 
     #[test]
