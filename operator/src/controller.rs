@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PartialObjectMeta};
-use kube::runtime::controller::{ReconcileRequest, trigger_owners, trigger_self, trigger_with};
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::controller::trigger_owners;
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, WatchStreamExt, predicates};
 use kube::{Client, Resource};
@@ -55,15 +55,17 @@ fn requests(context: Context, scope: Scope) -> (Store<Guarded>, BoxStream<'stati
             predicates::generation.combine(predicates::finalizers).combine(deletion),
             Default::default(),
         );
-    let mut requests = vec![trigger_self(changes, ()).boxed()];
+    let mut requests = vec![changes.map_ok(|object| Key::of(&object)).boxed()];
     for kind in Kind::ALL {
-        requests.push(trigger_owners(children(&context, kind, &scope), (), kind.resource()).boxed());
+        let owners = trigger_owners::<Guarded, _>(children(&context, kind, &scope), (), kind.resource());
+        requests.push(owners.map_ok(|owner| Key::of_ref(&owner.obj_ref)).boxed());
     }
-    let secrets = secrets(&context, &scope);
-    requests.push(trigger_with(secrets, concerned_by(context)).boxed());
+    let users = secrets(&context, &scope)
+        .map_ok(move |secret| stream::iter(concerned_by(&context, &secret)).map(Ok))
+        .try_flatten();
+    requests.push(users.boxed());
     // What fails is opened again, and not passed on.
-    let keys = stream::select_all(requests).filter_map(|request| future::ready(request.ok()));
-    (store, keys.map(|request: ReconcileRequest<Guarded>| Key::of_ref(&request.obj_ref)).boxed())
+    (store, stream::select_all(requests).filter_map(|key| future::ready(key.ok())).boxed())
 }
 
 /// Leaves out of a MudGateway what nobody here looks at: who set which field, and kubectl's copy of the whole. As trees
@@ -120,15 +122,13 @@ fn secrets(
 
 /// The MudGateways that a Secret concerns: the one whose Secret has this name, though it may be someone else's, and those
 /// whose spec names it.
-fn concerned_by(context: Context) -> impl Fn(PartialObjectMeta<Secret>) -> Vec<ObjectRef<Guarded>> {
-    move |secret| {
-        let key = Key::of(&secret);
-        context.secrets.changed(&key);
-        let users = context.users_of(&key);
-        let index = context.index();
-        let named = secret_of(&key.name).map(|name| Key::new(&key.namespace, name));
-        named.filter(|key| index.contains(key)).chain(users).map(|key| key.to_ref()).collect()
-    }
+fn concerned_by(context: &Context, secret: &PartialObjectMeta<Secret>) -> Vec<Key> {
+    let key = Key::of(secret);
+    context.secrets.changed(&key);
+    let users = context.users_of(&key);
+    let index = context.index();
+    let named = secret_of(&key.name).map(|name| Key::new(&key.namespace, name));
+    named.filter(|key| index.contains(key)).chain(users).collect()
 }
 
 /// A deletion that waits for its finalizer is a change, too.

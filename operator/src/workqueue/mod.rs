@@ -77,6 +77,7 @@ mod tests {
         tokio::time::advance(DEBOUNCE).await;
         assert_eq!(work.lock().pop_due(Instant::now()), Some(key));
     }
+
     #[tokio::test]
     async fn before_it_is_open_nothing_is_kept() {
         let work = WorkQueue::new(1);

@@ -4,8 +4,8 @@
 //! reconciliation has ended. What is asked for meanwhile makes it due again.
 //!
 //! A tenant whose thousand objects each hang until their time is up must not hold up another's only one: a namespace has a
-//! quarter of the places at most. Neither must what is short wait for what is long. To carry a new object out takes twenty
-//! requests, and to tell in its status that its pod runs two: behind a thousand new ones the first would be told to be
+//! quarter of the places at most. Neither must what is short wait for what is long. To carry a new object out takes some
+//! twenty requests, and to tell in its status that its pod runs two: behind a thousand new ones the first would be told to be
 //! ready when the last had begun.
 
 use std::collections::{BTreeSet, HashMap};
@@ -168,13 +168,11 @@ impl Queue {
 
     /// Whether there is a place for such work, whoever wants it.
     fn has_place(&self, work: Work) -> bool {
-        let left = self.places / SHARE;
         let most = match work {
             Work::End => self.places,
-            Work::Create => self.places - left,
-            // Neither do those that run keep new ones out.
+            // Those that run do not keep new ones out either.
             Work::Keep if self.lanes[Work::Create as usize].is_empty() => self.places,
-            Work::Keep => self.places - left,
+            Work::Keep | Work::Create => all_but_a_share(self.places),
         };
         let running = || self.running.values();
         running().filter(|running| running.work.shares_places(work)).count() < self.places
@@ -205,12 +203,17 @@ impl Queue {
     }
 }
 
+/// How many of the places new objects, or those that run, may have when there are both.
+fn all_but_a_share(places: usize) -> usize {
+    places - places / SHARE
+}
+
 /// Whether a namespace may have one more place for such work: a share of all of them, and of those for new objects.
 fn has_share(running: &HashMap<Key, Running>, places: usize, work: Work, namespace: &str) -> bool {
     let own =
         || running.iter().filter(|(key, _)| key.namespace == namespace).map(|(_, running)| running.work);
     let share = (places / SHARE).max(1);
-    let of_new = ((places - places / SHARE) / SHARE).max(1);
+    let of_new = (all_but_a_share(places) / SHARE).max(1);
     own().filter(|other| other.shares_places(work)).count() < share
         && (work != Work::Create || own().filter(|other| *other == Work::Create).count() < of_new)
 }
